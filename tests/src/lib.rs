@@ -1,1 +1,4 @@
-//! Placeholder.
+//! The lab: what shows that the product keeps its promises, and that its source keeps its shape.
+//! Nothing here is part of the product, and nothing in the product may depend on it.
+
+pub mod tidy;

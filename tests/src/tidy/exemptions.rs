@@ -1,0 +1,28 @@
+//! The places that may leave the house style, each with its reason.
+//! An exemption that no longer covers anything fails the tidy test, so the table only holds what is still needed.
+
+use super::{Finding, Rule};
+
+/// One rule that one item of one file need not keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exemption {
+    pub rule: Rule,
+    /// Relative to the root of the repository.
+    pub path: &'static str,
+    /// The function, type or crate; empty when it is the whole file.
+    pub item: &'static str,
+    /// Why the rule would make this place worse.
+    pub reason: &'static str,
+}
+
+impl Exemption {
+    /// True if this exemption was given for that finding.
+    pub fn covers(&self, finding: &Finding) -> bool {
+        self.rule == finding.rule
+            && finding.path == std::path::Path::new(self.path)
+            && self.item == finding.item
+    }
+}
+
+/// All exemptions of this repository.
+pub const EXEMPTIONS: &[Exemption] = &[];
