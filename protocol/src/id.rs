@@ -193,6 +193,13 @@ hex_bytes!(
     16
 );
 
+impl Default for Hash {
+    /// Zeros: the hash before the first.
+    fn default() -> Self {
+        Self([0; 32])
+    }
+}
+
 impl Hash {
     /// BLAKE3 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {

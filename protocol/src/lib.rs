@@ -5,9 +5,17 @@
 
 pub mod bundle;
 pub mod command;
+pub mod feed;
+pub mod frontier;
 pub mod id;
 pub mod keys;
 pub mod limits;
+pub mod log;
+pub mod membership;
+pub mod merge;
+pub mod policy;
 pub mod time;
 pub mod value;
 pub mod vector;
+pub mod election;
+pub mod wire;

@@ -1,0 +1,284 @@
+//! The election of the gateway: who carries logs to the cloud and the feed back.
+//!
+//! Correctness never rests on there being exactly one: the cloud is idempotent. Election only saves work, so it is small:
+//! rank, term, hold time. Two claims meet: the higher term, then the better rank stays.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::id::DeviceId;
+use crate::limits;
+use crate::time::{MonoMs, WallMs};
+use crate::wire::{Status, Uplink};
+
+/// A machine's standing among candidates; higher is better.
+type Rank = (i32, bool, bool, Reverse<DeviceId>);
+
+/// What is known of another machine.
+#[derive(Clone, Debug)]
+struct Heard {
+    status: Status,
+    at: MonoMs,
+    via: DeviceId,
+}
+
+/// The election as one machine sees it.
+#[derive(Clone, Debug)]
+pub struct Election {
+    own: Status,
+    heard: BTreeMap<DeviceId, Heard>,
+    preferences: BTreeMap<DeviceId, i32>,
+    /// Since when this machine has outranked the holder.
+    better_since: Option<MonoMs>,
+    told_at: MonoMs,
+    not_before: MonoMs,
+}
+
+/// What the rest of the engine must do after a step.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Told {
+    /// Tell everybody this machine's status.
+    pub own: bool,
+    /// The gateway changed.
+    pub gateway: bool,
+}
+
+impl Election {
+    /// A machine that has just started: it listens for `quiet_ms` before it claims anything.
+    pub fn new(device: DeviceId, run: (WallMs, u64), now: MonoMs, quiet_ms: u64) -> Self {
+        let uplink = Uplink::default();
+        let own = Status { device, run, sequence: 0, uplink, claim: None };
+        Self {
+            own,
+            heard: BTreeMap::new(),
+            preferences: BTreeMap::new(),
+            better_since: None,
+            told_at: now,
+            not_before: now.plus(quiet_ms),
+        }
+    }
+
+    /// The roster's gateway preferences.
+    pub fn prefer(&mut self, preferences: BTreeMap<DeviceId, i32>) {
+        self.preferences = preferences;
+    }
+
+    /// This machine's status as others hear it.
+    pub fn own(&self) -> &Status {
+        &self.own
+    }
+
+    /// All statuses known, this machine's too.
+    pub fn statuses(&self) -> impl Iterator<Item = &Status> {
+        std::iter::once(&self.own).chain(self.heard.values().map(|heard| &heard.status))
+    }
+
+    /// Whether this machine is the gateway.
+    pub fn is_gateway(&self) -> bool {
+        self.own.claim.is_some()
+    }
+
+    /// The gateway as seen here.
+    pub fn gateway(&self) -> Option<DeviceId> {
+        self.best_claim().map(|status| status.device)
+    }
+
+    fn best_claim(&self) -> Option<&Status> {
+        self.statuses()
+            .filter(|status| status.claim.is_some())
+            .max_by_key(|status| (status.claim, self.rank(status)))
+    }
+
+    fn rank(&self, status: &Status) -> Rank {
+        let preference = self.preferences.get(&status.device).copied().unwrap_or(0);
+        let Uplink { metered, battery, .. } = status.uplink;
+        (preference, !metered, !battery, Reverse(status.device))
+    }
+
+    fn eligible(status: &Status) -> bool {
+        status.uplink.reachable && status.uplink.authorised
+    }
+
+    /// Hears a status, first or second hand. `true` if it is news and should be relayed.
+    pub fn handle_status(&mut self, status: Status, via: DeviceId, now: MonoMs) -> bool {
+        if status.device == self.own.device {
+            return false;
+        }
+        let known = self.heard.get(&status.device);
+        if known.is_none() && self.heard.len() >= limits::STATUSES {
+            return false;
+        }
+        let newer = known.is_none_or(|heard| {
+            (status.run, status.sequence) > (heard.status.run, heard.status.sequence)
+        });
+        if newer {
+            self.heard.insert(status.device, Heard { status, at: now, via });
+        }
+        newer
+    }
+
+    /// A beat on a direct link keeps its sender's status alive.
+    pub fn handle_beat(&mut self, device: DeviceId, now: MonoMs) {
+        if let Some(heard) = self.heard.get_mut(&device) {
+            heard.at = now;
+            heard.via = device;
+        }
+    }
+
+    /// The link to `device` closed, or `via` says that it lost it. `true` if its status is forgotten.
+    pub fn handle_gone(&mut self, device: DeviceId, via: DeviceId) -> bool {
+        let gone = self.heard.get(&device).is_some_and(|heard| heard.via == via);
+        if gone {
+            self.heard.remove(&device);
+        }
+        gone
+    }
+
+    /// This machine's uplink changed.
+    pub fn set_uplink(&mut self, uplink: Uplink) {
+        if self.own.uplink != uplink {
+            self.own.uplink = uplink;
+            self.own.sequence += 1;
+        }
+    }
+
+    /// The machine slept or is about to: it may not believe its claim any more.
+    pub fn resign(&mut self) {
+        if self.own.claim.take().is_some() {
+            self.own.sequence += 1;
+        }
+    }
+
+    /// One step of the clock. `before` is what [`Self::own`] and [`Self::gateway`] were when they were last told.
+    pub fn tick(&mut self, now: MonoMs) -> Told {
+        let sequence = self.own.sequence;
+        let gateway = self.gateway();
+        self.heard.retain(|_, heard| now.since(heard.at) < limits::CLAIM_DEAD_MS);
+        self.step(now);
+        let repeat = now.since(self.told_at) >= limits::STATUS_REPEAT_MS;
+        if repeat {
+            self.own.sequence += 1;
+        }
+        if self.own.sequence != sequence {
+            self.told_at = now;
+        }
+        Told { own: self.own.sequence != sequence, gateway: self.gateway() != gateway }
+    }
+
+    fn step(&mut self, now: MonoMs) {
+        if !Self::eligible(&self.own) {
+            self.resign();
+            self.better_since = None;
+            return;
+        }
+        let holder = self.best_claim().cloned();
+        match holder {
+            Some(holder) if holder.device == self.own.device => self.better_since = None,
+            Some(holder) => {
+                // Somebody else holds a higher claim: step down, and take over only after a hold time.
+                self.resign();
+                if self.rank(&self.own) <= self.rank(&holder) {
+                    self.better_since = None;
+                    return;
+                }
+                let since = *self.better_since.get_or_insert(now);
+                if now.since(since) >= limits::HOLD_MS {
+                    self.claim(holder.claim.unwrap_or(0) + 1);
+                }
+            }
+            None if now < self.not_before => {}
+            None => {
+                let best = self.heard.values().map(|heard| &heard.status);
+                let best = best.filter(|status| Self::eligible(status)).map(|s| self.rank(s)).max();
+                if best.is_none_or(|best| self.rank(&self.own) > best) {
+                    self.claim(self.highest_term() + 1);
+                }
+            }
+        }
+    }
+
+    fn claim(&mut self, term: u64) {
+        self.own.claim = Some(term);
+        self.own.sequence += 1;
+        self.better_since = None;
+    }
+
+    fn highest_term(&self) -> u64 {
+        self.statuses().filter_map(|status| status.claim).max().unwrap_or(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId([n; 16])
+    }
+
+    fn online() -> Uplink {
+        Uplink { reachable: true, authorised: true, ..Uplink::default() }
+    }
+
+    fn machine(n: u8) -> Election {
+        let mut election = Election::new(device(n), (WallMs(0), u64::from(n)), MonoMs(0), 0);
+        election.set_uplink(online());
+        election
+    }
+
+    /// Tells every machine every other's status.
+    fn exchange(machines: &mut [Election], now: MonoMs) {
+        let statuses: Vec<Status> = machines.iter().map(|m| m.own().clone()).collect();
+        for machine in machines.iter_mut() {
+            for status in &statuses {
+                machine.handle_status(status.clone(), status.device, now);
+            }
+        }
+    }
+
+    #[test]
+    fn machines_that_hear_each_other_agree_on_one_gateway() {
+        let mut machines = [machine(3), machine(1), machine(2)];
+        for at in 0..20 {
+            let now = MonoMs(at * 1000);
+            exchange(&mut machines, now);
+            for machine in &mut machines {
+                machine.tick(now);
+            }
+        }
+        let claims = machines.iter().filter(|m| m.is_gateway()).count();
+        assert_eq!(claims, 1);
+        assert!(machines.iter().all(|m| m.gateway() == Some(device(1))), "lower id ranks first");
+    }
+
+    #[test]
+    fn a_gateway_that_loses_its_uplink_resigns_and_the_next_claims() {
+        let mut machines = [machine(1), machine(2)];
+        exchange(&mut machines, MonoMs(0));
+        for machine in &mut machines {
+            machine.tick(MonoMs(1));
+        }
+        exchange(&mut machines, MonoMs(2));
+        assert_eq!(machines[1].gateway(), Some(device(1)));
+        machines[0].set_uplink(Uplink::default());
+        machines[0].tick(MonoMs(3));
+        assert!(!machines[0].is_gateway());
+        exchange(&mut machines, MonoMs(4));
+        machines[1].tick(MonoMs(5));
+        assert!(machines[1].is_gateway());
+        assert!(machines[1].own().claim > Some(0));
+    }
+
+    #[test]
+    fn a_claim_dies_with_the_link_to_its_holder() {
+        let mut second = machine(2);
+        let mut first = machine(1);
+        first.tick(MonoMs(0));
+        second.handle_status(first.own().clone(), device(1), MonoMs(0));
+        assert_eq!(second.gateway(), Some(device(1)));
+        assert!(!second.handle_gone(device(1), device(9)), "another's word about it is not enough");
+        assert!(second.handle_gone(device(1), device(1)));
+        second.tick(MonoMs(10));
+        assert!(second.is_gateway());
+    }
+}

@@ -1,0 +1,336 @@
+//! The index over all logs: which bundles are held, which are applied, which wait for something they saw.
+//!
+//! A bundle is taken only if it continues a held chain, and applied only when everything it saw is applied. Held and applied
+//! therefore never have gaps, and every context is downward-closed.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::bundle::{Bundle, Header, Seen};
+use crate::frontier::{Frontier, Range, Reach, Tip};
+use crate::id::{Author, DeviceId, Dot, Hash};
+use crate::limits;
+use crate::vector::{Epochs, Parent, Vector};
+
+/// One epoch of one device as far as it is held.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Where it branches off.
+    pub parent: Parent,
+    /// The counter of its first command.
+    pub start: u64,
+    /// The last held counter and its bundle's hash.
+    pub held: (u64, Hash),
+    /// The last applied counter and its bundle's hash, if any is.
+    pub applied: Option<(u64, Hash)>,
+    /// All that the author had seen of others at its last applied bundle.
+    pub past: Vector,
+}
+
+/// What a store needs to hand back for the index to be rebuilt at a start.
+#[derive(Clone, Debug)]
+pub struct ChainRow {
+    /// Whose chain.
+    pub author: Author,
+    /// Its state.
+    pub chain: Chain,
+}
+
+/// A stored bundle that waits.
+#[derive(Clone, Debug)]
+struct Parked {
+    first: u64,
+    saw: Vec<Dot>,
+}
+
+/// What became of a bundle that was offered.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Admission {
+    /// It continues a held chain; store it.
+    Fresh,
+    /// It is held already.
+    Duplicate,
+    /// Something before it is missing: ask for the device's log.
+    Gap,
+    /// It contradicts what is held: another bundle with the same dot, or a chain that does not join.
+    Contradiction(&'static str),
+}
+
+/// The index.
+#[derive(Clone, Debug, Default)]
+pub struct LogIndex {
+    epochs: Epochs,
+    chains: BTreeMap<Author, Chain>,
+    parked: BTreeMap<Author, VecDeque<Parked>>,
+    applied: Vector,
+    digest: Option<Hash>,
+}
+
+impl LogIndex {
+    /// Rebuilds the index from what the store holds.
+    pub fn restore(rows: Vec<ChainRow>) -> Self {
+        let mut index = Self::default();
+        for row in &rows {
+            index.epochs.insert(row.author, row.chain.parent);
+        }
+        for row in rows {
+            if let Some((counter, _)) = row.chain.applied {
+                index.applied.join(&index.epochs, row.author.at(counter));
+            }
+            index.chains.insert(row.author, row.chain);
+        }
+        index
+    }
+
+    /// Tells the restored index of a stored bundle that is not applied, in chain order.
+    pub fn restore_parked(&mut self, header: &Header) {
+        self.park(header);
+    }
+
+    /// The epoch tree.
+    pub fn epochs(&self) -> &Epochs {
+        &self.epochs
+    }
+    /// Everything applied.
+    pub fn applied(&self) -> &Vector {
+        &self.applied
+    }
+    /// One chain.
+    pub fn chain(&self, author: Author) -> Option<&Chain> {
+        self.chains.get(&author)
+    }
+    /// All chains.
+    pub fn chains(&self) -> impl Iterator<Item = (Author, &Chain)> {
+        self.chains.iter().map(|(author, chain)| (*author, chain))
+    }
+    /// The last held counter of an epoch, 0 if none.
+    pub fn held(&self, author: Author) -> u64 {
+        self.chains.get(&author).map_or(0, |chain| chain.held.0)
+    }
+    /// Whether a dot is applied.
+    pub fn is_applied(&self, dot: Dot) -> bool {
+        self.chains
+            .get(&dot.author)
+            .and_then(|chain| chain.applied)
+            .is_some_and(|(applied, _)| applied >= dot.counter)
+    }
+    /// How many stored bundles wait for something they saw.
+    pub fn parked_count(&self) -> usize {
+        self.parked.values().map(VecDeque::len).sum()
+    }
+
+    /// Where a bundle that begins an epoch branches off, by its own word.
+    fn parent_of(header: &Header) -> Result<Parent, &'static str> {
+        let Some(prev) = header.prev else {
+            return if header.first_counter == 1 {
+                Ok(None)
+            } else {
+                Err("an epoch that begins above 1 with nothing before it")
+            };
+        };
+        let own = header.saw.iter().find(|seen| {
+            seen.dot.author.device == header.author.device && seen.hash == prev
+        });
+        match own {
+            Some(seen) if seen.dot.counter + 1 == header.first_counter => {
+                Ok(Some((seen.dot.author.epoch, seen.dot.counter)))
+            }
+            _ => Err("an epoch whose first bundle does not name its parent"),
+        }
+    }
+
+    /// Judges a bundle whose signature was checked; changes nothing.
+    pub fn judge(&self, bundle: &Bundle) -> Admission {
+        let header = bundle.header();
+        if let Some(chain) = self.chains.get(&header.author) {
+            let (held, hash) = chain.held;
+            return if bundle.last() == held && bundle.hash() != hash {
+                Admission::Contradiction("two bundles with one dot")
+            } else if bundle.last() <= held {
+                Admission::Duplicate
+            } else if header.first_counter > held + 1 {
+                Admission::Gap
+            } else if header.first_counter == held + 1 && header.prev == Some(hash) {
+                Admission::Fresh
+            } else {
+                Admission::Contradiction("a bundle that does not continue the held chain")
+            };
+        }
+        match Self::parent_of(header) {
+            Err(_) if header.prev.is_some() && header.first_counter > 1 => {
+                // Most likely not the epoch's first bundle at all: its beginning is missing.
+                Admission::Gap
+            }
+            Err(reason) => Admission::Contradiction(reason),
+            Ok(None) => Admission::Fresh,
+            Ok(Some((epoch, counter))) => {
+                let parent = Author { device: header.author.device, epoch };
+                if self.held(parent) >= counter { Admission::Fresh } else { Admission::Gap }
+            }
+        }
+    }
+
+    /// Takes in a bundle that [`Self::judge`] found fresh. It is parked until [`Self::next_ready`] names it.
+    pub fn hold(&mut self, bundle: &Bundle) {
+        let header = bundle.header();
+        let end = (bundle.last(), bundle.hash());
+        match self.chains.get_mut(&header.author) {
+            Some(chain) => chain.held = end,
+            None => {
+                let parent = Self::parent_of(header).expect("a fresh bundle names its parent");
+                self.epochs.insert(header.author, parent);
+                let (start, past) = (header.first_counter, Vector::default());
+                let chain = Chain { parent, start, held: end, applied: None, past };
+                self.chains.insert(header.author, chain);
+            }
+        }
+        self.digest = None;
+        self.park(header);
+    }
+
+    fn park(&mut self, header: &Header) {
+        let saw = header.saw.iter().map(|seen| seen.dot).collect();
+        let parked = Parked { first: header.first_counter, saw };
+        self.parked.entry(header.author).or_default().push_back(parked);
+    }
+
+    /// A stored bundle, by author and first counter, that can be applied now.
+    pub fn next_ready(&self) -> Option<(Author, u64)> {
+        self.parked.iter().find_map(|(author, waiting)| {
+            let parked = waiting.front()?;
+            let ready = parked.saw.iter().all(|dot| self.is_applied(*dot));
+            ready.then_some((*author, parked.first))
+        })
+    }
+
+    /// Marks the bundle that [`Self::next_ready`] named as applied and returns all that its author had seen of others.
+    pub fn apply(&mut self, bundle: &Bundle) -> &Vector {
+        let author = bundle.author();
+        let waiting = self.parked.get_mut(&author).expect("only a parked bundle is applied");
+        let parked = waiting.pop_front().expect("only a parked bundle is applied");
+        assert_eq!(parked.first, bundle.first(), "bundles of an author are applied in order");
+        if waiting.is_empty() {
+            self.parked.remove(&author);
+        }
+        let chain = self.chains.get_mut(&author).expect("an applied bundle is held");
+        chain.applied = Some((bundle.last(), bundle.hash()));
+        for seen in &bundle.header().saw {
+            chain.past.join(&self.epochs, seen.dot);
+        }
+        self.applied.join(&self.epochs, bundle.tip());
+        &self.chains[&author].past
+    }
+
+    /// The applied tips that `since` does not cover: what an author's next bundle saw. Its own chain is left out.
+    pub fn seen_since(&self, since: &Vector, own: Author) -> Vec<Seen> {
+        self.applied
+            .tips()
+            .iter()
+            .filter(|tip| tip.author != own && !since.covers(&self.epochs, **tip))
+            .map(|tip| {
+                let applied = self.chains[&tip.author].applied;
+                let (counter, hash) = applied.expect("an applied tip has a bundle");
+                assert_eq!(counter, tip.counter, "applied tips stand at bundle ends");
+                Seen { dot: *tip, hash }
+            })
+            .collect()
+    }
+
+    /// What is held, for a peer.
+    pub fn frontier(&self, feed: u64) -> Frontier {
+        let parents: BTreeSet<(Author, u64)> = self
+            .chains
+            .iter()
+            .filter_map(|(author, chain)| {
+                let (epoch, at) = chain.parent?;
+                Some((Author { device: author.device, epoch }, at))
+            })
+            .collect();
+        let tips = self
+            .chains
+            .iter()
+            .filter(|(author, chain)| !parents.contains(&(**author, chain.held.0)))
+            .map(|(author, chain)| Tip {
+                author: *author,
+                counter: chain.held.0,
+                hash: chain.held.1.prefix(),
+                trail: self.trail(*author),
+            })
+            .collect();
+        Frontier { tips, feed }
+    }
+
+    fn trail(&self, author: Author) -> Vec<(crate::id::Epoch, u64)> {
+        let (mut trail, mut distance, mut next) = (Vec::new(), 0u64, 1u64);
+        let mut at = self.epochs.parent(author);
+        while let Some((epoch, counter)) = at {
+            distance += 1;
+            if distance == next && trail.len() < limits::TRAIL {
+                trail.push((epoch, counter));
+                next *= 2;
+            }
+            at = self.epochs.parent(Author { device: author.device, epoch });
+        }
+        trail
+    }
+
+    /// A digest of what is held; equal on two machines exactly when they hold the same bundles.
+    pub fn digest(&mut self) -> Hash {
+        if let Some(digest) = self.digest {
+            return digest;
+        }
+        let tips = self.frontier(0).tips;
+        let heads: Vec<_> = tips.iter().map(|tip| (tip.author, tip.counter, tip.hash)).collect();
+        let bytes = postcard::to_stdvec(&heads).expect("wire types always encode");
+        let digest = Hash::of(&bytes);
+        self.digest = Some(digest);
+        digest
+    }
+
+    /// What we hold of `device` and a peer of that reach lacks.
+    pub fn lacking(&self, reach: &Reach, device: DeviceId) -> Vec<Range> {
+        let from = Author { device, epoch: crate::id::Epoch(0) };
+        let to = Author { device, epoch: crate::id::Epoch(u64::MAX) };
+        let mut ranges = Vec::new();
+        for (author, chain) in self.chains.range(from..=to) {
+            let mut after = reach.held(*author);
+            // A peer that holds a later epoch of this path holds the path below it too.
+            for (tip, counter) in reach.of_device(device) {
+                after = after.max(self.shared(tip.at(counter), *author));
+            }
+            let after = after.max(chain.start - 1);
+            if chain.held.0 > after {
+                ranges.push(Range { author: *author, after, upto: chain.held.0 });
+            }
+        }
+        ranges
+    }
+
+    /// How much of `author` lies on the path that ends in `tip`; 0 if none or unknown.
+    fn shared(&self, tip: Dot, author: Author) -> u64 {
+        let mut at = Some((tip.author.epoch, tip.counter));
+        while let Some((epoch, counter)) = at {
+            if epoch == author.epoch {
+                return counter;
+            }
+            at = self.epochs.parent(Author { device: tip.author.device, epoch });
+        }
+        0
+    }
+
+    /// The devices of which a peer of that reach holds something that we lack.
+    pub fn wanted(&self, reach: &Reach) -> BTreeSet<DeviceId> {
+        reach
+            .iter()
+            .filter(|(author, counter)| self.held(*author) < *counter)
+            .map(|(author, _)| author.device)
+            .collect()
+    }
+
+    /// All devices of which something is held.
+    pub fn devices(&self) -> BTreeSet<DeviceId> {
+        self.chains.keys().map(|author| author.device).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,1 @@
+//! The index keeps chains whole and waits for what was seen.

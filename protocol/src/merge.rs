@@ -1,0 +1,136 @@
+//! The merge: the state of an entity as a pure function of the commands that stand.
+//!
+//! Commands come in a causal order. A field keeps every sibling that no standing command has superseded, and the shown value
+//! is a pick over the whole set, so the order of arrival leaves no trace. What a rejection takes back is not undone in
+//! place: the entity is folded anew from its commands ([`fold`]), which defines the state; [`Entity::apply`] and
+//! [`Entity::accept`] are the same function taken one step at a time.
+
+mod conflict;
+mod entity;
+mod field;
+mod life;
+mod pick;
+mod view;
+
+pub use conflict::{Conflict, ConflictKind, Side, SideState};
+pub use entity::{Entity, Record, StateSum, fold};
+pub use field::{ElementSet, Field, LostSide, Register, Sibling};
+pub use life::{Life, LifeKind, LifeWrite, Survivor};
+pub use pick::{Pick, PickRule, Priorities};
+pub use view::Shown;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Dot;
+use crate::vector::{Epochs, Vector};
+
+/// What a command supersedes: what its author had read.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The known epochs.
+    pub epochs: &'a Epochs,
+    /// What was applied and shown when the entity was read.
+    pub vector: &'a Vector,
+    /// With no context of its own, a command has also seen its author's path up to the command before.
+    pub own: Option<Dot>,
+}
+
+impl Context<'_> {
+    /// Whether the command supersedes what `dot` wrote.
+    pub fn covers(&self, dot: Dot) -> bool {
+        self.own.is_some_and(|own| self.epochs.reaches(own, dot))
+            || self.vector.covers(self.epochs, dot)
+    }
+}
+
+/// Why the cloud did not take a command or a field of it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Code {
+    /// Another value of the field was accepted before.
+    ConflictUpdateUpdate,
+    /// The entity was deleted at the cloud.
+    ConflictDeleteUpdate,
+    /// A delete that had not seen an accepted edit.
+    ConflictUpdateDelete,
+    /// Another live entity has the natural key.
+    DuplicateKey,
+    /// The values break the policy.
+    ValidationFailed,
+    /// An edit of something that never was.
+    EntityNotFound,
+    /// A field that only create may set.
+    ImmutableField,
+    /// An entry of the point of sale may not be changed.
+    AppendOnly,
+    /// The role may not write this.
+    Forbidden,
+    /// The command id was used for something else.
+    IdempotencyMismatch,
+    /// It builds on a rejected command.
+    DependsOnRejected,
+    /// Its author took it back.
+    Withdrawn,
+    /// The server broke on this command alone.
+    Internal,
+}
+
+impl Code {
+    /// The code as it stands in APIs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ConflictUpdateUpdate => "CONFLICT_UPDATE_UPDATE",
+            Self::ConflictDeleteUpdate => "CONFLICT_DELETE_UPDATE",
+            Self::ConflictUpdateDelete => "CONFLICT_UPDATE_DELETE",
+            Self::DuplicateKey => "DUPLICATE_KEY",
+            Self::ValidationFailed => "VALIDATION_FAILED",
+            Self::EntityNotFound => "ENTITY_NOT_FOUND",
+            Self::ImmutableField => "IMMUTABLE_FIELD",
+            Self::AppendOnly => "APPEND_ONLY",
+            Self::Forbidden => "FORBIDDEN",
+            Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
+            Self::DependsOnRejected => "DEPENDS_ON_REJECTED",
+            Self::Withdrawn => "WITHDRAWN",
+            Self::Internal => "INTERNAL",
+        }
+    }
+
+    /// Whether a person settles it as a conflict (else it goes to the dead letters).
+    pub fn is_conflict(self) -> bool {
+        matches!(
+            self,
+            Self::ConflictUpdateUpdate
+                | Self::ConflictDeleteUpdate
+                | Self::ConflictUpdateDelete
+                | Self::DuplicateKey
+        )
+    }
+}
+
+/// The final word of the cloud truth on one command.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Outcome {
+    /// Confirmed.
+    Accepted,
+    /// Confirmed; the named fields lost.
+    Merged(Vec<(String, Code)>),
+    /// Leaves the standing set.
+    Rejected {
+        /// Why.
+        code: Code,
+        /// In words.
+        detail: String,
+    },
+}
+
+/// An outcome and where in the feed it stands.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The feed position, from 1.
+    pub position: u64,
+    /// The word.
+    pub outcome: Outcome,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! One entity: its life, its fields, and the fold that defines both.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostSide, Outcome, Register};
+use super::{Sibling, Survivor, Verdict};
+use crate::command::{Change, Command, Op};
+use crate::id::{Dot, EntityId};
+use crate::policy::Policy;
+
+/// The state of one entity.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Entity {
+    /// Its type's name.
+    pub entity_type: String,
+    /// Its id.
+    pub id: EntityId,
+    /// Whether it lives.
+    pub life: Life,
+    /// Its fields by name.
+    pub fields: BTreeMap<String, Field>,
+    /// It holds something that this version cannot read: read-only here.
+    pub opaque: bool,
+}
+
+/// One command of an entity's history with all that the fold needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    /// The command.
+    pub command: &'a Command,
+    /// Its name.
+    pub dot: Dot,
+    /// What it supersedes.
+    pub ctx: Context<'a>,
+    /// The cloud's word, if there is one.
+    pub verdict: Option<&'a Verdict>,
+}
+
+/// The state of an entity from its whole history, in a causal order. This defines the merge.
+pub fn fold<'a>(
+    entity_type: &str,
+    id: EntityId,
+    records: impl IntoIterator<Item = Record<'a>>,
+    policy: &Policy,
+) -> Entity {
+    let records: Vec<Record> = records.into_iter().collect();
+    let mut entity = Entity::new(entity_type, id);
+    for record in &records {
+        entity.step(record, policy);
+    }
+    if entity.life.has_delete() {
+        let standing: Vec<&Record> = records.iter().filter(|record| record.stands()).collect();
+        for write in &mut entity.life.writes {
+            if write.kind == LifeKind::Deleted {
+                write.survivors = survivors_of(write.dot, &standing);
+            }
+        }
+    }
+    entity
+}
+
+impl Record<'_> {
+    fn stands(&self) -> bool {
+        !matches!(self.verdict, Some(Verdict { outcome: Outcome::Rejected { .. }, .. }))
+    }
+}
+
+/// The newest standing writes concurrent with a delete, by dot.
+fn survivors_of(delete: Dot, standing: &[&Record]) -> Vec<Survivor> {
+    let Some(delete) = standing.iter().find(|record| record.dot == delete) else {
+        return Vec::new();
+    };
+    let concurrent: Vec<&Record> = standing
+        .iter()
+        .copied()
+        .filter(|r| r.command.op != Op::Delete)
+        .filter(|r| !delete.ctx.covers(r.dot) && !r.ctx.covers(delete.dot) && r.dot != delete.dot)
+        .collect();
+    let mut survivors: Vec<Survivor> = concurrent
+        .iter()
+        .filter(|r| !concurrent.iter().any(|other| other.ctx.covers(r.dot)))
+        .map(|r| Survivor {
+            dot: r.dot,
+            accepted: concurrent
+                .iter()
+                .any(|a| a.verdict.is_some() && (a.dot == r.dot || r.ctx.covers(a.dot))),
+        })
+        .collect();
+    survivors.sort_by_key(|survivor| survivor.dot);
+    survivors
+}
+
+impl Entity {
+    /// An entity of which nothing is known yet.
+    pub fn new(entity_type: &str, id: EntityId) -> Self {
+        Self {
+            entity_type: entity_type.to_owned(),
+            id,
+            life: Life::default(),
+            fields: BTreeMap::new(),
+            opaque: false,
+        }
+    }
+
+    /// Applies one command on top of everything that came before it in a causal order. Not where
+    /// [`Self::must_fold_to_apply`] says that the history is needed.
+    pub fn apply(&mut self, record: &Record, policy: &Policy) {
+        assert!(!self.must_fold_to_apply(record.command), "a delete is folded, never stepped");
+        self.step(record, policy);
+    }
+
+    /// Whether a command can only be applied by folding the entity with its whole history.
+    pub fn must_fold_to_apply(&self, command: &Command) -> bool {
+        command.op == Op::Delete || self.life.has_delete()
+    }
+
+    fn step(&mut self, record: &Record, policy: &Policy) {
+        let command = record.command;
+        let rules = policy.entity_type(&command.entity_type);
+        if rules.is_none() || command.entity_type != self.entity_type {
+            self.opaque = true;
+            return;
+        }
+        let (accepted, lost) = match record.verdict {
+            None => (None, &[][..]),
+            Some(Verdict { position, outcome: Outcome::Accepted }) => (Some(*position), &[][..]),
+            Some(Verdict { position, outcome: Outcome::Merged(lost) }) => {
+                (Some(*position), &lost[..])
+            }
+            Some(Verdict { outcome: Outcome::Rejected { code, .. }, .. }) => {
+                self.reject(record, *code);
+                return;
+            }
+        };
+        self.live(record, accepted);
+        for write in &command.writes {
+            match lost.iter().find(|(field, _)| *field == write.field) {
+                Some((_, code)) => self.lose(record, &write.field, *code),
+                None => self.write(record, (&write.field, &write.change), accepted),
+            }
+        }
+    }
+
+    /// Takes up an accepting verdict on a command that was applied before, where [`Self::must_fold`] says no.
+    pub fn accept(&mut self, command: &Command, dot: Dot, position: u64) {
+        self.life.accept(position, dot);
+        for write in &command.writes {
+            if let Some(Field::Register(register)) = self.fields.get_mut(&write.field) {
+                register.accept(position, dot);
+            }
+        }
+    }
+
+    /// Whether a verdict on an already applied command can only be taken up by folding the entity anew.
+    pub fn must_fold(&self, command: &Command, outcome: &Outcome) -> bool {
+        if self.must_fold_to_apply(command) {
+            return true;
+        }
+        match outcome {
+            Outcome::Merged(_) | Outcome::Rejected { .. } => true,
+            Outcome::Accepted => command.writes.iter().any(|write| {
+                matches!(self.fields.get(&write.field),
+                    Some(Field::Register(register)) if register.siblings.len() > 1)
+            }),
+        }
+    }
+
+    fn live(&mut self, record: &Record, accepted: Option<u64>) {
+        let kind = match record.command.op {
+            Op::Create => LifeKind::Created,
+            Op::Delete => LifeKind::Deleted,
+            Op::Restore => LifeKind::Restored,
+            Op::Update | Op::Resolve => return,
+        };
+        let (dot, ts) = (record.dot, record.command.ts);
+        let write = LifeWrite { dot, ts, kind, accepted, survivors: Vec::new() };
+        self.life.write(write, &record.ctx);
+    }
+
+    fn write(&mut self, record: &Record, (name, change): (&str, &Change), accepted: Option<u64>) {
+        let field =
+            self.fields.entry(name.to_owned()).or_insert_with(|| Field::empty_for(change));
+        match (field, change) {
+            (Field::Register(register), Change::Write(value)) => register.write(
+                Sibling {
+                    dot: record.dot,
+                    ts: record.command.ts,
+                    value: value.clone(),
+                    accepted,
+                    leads: false,
+                },
+                &record.ctx,
+            ),
+            (field, change) => {
+                if !field.gather(change, record.dot) {
+                    self.opaque = true;
+                }
+            }
+        }
+    }
+
+    fn reject(&mut self, record: &Record, code: Code) {
+        for write in &record.command.writes {
+            self.lose(record, &write.field, code);
+        }
+    }
+
+    /// A write that does not stand stays a side of its field's conflict, if its loss is one.
+    fn lose(&mut self, record: &Record, name: &str, code: Code) {
+        let change = record.command.writes.iter().find(|write| write.field == name);
+        let Some(Change::Write(value)) = change.map(|write| &write.change) else {
+            return;
+        };
+        if !code.is_conflict() {
+            return;
+        }
+        let field = self
+            .fields
+            .entry(name.to_owned())
+            .or_insert_with(|| Field::Register(Register::default()));
+        if let Field::Register(register) = field {
+            register.lose(LostSide {
+                dot: record.dot,
+                ts: record.command.ts,
+                value: value.clone(),
+                code,
+            });
+        }
+    }
+
+    /// This entity's share of the state hash: life, siblings, elements, sums and lost sides; of a deleted one id and life.
+    pub fn state_sum(&self) -> StateSum {
+        if !self.life.exists() && self.fields.is_empty() {
+            return StateSum::default();
+        }
+        let deleted = self.life.is_deleted();
+        let fields = if deleted { None } else { Some(&self.fields) };
+        let bytes = postcard::to_stdvec(&(&self.entity_type, self.id, &self.life, fields))
+            .expect("entity states always encode");
+        let mut sum = [0u64; 4];
+        for (lane, chunk) in sum.iter_mut().zip(blake3::hash(&bytes).as_bytes().chunks_exact(8)) {
+            *lane = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        }
+        StateSum(sum)
+    }
+}
+
+/// A hash over a set of entities that can be kept as they change: the lane-wise wrapping sum of their hashes. An alarm for
+/// accidents between honest members, no defence against a liar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct StateSum(pub [u64; 4]);
+
+impl StateSum {
+    /// Takes one entity's share in.
+    pub fn add(&mut self, share: Self) {
+        self.0.iter_mut().zip(share.0).for_each(|(lane, by)| *lane = lane.wrapping_add(by));
+    }
+    /// Takes one entity's share out.
+    pub fn remove(&mut self, share: Self) {
+        self.0.iter_mut().zip(share.0).for_each(|(lane, by)| *lane = lane.wrapping_sub(by));
+    }
+    /// As 64 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        self.0.iter().map(|lane| format!("{lane:016x}")).collect()
+    }
+}

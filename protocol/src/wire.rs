@@ -1,0 +1,199 @@
+//! Every message between two machines of a studio, and nothing else.
+//!
+//! A frame is a postcard-encoded [`Frame`]; the mesh adds a length. Bundles and pages travel as their stored bytes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frontier::Frontier;
+use crate::id::{DeviceId, Dot, Hash, HashPrefix, StudioId};
+use crate::limits;
+use crate::membership::SignedGrant;
+use crate::time::WallMs;
+
+/// The protocol version spoken; both sides must share one.
+pub const PROTOCOL: u16 = 1;
+
+/// The first frame on every link, in both directions. Nothing else is served until it checks out.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Hello {
+    /// The lowest and highest protocol version spoken.
+    pub protocol: (u16, u16),
+    /// Which studio.
+    pub studio: StudioId,
+    /// The sender's own grant: its certificate.
+    pub grant: SignedGrant,
+    /// Random per run of a process, so that a restart is told from a second link.
+    pub run: u64,
+    /// The digest of the roster held.
+    pub roster: Hash,
+    /// The hash of the policy in force.
+    pub policy: Hash,
+    /// What is held.
+    pub frontier: Frontier,
+    /// The sender's wall clock.
+    pub wall: WallMs,
+}
+
+/// How a machine reaches the cloud.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+pub struct Uplink {
+    /// A probe came back.
+    pub reachable: bool,
+    /// The cloud takes its token.
+    pub authorised: bool,
+    /// Bytes cost money here.
+    pub metered: bool,
+    /// On battery.
+    pub battery: bool,
+}
+
+/// One machine's uplink and claim, relayed through the whole mesh.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Whose.
+    pub device: DeviceId,
+    /// When its process started and a random tie-breaker: a later run replaces an earlier one.
+    pub run: (WallMs, u64),
+    /// Grows with every change and repeat within a run.
+    pub sequence: u64,
+    /// Its uplink.
+    pub uplink: Uplink,
+    /// The term in which it claims to be the gateway.
+    pub claim: Option<u64>,
+}
+
+/// The heartbeat of a link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Beat {
+    /// Of all held logs.
+    pub frontier: HashPrefix,
+    /// The last held feed position.
+    pub feed: u64,
+    /// The sender's claim, if it is the gateway.
+    pub claim: Option<u64>,
+}
+
+/// One message.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Frame {
+    /// Who is there and what it holds.
+    Hello(Box<Hello>),
+    /// Why the link is closed, in words for a person.
+    Refuse(String),
+    /// Signed records that the other side may lack.
+    Roster(Vec<SignedGrant>),
+    /// Alive.
+    Beat(Beat),
+    /// What is held now.
+    Frontier(Frontier),
+    /// The devices that the sender has links with: what it pushes, they get from it.
+    Links(Vec<DeviceId>),
+    /// Asks for everything of these devices that the frontier lacks.
+    Want {
+        /// Names the transfer in answers.
+        id: u32,
+        /// What the asker holds.
+        frontier: Frontier,
+        /// Whose logs are asked of this peer.
+        devices: Vec<DeviceId>,
+    },
+    /// A part of a transfer.
+    Block {
+        /// Which transfer.
+        id: u32,
+        /// Uncompressed bytes.
+        raw: u32,
+        /// Length-prefixed bundles, zstd-compressed.
+        #[serde(with = "serde_packed")]
+        packed: Vec<u8>,
+        /// Nothing follows.
+        done: bool,
+    },
+    /// This many more uncompressed bytes may follow.
+    Credit {
+        /// Which transfer.
+        id: u32,
+        /// Bytes.
+        bytes: u32,
+    },
+    /// Fresh bundles, in order.
+    Push(Vec<Packed>),
+    /// These tips are held now.
+    Held(Vec<Dot>),
+    /// Asks for feed pages after a position.
+    WantFeed(u64),
+    /// Feed pages in order.
+    Pages(Vec<Packed>),
+    /// Election states that changed.
+    Statuses(Vec<Status>),
+    /// The link to this device closed; who still hears it says so.
+    Gone(DeviceId),
+}
+
+/// Bytes that postcard copies as one run instead of one by one.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Packed(#[serde(with = "serde_packed")] pub Vec<u8>);
+
+mod serde_packed {
+    //! Byte runs as byte runs.
+    use serde::{Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Vec<u8>;
+            fn expecting(&self, formatter: &mut std::fmt::Formatter) -> std::fmt::Result {
+                formatter.write_str("bytes")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+                Ok(bytes.to_vec())
+            }
+            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Vec<u8>, E> {
+                Ok(bytes)
+            }
+        }
+        deserializer.deserialize_bytes(Visitor)
+    }
+}
+
+/// Why bytes are no frame. The peer's fault: it is counted and disconnected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct FrameError(pub &'static str);
+
+impl Frame {
+    /// The bytes of this frame.
+    pub fn encode(&self) -> Vec<u8> {
+        postcard::to_stdvec(self).expect("wire types always encode")
+    }
+
+    /// Reads a frame and checks its bounds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, FrameError> {
+        if bytes.len() > limits::FRAME_BYTES {
+            return Err(FrameError("a frame over 256 KiB"));
+        }
+        let (frame, rest) = postcard::take_from_bytes::<Self>(bytes)
+            .map_err(|_| FrameError("a frame that cannot be decoded"))?;
+        if !rest.is_empty() {
+            return Err(FrameError("a frame with trailing bytes"));
+        }
+        let within = match &frame {
+            Self::Hello(hello) => hello.frontier.is_canonical(),
+            Self::Frontier(frontier) => frontier.is_canonical(),
+            Self::Want { frontier, devices, .. } => {
+                frontier.is_canonical() && devices.len() <= limits::TIPS
+            }
+            Self::Links(devices) => devices.len() <= limits::PEERS * 4,
+            Self::Held(dots) => dots.len() <= limits::TIPS,
+            Self::Statuses(statuses) => statuses.len() <= limits::STATUSES,
+            Self::Block { raw, .. } => *raw as usize <= limits::FRAME_BYTES * 2,
+            _ => true,
+        };
+        if within { Ok(frame) } else { Err(FrameError("a frame with a list out of bounds")) }
+    }
+}
