@@ -104,7 +104,13 @@ impl Bundle {
             return Err(BundleError::TooLarge(bytes.len()));
         }
         let Body { header, commands } = body;
-        Ok(Self { bytes: bytes.into(), hash, header, commands, signature })
+        Ok(Self {
+            bytes: bytes.into(),
+            hash,
+            header,
+            commands,
+            signature,
+        })
     }
 
     /// Decodes stored or received bytes, checking form and bounds but no signature.
@@ -136,7 +142,13 @@ impl Bundle {
         signature.0.copy_from_slice(&bytes[end..]);
         let hash = hash_of(&body);
         let Body { header, commands } = body;
-        Ok(Self { bytes, hash, header, commands, signature })
+        Ok(Self {
+            bytes,
+            hash,
+            header,
+            commands,
+            signature,
+        })
     }
 
     /// Checks the author's signature.
@@ -216,12 +228,21 @@ fn check_bounds(body: &Body) -> Result<(), BundleError> {
     if header.actor.len() > limits::ACTOR_BYTES {
         return Err(BundleError::Malformed("an actor over 128 bytes"));
     }
-    let sorted = header.saw.windows(2).all(|pair| pair[0].dot.author < pair[1].dot.author);
+    let sorted = header
+        .saw
+        .windows(2)
+        .all(|pair| pair[0].dot.author < pair[1].dot.author);
     if !sorted || header.saw.len() > limits::TIPS {
         return Err(BundleError::Malformed("tips out of order or too many"));
     }
-    if header.saw.iter().any(|seen| seen.dot.author == header.author) {
-        return Err(BundleError::Malformed("a bundle that says it saw its own author"));
+    if header
+        .saw
+        .iter()
+        .any(|seen| seen.dot.author == header.author)
+    {
+        return Err(BundleError::Malformed(
+            "a bundle that says it saw its own author",
+        ));
     }
     match body.commands.iter().find_map(Command::fault) {
         Some(fault) => Err(BundleError::Malformed(fault)),

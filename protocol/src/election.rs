@@ -47,7 +47,13 @@ impl Election {
     /// A machine that has just started: it listens for `quiet_ms` before it claims anything.
     pub fn new(device: DeviceId, run: (WallMs, u64), now: MonoMs, quiet_ms: u64) -> Self {
         let uplink = Uplink::default();
-        let own = Status { device, run, sequence: 0, uplink, claim: None };
+        let own = Status {
+            device,
+            run,
+            sequence: 0,
+            uplink,
+            claim: None,
+        };
         Self {
             own,
             heard: BTreeMap::new(),
@@ -91,7 +97,9 @@ impl Election {
 
     fn rank(&self, status: &Status) -> Rank {
         let preference = self.preferences.get(&status.device).copied().unwrap_or(0);
-        let Uplink { metered, battery, .. } = status.uplink;
+        let Uplink {
+            metered, battery, ..
+        } = status.uplink;
         (preference, !metered, !battery, Reverse(status.device))
     }
 
@@ -112,7 +120,14 @@ impl Election {
             (status.run, status.sequence) > (heard.status.run, heard.status.sequence)
         });
         if newer {
-            self.heard.insert(status.device, Heard { status, at: now, via });
+            self.heard.insert(
+                status.device,
+                Heard {
+                    status,
+                    at: now,
+                    via,
+                },
+            );
         }
         newer
     }
@@ -127,7 +142,10 @@ impl Election {
 
     /// The link to `device` closed, or `via` says that it lost it. `true` if its status is forgotten.
     pub fn handle_gone(&mut self, device: DeviceId, via: DeviceId) -> bool {
-        let gone = self.heard.get(&device).is_some_and(|heard| heard.via == via);
+        let gone = self
+            .heard
+            .get(&device)
+            .is_some_and(|heard| heard.via == via);
         if gone {
             self.heard.remove(&device);
         }
@@ -153,7 +171,8 @@ impl Election {
     pub fn tick(&mut self, now: MonoMs) -> Told {
         let sequence = self.own.sequence;
         let gateway = self.gateway();
-        self.heard.retain(|_, heard| now.since(heard.at) < limits::CLAIM_DEAD_MS);
+        self.heard
+            .retain(|_, heard| now.since(heard.at) < limits::CLAIM_DEAD_MS);
         self.step(now);
         let repeat = now.since(self.told_at) >= limits::STATUS_REPEAT_MS;
         if repeat {
@@ -162,7 +181,10 @@ impl Election {
         if self.own.sequence != sequence {
             self.told_at = now;
         }
-        Told { own: self.own.sequence != sequence, gateway: self.gateway() != gateway }
+        Told {
+            own: self.own.sequence != sequence,
+            gateway: self.gateway() != gateway,
+        }
     }
 
     fn step(&mut self, now: MonoMs) {
@@ -189,7 +211,10 @@ impl Election {
             None if now < self.not_before => {}
             None => {
                 let best = self.heard.values().map(|heard| &heard.status);
-                let best = best.filter(|status| Self::eligible(status)).map(|s| self.rank(s)).max();
+                let best = best
+                    .filter(|status| Self::eligible(status))
+                    .map(|s| self.rank(s))
+                    .max();
                 if best.is_none_or(|best| self.rank(&self.own) > best) {
                     self.claim(self.highest_term() + 1);
                 }
@@ -204,7 +229,10 @@ impl Election {
     }
 
     fn highest_term(&self) -> u64 {
-        self.statuses().filter_map(|status| status.claim).max().unwrap_or(0)
+        self.statuses()
+            .filter_map(|status| status.claim)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -217,7 +245,11 @@ mod tests {
     }
 
     fn online() -> Uplink {
-        Uplink { reachable: true, authorised: true, ..Uplink::default() }
+        Uplink {
+            reachable: true,
+            authorised: true,
+            ..Uplink::default()
+        }
     }
 
     fn machine(n: u8) -> Election {
@@ -248,7 +280,10 @@ mod tests {
         }
         let claims = machines.iter().filter(|m| m.is_gateway()).count();
         assert_eq!(claims, 1);
-        assert!(machines.iter().all(|m| m.gateway() == Some(device(1))), "lower id ranks first");
+        assert!(
+            machines.iter().all(|m| m.gateway() == Some(device(1))),
+            "lower id ranks first"
+        );
     }
 
     #[test]
@@ -276,7 +311,10 @@ mod tests {
         first.tick(MonoMs(0));
         second.handle_status(first.own().clone(), device(1), MonoMs(0));
         assert_eq!(second.gateway(), Some(device(1)));
-        assert!(!second.handle_gone(device(1), device(9)), "another's word about it is not enough");
+        assert!(
+            !second.handle_gone(device(1), device(9)),
+            "another's word about it is not enough"
+        );
         assert!(second.handle_gone(device(1), device(1)));
         second.tick(MonoMs(10));
         assert!(second.is_gateway());

@@ -98,7 +98,12 @@ impl Page {
         let hash = Hash::of(&bytes);
         let signature = key.sign(Purpose::FeedPage, &hash);
         bytes.extend_from_slice(&signature.0);
-        Self { bytes: bytes.into(), hash, body, signature }
+        Self {
+            bytes: bytes.into(),
+            hash,
+            body,
+            signature,
+        }
     }
 
     /// Decodes a page, checking form and bounds but no signature.
@@ -118,7 +123,12 @@ impl Page {
         let mut signature = Signature([0; 64]);
         signature.0.copy_from_slice(&bytes[end..]);
         let hash = Hash::of(&bytes[..end]);
-        Ok(Self { bytes, hash, body, signature })
+        Ok(Self {
+            bytes,
+            hash,
+            body,
+            signature,
+        })
     }
 
     /// Checks the cloud's signature.
@@ -155,7 +165,13 @@ impl Page {
 impl Entry {
     /// The verdict on one counter, if this entry at `position` decides it.
     pub fn verdict(&self, position: u64, counter: u64) -> Option<Verdict> {
-        let Self::Verdicts { first, last, exceptions, .. } = self else {
+        let Self::Verdicts {
+            first,
+            last,
+            exceptions,
+            ..
+        } = self
+        else {
             return None;
         };
         if !(*first..=*last).contains(&counter) {
@@ -181,7 +197,12 @@ pub struct FeedIndex {
 impl FeedIndex {
     /// As the store left it: the last held position and its page's hash, the last folded position, what the cloud holds.
     pub fn restore(held: (u64, Hash), folded: u64, cloud_holds: BTreeMap<Author, u64>) -> Self {
-        Self { held, folded, cloud_holds, unfolded: VecDeque::new() }
+        Self {
+            held,
+            folded,
+            cloud_holds,
+            unfolded: VecDeque::new(),
+        }
     }
 
     /// The last held position, 0 if none.

@@ -36,7 +36,10 @@ impl Frontier {
     /// Whether the bounds of a received frontier hold.
     pub fn is_canonical(&self) -> bool {
         self.tips.len() <= limits::TIPS
-            && self.tips.windows(2).all(|pair| pair[0].author < pair[1].author)
+            && self
+                .tips
+                .windows(2)
+                .all(|pair| pair[0].author < pair[1].author)
             && self.tips.iter().all(|tip| tip.trail.len() <= limits::TRAIL)
     }
 }
@@ -54,7 +57,13 @@ impl Reach {
         for tip in &frontier.tips {
             reach.extend(tip.author, tip.counter);
             for (epoch, counter) in &tip.trail {
-                reach.extend(Author { device: tip.author.device, epoch: *epoch }, *counter);
+                reach.extend(
+                    Author {
+                        device: tip.author.device,
+                        epoch: *epoch,
+                    },
+                    *counter,
+                );
             }
         }
         reach
@@ -73,14 +82,24 @@ impl Reach {
 
     /// The tips of one device.
     pub fn of_device(&self, device: DeviceId) -> impl Iterator<Item = (Author, u64)> {
-        let from = Author { device, epoch: Epoch(0) };
-        let to = Author { device, epoch: Epoch(u64::MAX) };
-        self.held.range(from..=to).map(|(author, counter)| (*author, *counter))
+        let from = Author {
+            device,
+            epoch: Epoch(0),
+        };
+        let to = Author {
+            device,
+            epoch: Epoch(u64::MAX),
+        };
+        self.held
+            .range(from..=to)
+            .map(|(author, counter)| (*author, *counter))
     }
 
     /// Every epoch that is known to be held.
     pub fn iter(&self) -> impl Iterator<Item = (Author, u64)> {
-        self.held.iter().map(|(author, counter)| (*author, *counter))
+        self.held
+            .iter()
+            .map(|(author, counter)| (*author, *counter))
     }
 }
 

@@ -307,7 +307,11 @@ mod tests {
         assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
         let bytes = postcard::to_stdvec(&id).expect("encodes");
         assert_eq!(bytes.len(), 16, "no length prefix on the wire");
-        let dot = Author { device: id, epoch: Epoch(0xfeed) }.at(42);
+        let dot = Author {
+            device: id,
+            epoch: Epoch(0xfeed),
+        }
+        .at(42);
         assert_eq!(dot.to_string().parse::<Dot>(), Ok(dot));
     }
 

@@ -77,6 +77,8 @@ impl VerifyKey {
     /// Checks strictly: no malleable signatures, no small-order keys.
     pub fn verify(&self, purpose: Purpose, hash: &Hash, signature: &Signature) -> bool {
         let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        self.0.verify_strict(&purpose.message(hash), &signature).is_ok()
+        self.0
+            .verify_strict(&purpose.message(hash), &signature)
+            .is_ok()
     }
 }

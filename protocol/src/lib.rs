@@ -4,7 +4,10 @@
 //! truth and the simulator run this same code.
 
 pub mod bundle;
+pub mod cloud;
 pub mod command;
+pub mod election;
+pub mod event;
 pub mod feed;
 pub mod frontier;
 pub mod id;
@@ -17,5 +20,4 @@ pub mod policy;
 pub mod time;
 pub mod value;
 pub mod vector;
-pub mod election;
 pub mod wire;

@@ -127,9 +127,10 @@ impl LogIndex {
                 Err("an epoch that begins above 1 with nothing before it")
             };
         };
-        let own = header.saw.iter().find(|seen| {
-            seen.dot.author.device == header.author.device && seen.hash == prev
-        });
+        let own = header
+            .saw
+            .iter()
+            .find(|seen| seen.dot.author.device == header.author.device && seen.hash == prev);
         match own {
             Some(seen) if seen.dot.counter + 1 == header.first_counter => {
                 Ok(Some((seen.dot.author.epoch, seen.dot.counter)))
@@ -163,8 +164,15 @@ impl LogIndex {
             Err(reason) => Admission::Contradiction(reason),
             Ok(None) => Admission::Fresh,
             Ok(Some((epoch, counter))) => {
-                let parent = Author { device: header.author.device, epoch };
-                if self.held(parent) >= counter { Admission::Fresh } else { Admission::Gap }
+                let parent = Author {
+                    device: header.author.device,
+                    epoch,
+                };
+                if self.held(parent) >= counter {
+                    Admission::Fresh
+                } else {
+                    Admission::Gap
+                }
             }
         }
     }
@@ -179,7 +187,13 @@ impl LogIndex {
                 let parent = Self::parent_of(header).expect("a fresh bundle names its parent");
                 self.epochs.insert(header.author, parent);
                 let (start, past) = (header.first_counter, Vector::default());
-                let chain = Chain { parent, start, held: end, applied: None, past };
+                let chain = Chain {
+                    parent,
+                    start,
+                    held: end,
+                    applied: None,
+                    past,
+                };
                 self.chains.insert(header.author, chain);
             }
         }
@@ -189,8 +203,14 @@ impl LogIndex {
 
     fn park(&mut self, header: &Header) {
         let saw = header.saw.iter().map(|seen| seen.dot).collect();
-        let parked = Parked { first: header.first_counter, saw };
-        self.parked.entry(header.author).or_default().push_back(parked);
+        let parked = Parked {
+            first: header.first_counter,
+            saw,
+        };
+        self.parked
+            .entry(header.author)
+            .or_default()
+            .push_back(parked);
     }
 
     /// A stored bundle, by author and first counter, that can be applied now.
@@ -205,13 +225,25 @@ impl LogIndex {
     /// Marks the bundle that [`Self::next_ready`] named as applied and returns all that its author had seen of others.
     pub fn apply(&mut self, bundle: &Bundle) -> &Vector {
         let author = bundle.author();
-        let waiting = self.parked.get_mut(&author).expect("only a parked bundle is applied");
-        let parked = waiting.pop_front().expect("only a parked bundle is applied");
-        assert_eq!(parked.first, bundle.first(), "bundles of an author are applied in order");
+        let waiting = self
+            .parked
+            .get_mut(&author)
+            .expect("only a parked bundle is applied");
+        let parked = waiting
+            .pop_front()
+            .expect("only a parked bundle is applied");
+        assert_eq!(
+            parked.first,
+            bundle.first(),
+            "bundles of an author are applied in order"
+        );
         if waiting.is_empty() {
             self.parked.remove(&author);
         }
-        let chain = self.chains.get_mut(&author).expect("an applied bundle is held");
+        let chain = self
+            .chains
+            .get_mut(&author)
+            .expect("an applied bundle is held");
         chain.applied = Some((bundle.last(), bundle.hash()));
         for seen in &bundle.header().saw {
             chain.past.join(&self.epochs, seen.dot);
@@ -242,7 +274,13 @@ impl LogIndex {
             .iter()
             .filter_map(|(author, chain)| {
                 let (epoch, at) = chain.parent?;
-                Some((Author { device: author.device, epoch }, at))
+                Some((
+                    Author {
+                        device: author.device,
+                        epoch,
+                    },
+                    at,
+                ))
             })
             .collect();
         let tips = self
@@ -268,7 +306,10 @@ impl LogIndex {
                 trail.push((epoch, counter));
                 next *= 2;
             }
-            at = self.epochs.parent(Author { device: author.device, epoch });
+            at = self.epochs.parent(Author {
+                device: author.device,
+                epoch,
+            });
         }
         trail
     }
@@ -279,7 +320,10 @@ impl LogIndex {
             return digest;
         }
         let tips = self.frontier(0).tips;
-        let heads: Vec<_> = tips.iter().map(|tip| (tip.author, tip.counter, tip.hash)).collect();
+        let heads: Vec<_> = tips
+            .iter()
+            .map(|tip| (tip.author, tip.counter, tip.hash))
+            .collect();
         let bytes = postcard::to_stdvec(&heads).expect("wire types always encode");
         let digest = Hash::of(&bytes);
         self.digest = Some(digest);
@@ -288,8 +332,14 @@ impl LogIndex {
 
     /// What we hold of `device` and a peer of that reach lacks.
     pub fn lacking(&self, reach: &Reach, device: DeviceId) -> Vec<Range> {
-        let from = Author { device, epoch: crate::id::Epoch(0) };
-        let to = Author { device, epoch: crate::id::Epoch(u64::MAX) };
+        let from = Author {
+            device,
+            epoch: crate::id::Epoch(0),
+        };
+        let to = Author {
+            device,
+            epoch: crate::id::Epoch(u64::MAX),
+        };
         let mut ranges = Vec::new();
         for (author, chain) in self.chains.range(from..=to) {
             let mut after = reach.held(*author);
@@ -299,7 +349,11 @@ impl LogIndex {
             }
             let after = after.max(chain.start - 1);
             if chain.held.0 > after {
-                ranges.push(Range { author: *author, after, upto: chain.held.0 });
+                ranges.push(Range {
+                    author: *author,
+                    after,
+                    upto: chain.held.0,
+                });
             }
         }
         ranges
@@ -312,7 +366,10 @@ impl LogIndex {
             if epoch == author.epoch {
                 return counter;
             }
-            at = self.epochs.parent(Author { device: tip.author.device, epoch });
+            at = self.epochs.parent(Author {
+                device: tip.author.device,
+                epoch,
+            });
         }
         0
     }

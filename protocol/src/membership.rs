@@ -75,7 +75,11 @@ impl SignedGrant {
     /// Signs a grant with the root key.
     pub fn seal(studio: StudioId, grant: Grant, root: &SecretKey) -> Self {
         let signature = root.sign(Purpose::Record, &record_hash(studio, &grant));
-        Self { studio, grant, signature }
+        Self {
+            studio,
+            grant,
+            signature,
+        }
     }
 
     fn hash(&self) -> Hash {
@@ -111,7 +115,13 @@ impl Roster {
     pub fn new(studio: StudioId, root: PublicKey) -> Option<Self> {
         let root_key = VerifyKey::new(&root)?;
         let (records, members) = (BTreeMap::new(), BTreeMap::new());
-        Some(Self { studio, root, root_key, records, members })
+        Some(Self {
+            studio,
+            root,
+            root_key,
+            records,
+            members,
+        })
     }
 
     /// Takes a record in. `Ok(true)` if it was new.
@@ -123,7 +133,10 @@ impl Roster {
         if self.records.contains_key(&hash) {
             return Ok(false);
         }
-        if !self.root_key.verify(Purpose::Record, &hash, &record.signature) {
+        if !self
+            .root_key
+            .verify(Purpose::Record, &hash, &record.signature)
+        {
             return Err(RecordError::BadSignature);
         }
         let key = VerifyKey::new(&record.grant.key).ok_or(RecordError::Malformed)?;
@@ -138,7 +151,13 @@ impl Roster {
             (grant.version, hash) > (held.grant.version, record_hash(self.studio, &held.grant))
         });
         if newest {
-            self.members.insert(grant.device, Member { grant: grant.clone(), key });
+            self.members.insert(
+                grant.device,
+                Member {
+                    grant: grant.clone(),
+                    key,
+                },
+            );
         }
         self.records.insert(hash, record);
         Ok(true)
@@ -162,7 +181,9 @@ impl Roster {
     }
     /// The cloud truth, if the studio has one.
     pub fn cloud(&self) -> Option<&Member> {
-        self.members.values().find(|member| member.grant.role == Role::Cloud)
+        self.members
+            .values()
+            .find(|member| member.grant.role == Role::Cloud)
     }
     /// All signed records.
     pub fn records(&self) -> impl Iterator<Item = &SignedGrant> {
@@ -178,10 +199,17 @@ impl Roster {
     }
     /// The priority table of the pick.
     pub fn priorities(&self) -> Priorities {
-        Priorities(self.members.values().map(|m| (m.grant.device, m.grant.priority)).collect())
+        Priorities(
+            self.members
+                .values()
+                .map(|m| (m.grant.device, m.grant.priority))
+                .collect(),
+        )
     }
     /// What people call a device.
     pub fn name(&self, device: DeviceId) -> &str {
-        self.members.get(&device).map_or("unknown", |member| &member.grant.name)
+        self.members
+            .get(&device)
+            .map_or("unknown", |member| &member.grant.name)
     }
 }

@@ -36,9 +36,17 @@ impl Epochs {
 
     /// The epochs of one device.
     pub fn of(&self, device: DeviceId) -> impl Iterator<Item = (Epoch, Parent)> {
-        let from = Author { device, epoch: Epoch(0) };
-        let to = Author { device, epoch: Epoch(u64::MAX) };
-        self.parents.range(from..=to).map(|(author, parent)| (author.epoch, *parent))
+        let from = Author {
+            device,
+            epoch: Epoch(0),
+        };
+        let to = Author {
+            device,
+            epoch: Epoch(u64::MAX),
+        };
+        self.parents
+            .range(from..=to)
+            .map(|(author, parent)| (author.epoch, *parent))
     }
 
     /// Whether `dot` lies on the path that ends in `tip` (the tip itself included).
@@ -51,7 +59,10 @@ impl Epochs {
             if epoch == dot.author.epoch {
                 return dot.counter <= counter;
             }
-            let author = Author { device: tip.author.device, epoch };
+            let author = Author {
+                device: tip.author.device,
+                epoch,
+            };
             match self.parent(author) {
                 // A path only goes down; a parent at or above its child would be a liar's loop.
                 Some((parent, at)) if at <= counter => (epoch, counter) = (parent, at),
@@ -84,7 +95,10 @@ impl Vector {
     /// Whether the tips stand as [`Self::from_tips`] demands.
     pub fn is_canonical(&self) -> bool {
         self.tips.len() <= crate::limits::TIPS
-            && self.tips.windows(2).all(|pair| pair[0].author < pair[1].author)
+            && self
+                .tips
+                .windows(2)
+                .all(|pair| pair[0].author < pair[1].author)
     }
 
     /// The tips in order.
@@ -99,7 +113,9 @@ impl Vector {
 
     /// Whether `dot` is covered.
     pub fn covers(&self, epochs: &Epochs, dot: Dot) -> bool {
-        let from = self.tips.partition_point(|tip| tip.author.device < dot.author.device);
+        let from = self
+            .tips
+            .partition_point(|tip| tip.author.device < dot.author.device);
         self.tips[from..]
             .iter()
             .take_while(|tip| tip.author.device == dot.author.device)
@@ -108,7 +124,10 @@ impl Vector {
 
     /// Adds `dot` and everything before it.
     pub fn join(&mut self, epochs: &Epochs, dot: Dot) {
-        if let Ok(at) = self.tips.binary_search_by(|tip| tip.author.cmp(&dot.author)) {
+        if let Ok(at) = self
+            .tips
+            .binary_search_by(|tip| tip.author.cmp(&dot.author))
+        {
             let tip = &mut self.tips[at];
             tip.counter = tip.counter.max(dot.counter);
             return;
@@ -139,7 +158,10 @@ mod tests {
     use super::*;
 
     fn author(device: u8, epoch: u64) -> Author {
-        Author { device: DeviceId([device; 16]), epoch: Epoch(epoch) }
+        Author {
+            device: DeviceId([device; 16]),
+            epoch: Epoch(epoch),
+        }
     }
 
     /// Device 1: epoch 9 (1..=5), then epoch 3 from 5, and a clone's epoch 7 from 4.
@@ -168,7 +190,11 @@ mod tests {
         let mut vector = Vector::default();
         vector.join(&epochs, author(1, 9).at(5));
         vector.join(&epochs, author(1, 7).at(6));
-        assert_eq!(vector.tips().len(), 2, "9@5 is not below 7@6, which left at 4");
+        assert_eq!(
+            vector.tips().len(),
+            2,
+            "9@5 is not below 7@6, which left at 4"
+        );
         vector.join(&epochs, author(1, 3).at(6));
         assert_eq!(vector.tips(), &[author(1, 3).at(6), author(1, 7).at(6)]);
         vector.join(&epochs, author(1, 9).at(2));

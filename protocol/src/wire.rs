@@ -185,15 +185,19 @@ impl Frame {
         let within = match &frame {
             Self::Hello(hello) => hello.frontier.is_canonical(),
             Self::Frontier(frontier) => frontier.is_canonical(),
-            Self::Want { frontier, devices, .. } => {
-                frontier.is_canonical() && devices.len() <= limits::TIPS
-            }
+            Self::Want {
+                frontier, devices, ..
+            } => frontier.is_canonical() && devices.len() <= limits::TIPS,
             Self::Links(devices) => devices.len() <= limits::PEERS * 4,
             Self::Held(dots) => dots.len() <= limits::TIPS,
             Self::Statuses(statuses) => statuses.len() <= limits::STATUSES,
             Self::Block { raw, .. } => *raw as usize <= limits::FRAME_BYTES * 2,
             _ => true,
         };
-        if within { Ok(frame) } else { Err(FrameError("a frame with a list out of bounds")) }
+        if within {
+            Ok(frame)
+        } else {
+            Err(FrameError("a frame with a list out of bounds"))
+        }
     }
 }

@@ -7,7 +7,10 @@ use crate::value::Value;
 
 fn a_bundle() -> (Bundle, SecretKey) {
     let key = SecretKey::from_seed([3; 32]);
-    let author = Author { device: DeviceId([1; 16]), epoch: Epoch(300) };
+    let author = Author {
+        device: DeviceId([1; 16]),
+        epoch: Epoch(300),
+    };
     let command = |n: u8| Command {
         id: CommandId([n; 16]),
         entity_type: "client".into(),
@@ -31,7 +34,10 @@ fn a_bundle() -> (Bundle, SecretKey) {
         saw: vec![],
         together: false,
     };
-    (Bundle::seal(header, vec![command(1), command(2)], &key).expect("seals"), key)
+    (
+        Bundle::seal(header, vec![command(1), command(2)], &key).expect("seals"),
+        key,
+    )
 }
 
 #[test]
@@ -40,7 +46,9 @@ fn a_bundle_reads_back_as_written() {
     let again = Bundle::decode(bundle.bytes().clone()).expect("decodes");
     assert_eq!(again.hash(), bundle.hash());
     assert_eq!((again.first(), again.last()), (5, 6));
-    again.verify(&VerifyKey::new(&key.public()).expect("a key")).expect("verifies");
+    again
+        .verify(&VerifyKey::new(&key.public()).expect("a key"))
+        .expect("verifies");
 }
 
 #[test]
@@ -64,7 +72,10 @@ fn a_second_encoding_is_refused() {
     assert_eq!(bytes[at], 5);
     bytes.splice(at..=at, [0x85, 0x00]);
     let refused = Bundle::decode(bytes).expect_err("refused");
-    assert!(matches!(refused, BundleError::NotCanonical | BundleError::Malformed(_)));
+    assert!(matches!(
+        refused,
+        BundleError::NotCanonical | BundleError::Malformed(_)
+    ));
     let mut longer = bundle.bytes().to_vec();
     longer.push(0);
     assert!(Bundle::decode(longer).is_err());

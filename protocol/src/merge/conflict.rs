@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Entity, Field, LifeKind, Priorities, Register};
 use super::pick::{Pick, PickRule, pick};
+use super::{Code, Entity, Field, LifeKind, Priorities, Register};
 use crate::id::{Dot, EntityId, Hash};
 use crate::time::WallMs;
 use crate::value::Value;
@@ -103,9 +103,19 @@ impl Entity {
 
     fn life_conflict(&self) -> Conflict {
         let state = |accepted: bool| {
-            if accepted { SideState::Confirmed } else { SideState::Tentative }
+            if accepted {
+                SideState::Confirmed
+            } else {
+                SideState::Tentative
+            }
         };
-        let side = |dot, ts, state| Side { dot, ts, value: None, state, code: None };
+        let side = |dot, ts, state| Side {
+            dot,
+            ts,
+            value: None,
+            state,
+            code: None,
+        };
         let mut sides: Vec<Side> = Vec::new();
         for write in &self.life.writes {
             sides.push(side(write.dot, write.ts, state(write.accepted.is_some())));
@@ -115,7 +125,11 @@ impl Entity {
         }
         sides.sort_by_key(|side| side.dot);
         sides.dedup_by_key(|side| side.dot);
-        let delete = self.life.writes.iter().find(|write| write.kind == LifeKind::Deleted);
+        let delete = self
+            .life
+            .writes
+            .iter()
+            .find(|write| write.kind == LifeKind::Deleted);
         let delete = delete.expect("only a delete has survivors");
         let kept = delete.survivors.iter().find(|survivor| survivor.accepted);
         Conflict {
@@ -125,7 +139,11 @@ impl Entity {
             kind: ConflictKind::DeleteUpdate,
             sides,
             suggested: kept.map_or(delete.dot, |survivor| survivor.dot),
-            rule: if kept.is_some() { PickRule::Confirmed } else { PickRule::Only },
+            rule: if kept.is_some() {
+                PickRule::Confirmed
+            } else {
+                PickRule::Only
+            },
             clock_suspect: false,
         }
     }
@@ -164,9 +182,17 @@ impl Entity {
         sides.sort_by_key(|side| side.dot);
         let pick = pick(&register.siblings, priorities);
         let (suggested, rule, clock_suspect) = match pick {
-            Some(Pick { sibling, rule, clock_suspect }) => {
+            Some(Pick {
+                sibling,
+                rule,
+                clock_suspect,
+            }) => {
                 let lost = rule == PickRule::Only && !register.lost.is_empty();
-                (sibling.dot, if lost { PickRule::Confirmed } else { rule }, clock_suspect)
+                (
+                    sibling.dot,
+                    if lost { PickRule::Confirmed } else { rule },
+                    clock_suspect,
+                )
             }
             None => (sides.last()?.dot, PickRule::Only, false),
         };
@@ -190,8 +216,13 @@ impl Entity {
 impl Register {
     /// More than one distinct value among siblings and lost sides.
     pub fn is_disputed(&self) -> bool {
-        let mut values =
-            self.siblings.iter().map(|s| &s.value).chain(self.lost.iter().map(|l| &l.value));
-        values.next().is_some_and(|first| values.any(|value| value != first))
+        let mut values = self
+            .siblings
+            .iter()
+            .map(|s| &s.value)
+            .chain(self.lost.iter().map(|l| &l.value));
+        values
+            .next()
+            .is_some_and(|first| values.any(|value| value != first))
     }
 }

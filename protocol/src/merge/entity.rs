@@ -63,7 +63,13 @@ pub fn fold<'a>(
 
 impl Record<'_> {
     fn stands(&self) -> bool {
-        !matches!(self.verdict, Some(Verdict { outcome: Outcome::Rejected { .. }, .. }))
+        !matches!(
+            self.verdict,
+            Some(Verdict {
+                outcome: Outcome::Rejected { .. },
+                ..
+            })
+        )
     }
 }
 
@@ -107,7 +113,10 @@ impl Entity {
     /// Applies one command on top of everything that came before it in a causal order. Not where
     /// [`Self::must_fold_to_apply`] says that the history is needed.
     pub fn apply(&mut self, record: &Record, policy: &Policy) {
-        assert!(!self.must_fold_to_apply(record.command), "a delete is folded, never stepped");
+        assert!(
+            !self.must_fold_to_apply(record.command),
+            "a delete is folded, never stepped"
+        );
         self.step(record, policy);
     }
 
@@ -125,11 +134,18 @@ impl Entity {
         }
         let (accepted, lost) = match record.verdict {
             None => (None, &[][..]),
-            Some(Verdict { position, outcome: Outcome::Accepted }) => (Some(*position), &[][..]),
-            Some(Verdict { position, outcome: Outcome::Merged(lost) }) => {
-                (Some(*position), &lost[..])
-            }
-            Some(Verdict { outcome: Outcome::Rejected { code, .. }, .. }) => {
+            Some(Verdict {
+                position,
+                outcome: Outcome::Accepted,
+            }) => (Some(*position), &[][..]),
+            Some(Verdict {
+                position,
+                outcome: Outcome::Merged(lost),
+            }) => (Some(*position), &lost[..]),
+            Some(Verdict {
+                outcome: Outcome::Rejected { code, .. },
+                ..
+            }) => {
                 self.reject(record, *code);
                 return;
             }
@@ -175,13 +191,21 @@ impl Entity {
             Op::Update | Op::Resolve => return,
         };
         let (dot, ts) = (record.dot, record.command.ts);
-        let write = LifeWrite { dot, ts, kind, accepted, survivors: Vec::new() };
+        let write = LifeWrite {
+            dot,
+            ts,
+            kind,
+            accepted,
+            survivors: Vec::new(),
+        };
         self.life.write(write, &record.ctx);
     }
 
     fn write(&mut self, record: &Record, (name, change): (&str, &Change), accepted: Option<u64>) {
-        let field =
-            self.fields.entry(name.to_owned()).or_insert_with(|| Field::empty_for(change));
+        let field = self
+            .fields
+            .entry(name.to_owned())
+            .or_insert_with(|| Field::empty_for(change));
         match (field, change) {
             (Field::Register(register), Change::Write(value)) => register.write(
                 Sibling {
@@ -209,7 +233,11 @@ impl Entity {
 
     /// A write that does not stand stays a side of its field's conflict, if its loss is one.
     fn lose(&mut self, record: &Record, name: &str, code: Code) {
-        let change = record.command.writes.iter().find(|write| write.field == name);
+        let change = record
+            .command
+            .writes
+            .iter()
+            .find(|write| write.field == name);
         let Some(Change::Write(value)) = change.map(|write| &write.change) else {
             return;
         };
@@ -240,7 +268,10 @@ impl Entity {
         let bytes = postcard::to_stdvec(&(&self.entity_type, self.id, &self.life, fields))
             .expect("entity states always encode");
         let mut sum = [0u64; 4];
-        for (lane, chunk) in sum.iter_mut().zip(blake3::hash(&bytes).as_bytes().chunks_exact(8)) {
+        for (lane, chunk) in sum
+            .iter_mut()
+            .zip(blake3::hash(&bytes).as_bytes().chunks_exact(8))
+        {
             *lane = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
         }
         StateSum(sum)
@@ -255,11 +286,17 @@ pub struct StateSum(pub [u64; 4]);
 impl StateSum {
     /// Takes one entity's share in.
     pub fn add(&mut self, share: Self) {
-        self.0.iter_mut().zip(share.0).for_each(|(lane, by)| *lane = lane.wrapping_add(by));
+        self.0
+            .iter_mut()
+            .zip(share.0)
+            .for_each(|(lane, by)| *lane = lane.wrapping_add(by));
     }
     /// Takes one entity's share out.
     pub fn remove(&mut self, share: Self) {
-        self.0.iter_mut().zip(share.0).for_each(|(lane, by)| *lane = lane.wrapping_sub(by));
+        self.0
+            .iter_mut()
+            .zip(share.0)
+            .for_each(|(lane, by)| *lane = lane.wrapping_sub(by));
     }
     /// As 64 hexadecimal digits.
     pub fn hex(&self) -> String {

@@ -78,7 +78,9 @@ impl Register {
         }
         if self.top.is_none_or(|top| (position, dot) > top) {
             self.top = Some((position, dot));
-            self.siblings.iter_mut().for_each(|sibling| sibling.leads = true);
+            self.siblings
+                .iter_mut()
+                .for_each(|sibling| sibling.leads = true);
         }
     }
 
@@ -104,7 +106,10 @@ pub struct ElementSet {
 
 impl ElementSet {
     fn add(&mut self, element: &Value, dot: Dot) {
-        match self.elements.binary_search_by(|(other, _)| other.cmp(element)) {
+        match self
+            .elements
+            .binary_search_by(|(other, _)| other.cmp(element))
+        {
             Ok(at) => {
                 let dots = &mut self.elements[at].1;
                 if let Err(place) = dots.binary_search(&dot) {
@@ -116,7 +121,10 @@ impl ElementSet {
     }
 
     fn remove(&mut self, element: &Value, seen: &[Dot]) {
-        if let Ok(at) = self.elements.binary_search_by(|(other, _)| other.cmp(element)) {
+        if let Ok(at) = self
+            .elements
+            .binary_search_by(|(other, _)| other.cmp(element))
+        {
             let dots = &mut self.elements[at].1;
             dots.retain(|dot| !seen.contains(dot));
             if dots.is_empty() {
@@ -161,7 +169,9 @@ impl Field {
                 elements.iter().for_each(|element| set.add(element, dot));
             }
             (Self::Set(set), Change::Remove(elements)) => {
-                elements.iter().for_each(|(element, seen)| set.remove(element, seen));
+                elements
+                    .iter()
+                    .for_each(|(element, seen)| set.remove(element, seen));
             }
             // Wrapping keeps the sum independent of the order; the policy's limits keep it far from the edge.
             (Self::Counter(sum), Change::Increment(by)) => *sum = sum.wrapping_add(*by),

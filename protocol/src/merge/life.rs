@@ -60,7 +60,11 @@ impl Life {
 
     /// Whether the entity shows as deleted.
     pub fn is_deleted(&self) -> bool {
-        let mut deletes = self.writes.iter().filter(|w| w.kind == LifeKind::Deleted).peekable();
+        let mut deletes = self
+            .writes
+            .iter()
+            .filter(|w| w.kind == LifeKind::Deleted)
+            .peekable();
         deletes.peek().is_some()
             && deletes.all(|delete| !delete.survivors.iter().any(|survivor| survivor.accepted))
     }
@@ -79,7 +83,9 @@ impl Life {
 
     /// Whether a delete stands: then only the fold over the whole history is exact.
     pub fn has_delete(&self) -> bool {
-        self.writes.iter().any(|write| write.kind == LifeKind::Deleted)
+        self.writes
+            .iter()
+            .any(|write| write.kind == LifeKind::Deleted)
     }
 
     /// Marks the write of `dot` accepted.

@@ -54,23 +54,32 @@ pub struct Pick<'a> {
 pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick<'a>> {
     let leading: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.leads).collect();
     let server_wins = !leading.is_empty() && leading.len() < siblings.len();
-    let all: Vec<&Sibling> = if leading.is_empty() { siblings.iter().collect() } else { leading };
+    let all: Vec<&Sibling> = if leading.is_empty() {
+        siblings.iter().collect()
+    } else {
+        leading
+    };
     let newest = all.iter().map(|sibling| sibling.ts.0).max()?;
-    let near: Vec<&Sibling> =
-        all.iter().copied().filter(|s| newest.saturating_sub(s.ts.0) <= TOLERANCE_MS).collect();
+    let near: Vec<&Sibling> = all
+        .iter()
+        .copied()
+        .filter(|s| newest.saturating_sub(s.ts.0) <= TOLERANCE_MS)
+        .collect();
     let key = |s: &&Sibling| (priorities.of(s.dot.author.device), s.ts, s.dot);
     let chosen = near.iter().copied().max_by_key(key)?;
     let same = |with: &dyn Fn(&Sibling) -> bool| near.iter().filter(|s| with(s)).count() > 1;
     let priority = priorities.of(chosen.dot.author.device);
     let rule = if all.len() == 1 {
-        if server_wins { PickRule::Confirmed } else { PickRule::Only }
+        if server_wins {
+            PickRule::Confirmed
+        } else {
+            PickRule::Only
+        }
     } else if near.len() == 1 {
         PickRule::Latest
     } else if !same(&|s| priorities.of(s.dot.author.device) == priority) {
         PickRule::Priority
-    } else if !same(&|s| {
-        priorities.of(s.dot.author.device) == priority && s.ts == chosen.ts
-    }) {
+    } else if !same(&|s| priorities.of(s.dot.author.device) == priority && s.ts == chosen.ts) {
         PickRule::Clock
     } else {
         PickRule::Dot
@@ -81,5 +90,9 @@ pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick
         [.., second, first] => first.saturating_sub(second) > CLOCK_SUSPECT_MS,
         _ => false,
     };
-    Some(Pick { sibling: chosen, rule, clock_suspect })
+    Some(Pick {
+        sibling: chosen,
+        rule,
+        clock_suspect,
+    })
 }

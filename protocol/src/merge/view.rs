@@ -23,7 +23,11 @@ impl Entity {
     /// What is shown, by the roster's priorities.
     pub fn shown(&self, priorities: &Priorities) -> Shown {
         let mut fields = Map::new();
-        let mut confirmed = self.life.writes.iter().all(|write| write.accepted.is_some());
+        let mut confirmed = self
+            .life
+            .writes
+            .iter()
+            .all(|write| write.accepted.is_some());
         for (name, field) in &self.fields {
             let value = match field {
                 Field::Register(register) => {
@@ -33,15 +37,23 @@ impl Entity {
                         None => continue,
                     }
                 }
-                Field::Set(set) => {
-                    Json::Array(set.elements.iter().map(|(element, _)| element.to_json()).collect())
-                }
+                Field::Set(set) => Json::Array(
+                    set.elements
+                        .iter()
+                        .map(|(element, _)| element.to_json())
+                        .collect(),
+                ),
                 Field::Counter(sum) => (*sum).into(),
             };
             fields.insert(name.clone(), value);
         }
         let conflict = self.in_conflict();
-        Shown { fields, deleted: self.life.is_deleted(), confirmed, conflict }
+        Shown {
+            fields,
+            deleted: self.life.is_deleted(),
+            confirmed,
+            conflict,
+        }
     }
 
     /// The picked value of a register.

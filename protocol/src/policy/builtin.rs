@@ -11,15 +11,26 @@ const SHORT: u32 = 512;
 const LONG: u32 = 16 * 1024;
 
 fn field(rule: Rule, kind: ValueKind) -> FieldRule {
-    FieldRule { rule, kind, required: false, max_bytes: SHORT }
+    FieldRule {
+        rule,
+        kind,
+        required: false,
+        max_bytes: SHORT,
+    }
 }
 
 fn required(rule: Rule, kind: ValueKind) -> FieldRule {
-    FieldRule { required: true, ..field(rule, kind) }
+    FieldRule {
+        required: true,
+        ..field(rule, kind)
+    }
 }
 
 fn long(rule: Rule) -> FieldRule {
-    FieldRule { max_bytes: LONG, ..field(rule, ValueKind::Text) }
+    FieldRule {
+        max_bytes: LONG,
+        ..field(rule, ValueKind::Text)
+    }
 }
 
 fn entity_type<const N: usize>(fields: [(&str, FieldRule); N]) -> TypeRule {
@@ -31,7 +42,11 @@ fn entity_type<const N: usize>(fields: [(&str, FieldRule); N]) -> TypeRule {
 }
 
 fn append_only<const N: usize>(fields: [(&str, FieldRule); N]) -> TypeRule {
-    TypeRule { append_only: true, atomic: true, ..entity_type(fields) }
+    TypeRule {
+        append_only: true,
+        atomic: true,
+        ..entity_type(fields)
+    }
 }
 
 impl Default for Policy {
@@ -76,12 +91,17 @@ impl Default for Policy {
                 "pos_void",
                 append_only([
                     ("order", required(Immutable, Ref)),
-                    ("reason", FieldRule { required: true, ..long(Immutable) }),
+                    (
+                        "reason",
+                        FieldRule {
+                            required: true,
+                            ..long(Immutable)
+                        },
+                    ),
                 ]),
             ),
         ];
-        let types: BTreeMap<_, _> =
-            types.map(|(name, rules)| (name.to_owned(), rules)).into();
+        let types: BTreeMap<_, _> = types.map(|(name, rules)| (name.to_owned(), rules)).into();
         Self { version: 1, types }
     }
 }

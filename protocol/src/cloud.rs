@@ -1,0 +1,173 @@
+//! The cloud contract in its signed form: what a gateway sends to `/v1/sync/batch` and `/v1/sync/changes` and gets back.
+//!
+//! The plain JSON form of the same resources stands in [`crate::api`].
+
+use serde::{Deserialize, Serialize};
+
+use crate::frontier::Frontier;
+use crate::id::{Author, CommandId, DeviceId, Dot, PublicKey, StudioId};
+use crate::membership::SignedGrant;
+use crate::merge::Code;
+use crate::time::WallMs;
+use crate::wire::Packed;
+
+/// The media type of this form.
+pub const MEDIA_TYPE: &str = "application/vnd.studiovault.v1+postcard";
+
+/// Body of `POST /v1/sync/batch`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchRequest {
+    /// Who carries it; each command is judged by its own author.
+    pub device: DeviceId,
+    /// The term in which the carrier is gateway; `None` if it forwards its own log past the gateway.
+    pub term: Option<u64>,
+    /// The last feed position held.
+    pub since: u64,
+    /// What the carrier's LAN holds, to be spared those bytes.
+    pub have: Frontier,
+    /// Signed records that the cloud may lack.
+    pub roster: Vec<SignedGrant>,
+    /// Whole bundles in causal order, at most 5,000 commands and 4 MiB.
+    pub bundles: Vec<Packed>,
+}
+
+/// Body of `POST /v1/sync/changes` in this form (the frontier does not fit a query).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ChangesRequest {
+    /// Who asks.
+    pub device: DeviceId,
+    /// The last feed position held.
+    pub since: u64,
+    /// What the asker's LAN holds.
+    pub have: Frontier,
+    /// Wait up to this many seconds for something new, at most 30.
+    pub wait_s: u8,
+}
+
+/// A part of the feed with the bundles that it names and the asker lacks.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Changes {
+    /// Signed pages after `since`, in order, at most 1 MiB with the bundles.
+    pub pages: Vec<Packed>,
+    /// Bundles that the pages name and `have` lacks, in the feed's order.
+    pub bundles: Vec<Packed>,
+    /// More follows after the last page.
+    pub more: bool,
+    /// The feed's head position.
+    pub head: u64,
+    /// The cloud's wall clock.
+    pub server_time: WallMs,
+}
+
+/// A bundle that waits for something the cloud does not hold. Retryable; it rejects nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CausalGap {
+    /// Whose bundle waits.
+    pub author: Author,
+    /// From which counter on the cloud lacks this author's log, or what it saw is missing.
+    pub first: u64,
+    /// What is missing.
+    pub missing: Vec<Dot>,
+}
+
+/// A bundle that the cloud will not hold: no member's, not well-formed, or contradicting its chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RefusedBundle {
+    /// Its place in the request.
+    pub index: u32,
+    /// Why, in words.
+    pub detail: String,
+}
+
+/// One command that was not simply accepted, with what stands instead.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Rejection {
+    /// The command's name.
+    pub dot: Dot,
+    /// The command's id.
+    pub command: CommandId,
+    /// Why.
+    pub code: Code,
+    /// In words.
+    pub detail: String,
+    /// The fields concerned; empty for the whole command.
+    pub fields: Vec<String>,
+    /// The entity's latest state at the cloud, as JSON.
+    pub latest: String,
+}
+
+/// Who else forwards for this studio.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum GatewayStatus {
+    /// Nobody.
+    Only,
+    /// Another device of the same or a lower term did within a minute.
+    Shared,
+    /// A higher term is known.
+    Stale,
+}
+
+/// Answer to a batch.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// The feed after `since`: the verdicts stand here.
+    pub changes: Changes,
+    /// Bundles that wait.
+    pub gaps: Vec<CausalGap>,
+    /// Bundles that are not held.
+    pub refused: Vec<RefusedBundle>,
+    /// What lost or was rejected in this batch.
+    pub rejections: Vec<Rejection>,
+    /// Who else forwards.
+    pub gateway: GatewayStatus,
+}
+
+/// Body of `POST /v1/studios` (JSON): enrols a studio, or tells again what is enrolled.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    /// The studio.
+    pub studio: StudioId,
+    /// Its name for people.
+    pub name: String,
+    /// Its root key; fixed by the first enrolment.
+    pub root: PublicKey,
+}
+
+/// Answer to an enrolment (JSON).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EnrolAnswer {
+    /// The cloud truth's device id in this studio.
+    pub device: DeviceId,
+    /// The key that signs the feed.
+    pub key: PublicKey,
+}
+
+/// Answer of `GET /v1/ping` (JSON).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Pong {
+    /// The nonce of the question: a captive portal cannot know it.
+    pub nonce: String,
+    /// The cloud's wall clock.
+    pub server_time: WallMs,
+}
+
+/// Answer of `GET /v1/studios/{id}/summary` (JSON): what the cloud's own tables hold.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// Commands held.
+    pub commands: u64,
+    /// Commands confirmed (merged ones count).
+    pub confirmed: u64,
+    /// Commands rejected.
+    pub rejected: u64,
+    /// Live entities.
+    pub entities: u64,
+    /// Sum of all sales, voided or not, in cents.
+    pub pos_gross_cents: i64,
+    /// Sum of the sales that a void stands against, in cents.
+    pub pos_voided_cents: i64,
+    /// The feed's head position.
+    pub head: u64,
+    /// The sum of the confirmed state, as hexadecimal.
+    pub state_hash: String,
+}
