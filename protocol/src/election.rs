@@ -31,16 +31,8 @@ pub struct Election {
     /// Since when this machine has outranked the holder.
     better_since: Option<MonoMs>,
     told_at: MonoMs,
+    told_sequence: u64,
     not_before: MonoMs,
-}
-
-/// What the rest of the engine must do after a step.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Told {
-    /// Tell everybody this machine's status.
-    pub own: bool,
-    /// The gateway changed.
-    pub gateway: bool,
 }
 
 impl Election {
@@ -60,6 +52,7 @@ impl Election {
             preferences: BTreeMap::new(),
             better_since: None,
             told_at: now,
+            told_sequence: 0,
             not_before: now.plus(quiet_ms),
         }
     }
@@ -167,24 +160,19 @@ impl Election {
         }
     }
 
-    /// One step of the clock. `before` is what [`Self::own`] and [`Self::gateway`] were when they were last told.
-    pub fn tick(&mut self, now: MonoMs) -> Told {
-        let sequence = self.own.sequence;
-        let gateway = self.gateway();
+    /// One step of the clock. `true` if everybody must be told this machine's status.
+    pub fn tick(&mut self, now: MonoMs) -> bool {
         self.heard
             .retain(|_, heard| now.since(heard.at) < limits::CLAIM_DEAD_MS);
         self.step(now);
-        let repeat = now.since(self.told_at) >= limits::STATUS_REPEAT_MS;
-        if repeat {
+        if now.since(self.told_at) >= limits::STATUS_REPEAT_MS {
             self.own.sequence += 1;
         }
-        if self.own.sequence != sequence {
-            self.told_at = now;
+        let news = self.own.sequence != self.told_sequence;
+        if news {
+            (self.told_at, self.told_sequence) = (now, self.own.sequence);
         }
-        Told {
-            own: self.own.sequence != sequence,
-            gateway: self.gateway() != gateway,
-        }
+        news
     }
 
     fn step(&mut self, now: MonoMs) {

@@ -1,0 +1,422 @@
+//! From what a person asked to commands that may enter the log: the author's own validation.
+//!
+//! A write that breaks the policy is refused here, at once, before it enters a log. Receivers never refuse: they apply what
+//! is well-formed and signed by a member.
+
+use serde_json::{Map, Value as Json};
+
+use crate::command::{Change, Command, FieldWrite, Op};
+use crate::id::{CommandId, EntityId, Nonce};
+use crate::limits;
+use crate::merge::{Entity, Field};
+use crate::policy::{FieldRule, Policy, Rule, TypeRule};
+use crate::time::WallMs;
+use crate::value::Value;
+use crate::vector::Vector;
+
+/// What a person or a program wants to happen to one entity.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Mutation {
+    /// The type's name.
+    pub entity_type: String,
+    /// Which entity; `None` only for a create, which then gets a new id.
+    pub entity: Option<EntityId>,
+    /// What happens.
+    pub op: Op,
+    /// Field name to value; a set takes `{"add": [...], "remove": [...]}` or, on create, a plain list; a counter
+    /// `{"increment": n}`.
+    pub fields: Map<String, Json>,
+    /// What had been read when the entity was opened, as handed out; `None`: what is applied now.
+    pub read: Option<Vector>,
+}
+
+/// What the caller draws for one command.
+#[derive(Clone, Copy, Debug)]
+pub struct Draw {
+    /// Its id.
+    pub id: CommandId,
+    /// Hides its values.
+    pub nonce: Nonce,
+    /// The wall clock.
+    pub ts: WallMs,
+}
+
+/// Why a write is refused. The person's or the program's fault; nothing changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// For programs.
+    pub code: &'static str,
+    /// The field at fault, if one is.
+    pub field: Option<String>,
+    /// For people, with the next step.
+    pub detail: String,
+}
+
+impl Refusal {
+    fn new(code: &'static str, detail: String) -> Self {
+        Self {
+            code,
+            field: None,
+            detail,
+        }
+    }
+
+    fn at(code: &'static str, field: &str, detail: String) -> Self {
+        Self {
+            code,
+            field: Some(field.to_owned()),
+            detail,
+        }
+    }
+}
+
+/// Validates one mutation against the policy and the entity's state (`None` if there is none) and words it as a command.
+pub fn command(
+    mutation: &Mutation,
+    state: Option<&Entity>,
+    policy: &Policy,
+    draw: Draw,
+) -> Result<Command, Refusal> {
+    let rules = policy.entity_type(&mutation.entity_type).ok_or_else(|| {
+        let known: Vec<&str> = policy.types.keys().map(String::as_str).collect();
+        Refusal::new(
+            "UNKNOWN_TYPE",
+            format!(
+                "the policy has no type `{}`; use one of {}",
+                shorten(&mutation.entity_type),
+                known.join(", ")
+            ),
+        )
+    })?;
+    check_life(mutation, state, rules)?;
+    let mut writes = Vec::with_capacity(mutation.fields.len());
+    for (name, json) in &mutation.fields {
+        let rule = rules
+            .field(name)
+            .ok_or_else(|| unknown_field(mutation, rules, name))?;
+        if rule.rule == Rule::Immutable && mutation.op != Op::Create && mutation.op != Op::Restore {
+            let detail = format!(
+                "`{name}` is set when a {} is created and never changes",
+                mutation.entity_type
+            );
+            return Err(Refusal::at("IMMUTABLE_FIELD", name, detail));
+        }
+        let field = state.and_then(|state| state.fields.get(name));
+        changes(name, json, rule, field)?
+            .into_iter()
+            .for_each(|change| {
+                writes.push(FieldWrite {
+                    field: name.clone(),
+                    change,
+                })
+            });
+    }
+    if mutation.op == Op::Create {
+        check_required(mutation, rules)?;
+    }
+    if writes.is_empty() && matches!(mutation.op, Op::Update | Op::Resolve) {
+        return Err(Refusal::new(
+            "NOTHING_TO_DO",
+            "the update names no field; give at least one".into(),
+        ));
+    }
+    let command = Command {
+        id: draw.id,
+        entity_type: mutation.entity_type.clone(),
+        entity: mutation.entity.unwrap_or(EntityId::from_random(draw.id.0)),
+        op: mutation.op,
+        writes,
+        ctx: mutation.read.clone(),
+        ts: draw.ts,
+        nonce: draw.nonce,
+    };
+    let bytes = postcard::to_stdvec(&command)
+        .expect("wire types always encode")
+        .len();
+    if bytes > limits::COMMAND_BYTES {
+        let detail =
+            format!("one change of {bytes} bytes; at most 65536 fit: shorten the longest text");
+        return Err(Refusal::new("PAYLOAD_TOO_LARGE", detail));
+    }
+    match command.fault() {
+        Some(fault) => Err(Refusal::new("VALIDATION_FAILED", fault.into())),
+        None => Ok(command),
+    }
+}
+
+fn unknown_field(mutation: &Mutation, rules: &TypeRule, name: &str) -> Refusal {
+    let known: Vec<&str> = rules.fields.keys().map(String::as_str).collect();
+    let detail = format!(
+        "{} has no field `{}`; it has {}",
+        mutation.entity_type,
+        shorten(name),
+        known.join(", ")
+    );
+    Refusal::at("UNKNOWN_FIELD", &shorten(name), detail)
+}
+
+/// Whether the operation fits the entity's life.
+fn check_life(
+    mutation: &Mutation,
+    state: Option<&Entity>,
+    rules: &TypeRule,
+) -> Result<(), Refusal> {
+    let named = || mutation.entity.map_or("it".to_owned(), |id| id.to_string());
+    let refuse = |code, detail: String| Err(Refusal::new(code, detail));
+    if rules.append_only && mutation.op != Op::Create {
+        let detail = format!(
+            "a {} is never changed or deleted; record a correction or a void that names it",
+            mutation.entity_type
+        );
+        return refuse("APPEND_ONLY", detail);
+    }
+    let state = state.filter(|state| state.life.exists());
+    if let Some(state) = state {
+        if state.opaque {
+            return refuse(
+                "NEEDS_NEWER_VERSION",
+                format!(
+                    "{} holds something that this version cannot read; update this node first",
+                    named()
+                ),
+            );
+        }
+        if state.entity_type != mutation.entity_type {
+            return refuse(
+                "WRONG_TYPE",
+                format!(
+                    "{} is a {}, not a {}",
+                    named(),
+                    state.entity_type,
+                    mutation.entity_type
+                ),
+            );
+        }
+    }
+    match (mutation.op, state) {
+        (Op::Create, Some(_)) => refuse(
+            "ALREADY_EXISTS",
+            format!(
+                "{} exists already; update it, or create with another id",
+                named()
+            ),
+        ),
+        (Op::Create, None) => Ok(()),
+        (_, None) => refuse(
+            "ENTITY_NOT_FOUND",
+            format!(
+                "there is no {} {} here; list what there is, or create it",
+                mutation.entity_type,
+                named()
+            ),
+        ),
+        (Op::Update | Op::Resolve, Some(state)) if state.life.is_deleted() => {
+            let what = capitalised(&mutation.entity_type);
+            refuse(
+                "ENTITY_DELETED",
+                format!("{what} was deleted; restore it before you change it"),
+            )
+        }
+        (Op::Delete, Some(state)) if state.life.is_deleted() && !state.life.in_conflict() => {
+            refuse("ENTITY_DELETED", format!("{} is deleted already", named()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_required(mutation: &Mutation, rules: &TypeRule) -> Result<(), Refusal> {
+    for (name, rule) in &rules.fields {
+        let given = mutation
+            .fields
+            .get(name)
+            .is_some_and(|value| !value.is_null());
+        if rule.required && !given {
+            let detail = format!("a {} needs `{name}`; give it", mutation.entity_type);
+            return Err(Refusal::at("REQUIRED_FIELD", name, detail));
+        }
+    }
+    Ok(())
+}
+
+/// The changes that one JSON value stands for.
+fn changes(
+    name: &str,
+    json: &Json,
+    rule: &FieldRule,
+    field: Option<&Field>,
+) -> Result<Vec<Change>, Refusal> {
+    let value = |json: &Json| value_of(name, json, rule);
+    let list = |json: &Json| -> Result<Vec<Value>, Refusal> {
+        match json {
+            Json::Array(items) => items.iter().map(value).collect(),
+            _ => Err(wrong_kind(name, rule, "a list")),
+        }
+    };
+    match rule.rule {
+        Rule::Lww | Rule::Immutable => Ok(vec![Change::Write(value(json)?)]),
+        Rule::Counter => {
+            let by = match json {
+                Json::Object(object) if object.len() == 1 => {
+                    object.get("increment").and_then(Json::as_i64)
+                }
+                Json::Number(number) => number.as_i64(),
+                _ => None,
+            };
+            let by =
+                by.ok_or_else(|| wrong_kind(name, rule, "{\"increment\": n} with a whole number"))?;
+            Ok(vec![Change::Increment(by)])
+        }
+        Rule::Set => {
+            let (add, remove) = match json {
+                Json::Array(_) => (list(json)?, Vec::new()),
+                Json::Object(object)
+                    if object.keys().all(|key| key == "add" || key == "remove") =>
+                {
+                    let part = |key: &str| object.get(key).map_or(Ok(Vec::new()), list);
+                    (part("add")?, part("remove")?)
+                }
+                _ => {
+                    return Err(wrong_kind(
+                        name,
+                        rule,
+                        "a list, or {\"add\": [...], \"remove\": [...]}",
+                    ));
+                }
+            };
+            let seen = |element: Value| {
+                let dots = match field {
+                    Some(Field::Set(set)) => set.dots_of(&element).to_vec(),
+                    _ => Vec::new(),
+                };
+                (element, dots)
+            };
+            let removed: Vec<_> = remove
+                .into_iter()
+                .map(seen)
+                .filter(|(_, dots)| !dots.is_empty())
+                .collect();
+            let mut changes = Vec::new();
+            if !removed.is_empty() {
+                changes.push(Change::Remove(removed));
+            }
+            if !add.is_empty() {
+                changes.push(Change::Add(add));
+            }
+            Ok(changes)
+        }
+    }
+}
+
+fn wrong_kind(name: &str, rule: &FieldRule, expected: &str) -> Refusal {
+    let kind = if rule.rule == Rule::Set {
+        format!("{expected} of {}", rule.kind.word())
+    } else {
+        expected.to_owned()
+    };
+    Refusal::at(
+        "VALIDATION_FAILED",
+        name,
+        format!("`{name}` takes {kind}; correct it"),
+    )
+}
+
+fn value_of(name: &str, json: &Json, rule: &FieldRule) -> Result<Value, Refusal> {
+    let value = rule.kind.from_json(json).ok_or_else(|| {
+        let detail = format!(
+            "`{name}` takes {}; got {}",
+            rule.kind.word(),
+            shorten(&json.to_string())
+        );
+        Refusal::at("VALIDATION_FAILED", name, detail)
+    })?;
+    match &value {
+        Value::Null if rule.required => Err(Refusal::at(
+            "REQUIRED_FIELD",
+            name,
+            format!("`{name}` may not be empty"),
+        )),
+        Value::Text(text) if text.len() > rule.max_bytes as usize => {
+            let detail = format!(
+                "`{name}` takes at most {} bytes; shorten it",
+                rule.max_bytes
+            );
+            Err(Refusal::at("VALIDATION_FAILED", name, detail))
+        }
+        _ => Ok(value),
+    }
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(40).collect()
+}
+
+fn capitalised(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn draw() -> Draw {
+        Draw {
+            id: CommandId([1; 16]),
+            nonce: Nonce([2; 16]),
+            ts: WallMs(0),
+        }
+    }
+
+    fn create(entity_type: &str, fields: Json) -> Result<Command, Refusal> {
+        let Json::Object(fields) = fields else {
+            unreachable!("an object")
+        };
+        let mutation = Mutation {
+            entity_type: entity_type.into(),
+            entity: None,
+            op: Op::Create,
+            fields,
+            read: None,
+        };
+        command(&mutation, None, &Policy::default(), draw())
+    }
+
+    #[test]
+    fn bad_writes_are_refused_with_a_code_and_the_field() {
+        let code = |result: Result<Command, Refusal>| result.expect_err("refused").code;
+        assert_eq!(code(create("spaceship", json!({}))), "UNKNOWN_TYPE");
+        assert_eq!(
+            code(create("client", json!({"name": "A", "shoe": 4}))),
+            "UNKNOWN_FIELD"
+        );
+        assert_eq!(code(create("client", json!({}))), "REQUIRED_FIELD");
+        assert_eq!(
+            code(create("client", json!({"name": 7}))),
+            "VALIDATION_FAILED"
+        );
+        assert_eq!(
+            code(create("client", json!({"name": "x".repeat(600)}))),
+            "VALIDATION_FAILED"
+        );
+        assert!(create("client", json!({"name": "Silva", "tags": ["vip"]})).is_ok());
+    }
+
+    #[test]
+    fn a_sale_is_never_changed_or_deleted() {
+        for op in [Op::Update, Op::Delete, Op::Restore, Op::Resolve] {
+            let mutation = Mutation {
+                entity_type: "pos_order".into(),
+                entity: Some(EntityId([1; 16])),
+                op,
+                fields: Map::new(),
+                read: None,
+            };
+            let refused = command(&mutation, None, &Policy::default(), draw());
+            assert_eq!(refused.expect_err("refused").code, "APPEND_ONLY");
+        }
+    }
+}
