@@ -1,1 +1,3 @@
-//! Placeholder.
+//! One machine of a studio.
+
+pub mod mesh;

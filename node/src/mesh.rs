@@ -1,0 +1,194 @@
+//! The LAN mesh: authenticated, encrypted links to peers, carrying frames of opaque bytes.
+//!
+//! The only place that names libp2p. Knows neither frames' meaning nor who belongs to the studio: a link's key is proven
+//! by Noise, and the engine decides what it may do. Everything a peer can make it hold is bounded (`mesh/bounds.rs`).
+
+mod admission;
+mod attach;
+mod bounds;
+mod dials;
+mod driver;
+mod explain;
+mod gossip;
+mod link;
+mod listeners;
+mod muxer;
+mod outgoing;
+mod transport;
+
+#[cfg(test)]
+mod tests;
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use bytes::Bytes;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+/// Here: one authenticated connection and its one stream of frames.
+pub use studiovault_protocol::event::LinkId;
+
+pub use bounds::{LINK_QUEUE_BYTES, MAX_FRAME_BYTES, MAX_HINT_BYTES, MAX_PEERS};
+
+use driver::Order;
+use outgoing::Links;
+
+/// What the mesh needs to start.
+#[derive(Clone)]
+pub struct MeshConfig {
+    /// Ed25519 seed of the device; the key that peers see.
+    pub device_secret: [u8; 32],
+    /// The studio's key under every handshake; whoever lacks it gets no answer.
+    pub pre_shared_key: [u8; 32],
+    /// Addresses to listen on; port 0 takes a free one, the same for all of them if possible.
+    pub listen: Vec<SocketAddr>,
+    /// Gossip topic of the studio.
+    pub topic: String,
+}
+
+/// What the engine may ask of the mesh.
+#[derive(Debug)]
+pub enum MeshCommand {
+    /// Connect to one peer known by these addresses: in turn, the next after a failure or 250 ms, until one answers.
+    /// Addresses already under way are skipped. Each failed attempt is told by [`MeshEvent::DialFailed`].
+    Dial(Vec<SocketAddr>),
+    /// Queue a frame, at most [`MAX_FRAME_BYTES`].
+    Send { link: LinkId, frame: Bytes },
+    /// Write what is queued (for 1 s at most) and close.
+    Close(LinkId),
+    /// Gossip a hint, at most [`MAX_HINT_BYTES`]; it may be lost.
+    Publish(Bytes),
+    /// Close listeners and links and refuse dials, until [`MeshCommand::Online`].
+    Offline,
+    /// Listen again, on the same ports if they are still free.
+    Online,
+}
+
+/// What the mesh tells the engine.
+#[derive(Debug)]
+pub enum MeshEvent {
+    /// Peers may reach us here. Repeated for every interface and whenever one appears.
+    Listening(SocketAddr),
+    /// A link is open; `key` is the peer's Ed25519 public key, proven by Noise.
+    Opened {
+        link: LinkId,
+        key: [u8; 32],
+        dialed: bool,
+        /// What we dialled, or where the peer came from (then its port is not the one it listens on).
+        address: SocketAddr,
+    },
+    /// A frame, in the order the peer sent them.
+    Frame { link: LinkId, bytes: Bytes },
+    /// The last event of a link.
+    Closed { link: LinkId, reason: CloseReason },
+    /// An address was dialled and no link came of it.
+    DialFailed { address: SocketAddr, reason: String },
+    /// A gossiped hint; `key` is its author's, who need not be a neighbour.
+    Heard { key: [u8; 32], bytes: Bytes },
+}
+
+/// Why a link ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseReason {
+    /// We asked for it.
+    Requested,
+    /// We went offline.
+    Offline,
+    /// The peer closed it or the network lost it.
+    PeerGone,
+    /// The peer does not read: [`LINK_QUEUE_BYTES`] were waiting.
+    Overflow,
+    /// The peer announced a frame longer than [`MAX_FRAME_BYTES`].
+    Malformed { length: u32 },
+}
+
+/// The mesh could not start; nothing was changed.
+#[derive(Debug, Error)]
+pub enum MeshError {
+    /// The machine's fault: the address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another address or port with --listen")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    /// The caller's fault: no addresses given.
+    #[error("no address to listen on was given; use 0.0.0.0:0 for any")]
+    NoAddress,
+    /// The disk's fault: the stored key is not an Ed25519 seed.
+    #[error("the device key cannot be used; restore it from a backup or pair this device again")]
+    DeviceKey,
+    /// A bug: the settings contradict each other.
+    #[error("gossip settings were refused: {0}; please report this")]
+    Gossip(String),
+}
+
+/// Why a command was not taken. Nothing was queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum MeshRefused {
+    /// Many commands are waiting; try again after the next event.
+    #[error("the mesh is busy; try again in a moment")]
+    Busy,
+    /// The mesh has been shut down.
+    #[error("the mesh has stopped; restart the node")]
+    Stopped,
+    /// The link has ended or is about to; its `Closed` is on the way.
+    #[error("the link is closed; wait for a new one")]
+    NoSuchLink,
+    /// The peer does not read; the link is being closed.
+    #[error("the peer does not read fast enough; wait for a new link")]
+    Overflow,
+    /// A bug of the caller.
+    #[error("a frame of {length} bytes is longer than {MAX_FRAME_BYTES}; split it")]
+    FrameTooLong { length: usize },
+}
+
+/// The engine's hold on a running mesh. Cheap to clone; the mesh stops when the last clone is gone.
+#[derive(Clone)]
+pub struct MeshHandle {
+    orders: mpsc::Sender<Order>,
+    links: Arc<Links>,
+}
+
+impl MeshHandle {
+    /// Gives a command without waiting. Frames go straight to their link's own queue; the order among frames of one
+    /// link, and of its `Close` behind them, is kept.
+    pub fn try_send(&self, command: MeshCommand) -> Result<(), MeshRefused> {
+        let order = match command {
+            MeshCommand::Send { link, frame } => return self.links.send(link, frame),
+            MeshCommand::Close(link) => return self.links.end(link, CloseReason::Requested),
+            MeshCommand::Dial(addresses) => Order::Dial(addresses),
+            MeshCommand::Publish(bytes) => Order::Publish(bytes),
+            MeshCommand::Offline => Order::Offline,
+            MeshCommand::Online => Order::Online,
+        };
+        self.orders.try_send(order).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => MeshRefused::Busy,
+            mpsc::error::TrySendError::Closed(_) => MeshRefused::Stopped,
+        })
+    }
+
+    /// Writes what the links have queued (for 1 s at most), closes everything and waits for it.
+    pub async fn shutdown(&self) {
+        let (done, finished) = oneshot::channel();
+        if self.orders.send(Order::Shutdown(done)).await.is_ok() {
+            // An error means the mesh ended in another way meanwhile, which is what we wait for.
+            let _ = finished.await;
+        }
+    }
+}
+
+/// Starts listening. To be called inside a tokio runtime; the receiver must be read, or the peers are slowed down.
+pub fn start(config: MeshConfig) -> Result<(MeshHandle, mpsc::Receiver<MeshEvent>), MeshError> {
+    let (orders, waiting) = mpsc::channel(bounds::COMMAND_QUEUE);
+    let (events, receiver) = mpsc::channel(bounds::EVENT_QUEUE);
+    let links = Arc::new(Links::default());
+    driver::spawn(
+        config,
+        driver::Channels {
+            orders: waiting,
+            events,
+            links: links.clone(),
+        },
+    )?;
+    Ok((MeshHandle { orders, links }, receiver))
+}

@@ -1,0 +1,170 @@
+//! Who may connect: counts handshakes, peers and connections, and refuses above the bounds or while offline.
+//!
+//! Invariant: every place taken is given back exactly once, when its connection fails or closes. Plain data: knows
+//! neither sockets nor time.
+
+use std::{collections::HashMap, net::IpAddr};
+
+use libp2p::{PeerId, swarm::ConnectionId};
+use thiserror::Error;
+
+use super::bounds::{
+    MAX_CONNECTIONS_PER_PEER, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_PEERS,
+};
+
+/// Why a connection was not let in. Nobody's fault; nothing changed; it may be tried again later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub(super) enum Denied {
+    #[error("this node is offline; bring it online to connect")]
+    Offline,
+    #[error("{MAX_HANDSHAKES} handshakes are already under way; try again in a moment")]
+    Handshakes,
+    #[error("too many handshakes from one address; try again in a moment")]
+    HandshakesOfAddress,
+    #[error("{MAX_PEERS} peers are already connected; disconnect one first")]
+    Peers,
+    #[error(
+        "{MAX_CONNECTIONS_PER_PEER} connections to this peer already exist; try again in a moment"
+    )]
+    ConnectionsOfPeer,
+}
+
+/// The counts.
+#[derive(Default)]
+pub(super) struct Admission {
+    offline: bool,
+    handshakes: HashMap<ConnectionId, Option<IpAddr>>,
+    connections: HashMap<PeerId, usize>,
+}
+
+impl Admission {
+    pub(super) fn close(&mut self) {
+        self.offline = true;
+    }
+
+    pub(super) fn open(&mut self) {
+        self.offline = false;
+    }
+
+    /// Takes a handshake's place for an inbound connection.
+    pub(super) fn begin(
+        &mut self,
+        connection: ConnectionId,
+        address: Option<IpAddr>,
+    ) -> Result<(), Denied> {
+        if self.offline {
+            return Err(Denied::Offline);
+        }
+        if self.handshakes.len() >= MAX_HANDSHAKES {
+            return Err(Denied::Handshakes);
+        }
+        // Loopback is exempt: several nodes of one machine dial each other at the same moment.
+        let same = self.handshakes.values().filter(|a| **a == address).count();
+        let loopback = address.is_some_and(|a| a.is_loopback());
+        if !loopback && same >= MAX_HANDSHAKES_PER_ADDRESS {
+            return Err(Denied::HandshakesOfAddress);
+        }
+        self.handshakes.insert(connection, address);
+        Ok(())
+    }
+
+    /// Gives a handshake's place back, however it ended. Unknown ids are ignored.
+    pub(super) fn end(&mut self, connection: ConnectionId) {
+        self.handshakes.remove(&connection);
+    }
+
+    /// Asks whether an authenticated connection of `peer` may stay.
+    pub(super) fn check(&self, peer: &PeerId) -> Result<(), Denied> {
+        if self.offline {
+            return Err(Denied::Offline);
+        }
+        match self.connections.get(peer) {
+            None if self.connections.len() >= MAX_PEERS => Err(Denied::Peers),
+            Some(&count) if count >= MAX_CONNECTIONS_PER_PEER => Err(Denied::ConnectionsOfPeer),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn opened(&mut self, peer: PeerId) {
+        *self.connections.entry(peer).or_default() += 1;
+    }
+
+    pub(super) fn closed(&mut self, peer: &PeerId) {
+        if let Some(count) = self.connections.get_mut(peer) {
+            *count -= 1;
+            if *count == 0 {
+                self.connections.remove(peer);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: usize) -> ConnectionId {
+        ConnectionId::new_unchecked(number)
+    }
+
+    fn stranger(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn one_stranger_cannot_take_every_handshake() {
+        let mut admission = Admission::default();
+        for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
+            assert_eq!(admission.begin(id(number), stranger(1)), Ok(()));
+        }
+        assert_eq!(
+            admission.begin(id(90), stranger(1)),
+            Err(Denied::HandshakesOfAddress)
+        );
+        assert_eq!(admission.begin(id(91), stranger(2)), Ok(()));
+        admission.end(id(0));
+        assert_eq!(admission.begin(id(92), stranger(1)), Ok(()));
+    }
+
+    #[test]
+    fn handshakes_are_bounded_in_total() {
+        let mut admission = Admission::default();
+        for number in 0..MAX_HANDSHAKES {
+            let address = stranger(u8::try_from(number).expect("small"));
+            assert_eq!(admission.begin(id(number), address), Ok(()));
+        }
+        assert_eq!(
+            admission.begin(id(99), stranger(99)),
+            Err(Denied::Handshakes)
+        );
+    }
+
+    #[test]
+    fn peers_and_their_connections_are_bounded_and_places_come_back() {
+        let mut admission = Admission::default();
+        let first = PeerId::random();
+        for _ in 0..MAX_CONNECTIONS_PER_PEER {
+            assert_eq!(admission.check(&first), Ok(()));
+            admission.opened(first);
+        }
+        assert_eq!(admission.check(&first), Err(Denied::ConnectionsOfPeer));
+        for _ in 1..MAX_PEERS {
+            admission.opened(PeerId::random());
+        }
+        assert_eq!(admission.check(&PeerId::random()), Err(Denied::Peers));
+        for _ in 0..MAX_CONNECTIONS_PER_PEER {
+            admission.closed(&first);
+        }
+        assert_eq!(admission.check(&PeerId::random()), Ok(()));
+    }
+
+    #[test]
+    fn offline_admits_nobody_until_opened_again() {
+        let mut admission = Admission::default();
+        admission.close();
+        assert_eq!(admission.begin(id(1), stranger(1)), Err(Denied::Offline));
+        assert_eq!(admission.check(&PeerId::random()), Err(Denied::Offline));
+        admission.open();
+        assert_eq!(admission.begin(id(1), stranger(1)), Ok(()));
+    }
+}

@@ -1,0 +1,64 @@
+//! Why a dial failed, in words for a person.
+//!
+//! Deliberately short: a list of peers shows it in one line. The wrong pre-shared key cannot be told apart from a
+//! stranger's service or from silence, and that is on purpose.
+
+use std::io;
+
+use libp2p::{TransportError, swarm::DialError};
+use thiserror::Error;
+
+use super::admission::Denied;
+
+/// What stopped a connection before it was authenticated: the network, or the other side.
+#[derive(Debug, Error)]
+pub(super) enum HandshakeFailure {
+    #[error("{}", words(.0.kind()))]
+    Tcp(io::Error),
+    #[error(
+        "no answer; check the firewall and that both devices are in the same network and studio"
+    )]
+    Silent,
+    #[error("the handshake failed; check that both devices belong to the same studio")]
+    Refused,
+}
+
+pub(super) fn explain(error: &DialError) -> String {
+    match error {
+        // libp2p strikes our own listening addresses from the list before it dials.
+        DialError::LocalPeerId { .. } | DialError::NoAddresses => {
+            "this is our own address".to_owned()
+        }
+        DialError::Denied { cause } => match cause.downcast_ref::<Denied>() {
+            Some(denied) => denied.to_string(),
+            None => cause.to_string(),
+        },
+        DialError::Transport(attempts) => attempts
+            .first()
+            .and_then(|(_, error)| handshake(error))
+            .map_or_else(|| error.to_string(), ToString::to_string),
+        other => other.to_string(),
+    }
+}
+
+fn handshake(error: &TransportError<io::Error>) -> Option<&HandshakeFailure> {
+    match error {
+        TransportError::Other(error) => error.get_ref()?.downcast_ref(),
+        TransportError::MultiaddrNotSupported(_) => None,
+    }
+}
+
+fn words(kind: io::ErrorKind) -> String {
+    match kind {
+        io::ErrorKind::ConnectionRefused => {
+            "connection refused; check that the node runs there".to_owned()
+        }
+        io::ErrorKind::TimedOut => {
+            "no answer; check the firewall and that both devices are in the same network".to_owned()
+        }
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            "unreachable; check the network".to_owned()
+        }
+        other => format!("{other}; check the network"),
+    }
+}
