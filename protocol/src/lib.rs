@@ -3,6 +3,7 @@
 //! There is no clock, no randomness, no I/O and no async here: time and entropy come in as arguments. The node, the cloud
 //! truth and the simulator run this same code.
 
+pub mod api;
 pub mod author;
 pub mod bundle;
 pub mod cloud;

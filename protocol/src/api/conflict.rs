@@ -1,0 +1,92 @@
+//! Open questions as people see them, and the answers they give.
+//!
+//! A side is named by its dot; an answer becomes an ordinary command whose context covers all sides.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
+
+use crate::id::EntityId;
+use crate::merge::{ConflictKind, SideState};
+use crate::time::WallMs;
+
+/// One side of a conflict.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SideView {
+    /// The write: how a choice names this side.
+    pub dot: String,
+    /// The machine that wrote it.
+    pub device: String,
+    /// The author's wall clock.
+    pub ts: WallMs,
+    /// The value; of a delete or an edit beside a delete `null`.
+    pub value: Json,
+    /// Where it stands.
+    pub state: SideState,
+    /// Why it lost, if it did.
+    pub code: Option<String>,
+}
+
+/// One open question.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ConflictView {
+    /// The same on every machine.
+    pub id: String,
+    /// The entity.
+    pub entity: EntityId,
+    /// Its type.
+    pub entity_type: String,
+    /// What people would call the entity: its name or title, else its id.
+    pub label: String,
+    /// The field; `None` for the entity's life.
+    pub field: Option<String>,
+    /// What kind of question.
+    pub kind: ConflictKind,
+    /// The value before the sides parted, if it is known.
+    pub base: Option<Json>,
+    /// Every side.
+    pub sides: Vec<SideView>,
+    /// The dot of the suggested side.
+    pub suggested: String,
+    /// Why it is suggested, as a sentence.
+    pub rule: String,
+    /// A clock is more than a day off.
+    pub clock_suspect: bool,
+    /// The read token to hand back with the answer.
+    pub vv: String,
+}
+
+/// All open questions.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ConflictPage {
+    /// The rows.
+    pub conflicts: Vec<ConflictView>,
+    /// The read token of the page.
+    pub vv: String,
+}
+
+/// A person's answer.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Choice {
+    /// This side's value, by its dot.
+    Side(String),
+    /// Another value.
+    Value(Json),
+    /// Bring the entity back, with the edits.
+    Restore,
+    /// Let the delete stand.
+    AcceptDelete,
+}
+
+/// `POST /local/v1/conflicts/{id}/resolve`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ResolveRequest {
+    /// The answer.
+    pub choice: Choice,
+    /// The person; the system's user if left out.
+    #[serde(default)]
+    pub actor: Option<String>,
+    /// The read token of the conflict that was looked at; what is applied now if left out.
+    #[serde(default)]
+    pub read: Option<String>,
+}

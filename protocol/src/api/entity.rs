@@ -1,0 +1,176 @@
+//! What is read: entities with where each stands, their history, dead letters, devices, and answers to SQL.
+//!
+//! Every page that can be edited carries `vv`, the read token: handed back with the write, it says what the person had seen.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::MemberView;
+use crate::command::Op;
+use crate::id::EntityId;
+use crate::time::WallMs;
+
+/// Where a record stands: what a person sees beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum SyncState {
+    /// On this machine only.
+    SavedHere,
+    /// On `n` of `m` machines.
+    OnMachines {
+        /// Machines that hold it, this one included.
+        n: u32,
+        /// Machines of the studio.
+        m: u32,
+    },
+    /// The gateway has it and carries it to the cloud.
+    WithGateway,
+    /// The cloud truth accepted it.
+    Confirmed,
+    /// The cloud truth did not take it.
+    Rejected,
+    /// A person must look at it: a conflict or a dead letter.
+    NeedsFixing,
+}
+
+impl std::fmt::Display for SyncState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::SavedHere => f.write_str("saved here"),
+            Self::OnMachines { n, m } => write!(f, "on {n} of {m} machines"),
+            Self::WithGateway => f.write_str("with the gateway"),
+            Self::Confirmed => f.write_str("confirmed"),
+            Self::Rejected => f.write_str("rejected"),
+            Self::NeedsFixing => f.write_str("needs fixing"),
+        }
+    }
+}
+
+/// One entity as it is shown.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EntityView {
+    /// Its id.
+    pub id: EntityId,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub entity_type: String,
+    /// One value a field: picks, elements, sums.
+    pub fields: Map<String, Json>,
+    /// Whether it shows as deleted.
+    pub deleted: bool,
+    /// Where it stands.
+    pub sync_state: SyncState,
+    /// Whether there is an open conflict on it.
+    pub conflict: bool,
+    /// The read token: hand it back with a write to this entity.
+    pub vv: String,
+}
+
+/// A page of entities.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct EntityPage {
+    /// The rows, by id.
+    pub entities: Vec<EntityView>,
+    /// Where the next page begins (`after`); `None` on the last one.
+    pub next: Option<EntityId>,
+    /// The read token of the page.
+    pub vv: String,
+}
+
+/// One command in an entity's history.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HistoryRow {
+    /// The command's name.
+    pub dot: String,
+    /// The machine that wrote it.
+    pub device: String,
+    /// The person.
+    pub actor: String,
+    /// What happened.
+    pub op: Op,
+    /// The fields as they were written.
+    pub fields: Map<String, Json>,
+    /// The author's wall clock.
+    pub ts: WallMs,
+    /// `tentative`, `accepted`, `merged` or `rejected`.
+    pub verdict: String,
+    /// Of a verdict its code, if it has one.
+    pub code: Option<String>,
+    /// Of a verdict its place in the feed.
+    pub position: Option<u64>,
+}
+
+/// The history of one entity, oldest first.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct HistoryPage {
+    /// The entity.
+    pub entity: EntityId,
+    /// Its commands.
+    pub rows: Vec<HistoryRow>,
+}
+
+/// An own command that the cloud did not take and that a person must look at.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// The command's name.
+    pub dot: String,
+    /// Its entity.
+    pub entity: EntityId,
+    /// The entity's type.
+    pub entity_type: String,
+    /// What it did.
+    pub op: Op,
+    /// The fields as they were written.
+    pub fields: Map<String, Json>,
+    /// Why it was not taken.
+    pub code: String,
+    /// In the cloud's words.
+    pub detail: String,
+    /// When it was written.
+    pub ts: WallMs,
+}
+
+/// All dead letters.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DeadLetterPage {
+    /// The rows, oldest first.
+    pub dead_letters: Vec<DeadLetter>,
+}
+
+/// The machines of the studio.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct DevicePage {
+    /// The rows, by id.
+    pub devices: Vec<MemberView>,
+}
+
+/// A read-only question in SQL over the `app_` views.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueryRequest {
+    /// One `SELECT`.
+    pub sql: String,
+    /// Values for `?1`, `?2`, ...
+    #[serde(default)]
+    pub params: Vec<Json>,
+}
+
+/// The answer to SQL.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct QueryAnswer {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The rows.
+    pub rows: Vec<Vec<Json>>,
+    /// Whether rows beyond the limit were left out.
+    pub truncated: bool,
+}
+
+/// A live question: answered at once and again whenever the answer changes.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct SubscribeRequest {
+    /// One `SELECT`.
+    pub sql: String,
+    /// Values for `?1`, `?2`, ...
+    #[serde(default)]
+    pub params: Vec<Json>,
+}

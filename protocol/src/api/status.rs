@@ -1,0 +1,187 @@
+//! What the node says of itself: one snapshot, kept by its driver and shown by every surface.
+//!
+//! Every figure is counted from rows or live links; nothing here is a second place of truth.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DeviceId, StudioId};
+use crate::membership::Role;
+use crate::time::WallMs;
+
+/// The whole of it: `GET /local/v1/status`.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// This machine.
+    pub node: NodeView,
+    /// Whether it takes part in the LAN.
+    pub network: NetworkState,
+    /// The machines it has a link to.
+    pub peers: Vec<PeerView>,
+    /// Everybody in the roster.
+    pub members: Vec<MemberView>,
+    /// Who carries logs to the cloud, if somebody does.
+    pub gateway: Option<GatewayView>,
+    /// The cloud truth.
+    pub cloud: CloudStatus,
+    /// How much there is.
+    pub counts: Counts,
+    /// On how many machines this machine's own writes are.
+    pub copies: Copies,
+    /// The feed.
+    pub feed: FeedStatus,
+    /// The sum of the applied state, hexadecimal; machines that have applied the same show the same.
+    pub state_hash: String,
+    /// What is applied and shown: the read token of everything that is read now (see [`super::vv_text`]).
+    pub applied: String,
+    /// What a person should know, with the next step.
+    pub warnings: Vec<Warning>,
+    /// When this snapshot was taken.
+    pub at: WallMs,
+}
+
+/// This machine.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Its id.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Its studio.
+    pub studio: StudioId,
+    /// What people call the studio.
+    pub studio_name: String,
+    /// The version of the program.
+    pub version: String,
+    /// Names this run of the process: the epoch, hexadecimal.
+    pub run: String,
+    /// When this run began.
+    pub started: WallMs,
+    /// Where peers can reach it, as `address:port`; empty while offline.
+    pub listening: Vec<String>,
+}
+
+/// Whether this machine takes part in the LAN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NetworkState {
+    /// Normal life.
+    Online,
+    /// A person took it off the network: no listener, no links, no announcements.
+    Offline,
+}
+
+/// A machine with a link.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerView {
+    /// Which.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Over which address.
+    pub address: String,
+    /// Since when.
+    pub since: WallMs,
+    /// Commands that it has and this machine lacks.
+    pub ahead: u64,
+    /// Commands that it lacks and this machine has.
+    pub behind: u64,
+    /// Round trip of the last beat, ms; `None` before the first.
+    pub round_trip_ms: Option<u32>,
+}
+
+/// A member of the studio.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Which.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Whether a link stands, or it is this machine.
+    pub online: bool,
+    /// When a link to it last stood; `None` if never.
+    pub last_seen: Option<WallMs>,
+}
+
+/// Who carries logs to the cloud and the feed back.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct GatewayView {
+    /// Which machine.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+    /// Which term.
+    pub term: u64,
+}
+
+/// The cloud truth as this machine knows it.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct CloudStatus {
+    /// The studio has one; without it nothing waits for a verdict.
+    pub configured: bool,
+    /// It answered the last question of this machine, or a gateway reports it.
+    pub reachable: bool,
+    /// It takes the token.
+    pub authorised: bool,
+    /// When the last verdict came in.
+    pub last_confirmed: Option<WallMs>,
+    /// Wall-clock age of the oldest own command without a verdict.
+    pub oldest_pending: Option<WallMs>,
+    /// Where it is.
+    pub url: Option<String>,
+    /// What is wrong, in words with the next step.
+    pub problem: Option<String>,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// Live entities.
+    pub entities: u64,
+    /// Commands held, of all machines.
+    pub commands: u64,
+    /// Of those, without a verdict although the studio has a cloud.
+    pub pending: u64,
+    /// Of those, accepted (merged ones count).
+    pub confirmed: u64,
+    /// Of those, rejected.
+    pub rejected: u64,
+    /// Open conflicts.
+    pub conflicts: u64,
+    /// Own commands that need fixing.
+    pub dead_letters: u64,
+    /// Bundles held that wait for something they saw.
+    pub parked: u64,
+    /// Bytes of the log.
+    pub log_bytes: u64,
+}
+
+/// On how many machines the own writes are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Copies {
+    /// On how many machines the least copied own write is, this one included.
+    pub on_machines_min: u32,
+    /// Machines of the studio, this one included, the cloud not.
+    pub machines: u32,
+}
+
+/// The feed of the cloud truth on this machine.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct FeedStatus {
+    /// The last position held.
+    pub held: u64,
+    /// The last position whose verdicts count here.
+    pub folded: u64,
+}
+
+/// Something that a person should know.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Warning {
+    /// For programs, such as `CLOCK_OFF`.
+    pub code: String,
+    /// What is the matter.
+    pub sentence: String,
+    /// What to do.
+    pub next_step: String,
+}

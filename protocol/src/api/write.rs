@@ -1,0 +1,124 @@
+//! What is written: a list of mutations that become durable together, and the read token that goes with them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+use super::NetworkState;
+use crate::command::Op;
+use crate::id::EntityId;
+use crate::vector::Vector;
+
+/// One mutation of one entity.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct MutationRequest {
+    /// The type's name.
+    #[serde(rename = "type")]
+    pub entity_type: String,
+    /// Which entity; left out for a create, which then gets a new id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<EntityId>,
+    /// What happens.
+    pub op: Op,
+    /// Field name to value; a set takes `{"add": [...], "remove": [...]}`, a counter `{"increment": n}`.
+    #[serde(default)]
+    pub fields: Map<String, Json>,
+    /// The read token of what the person had before them; what is applied now if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read: Option<String>,
+}
+
+/// `POST /local/v1/tx`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct TxRequest {
+    /// The person; the system's user if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// 1 to 1000, all or none.
+    pub mutations: Vec<MutationRequest>,
+    /// The cloud takes all of them or none.
+    #[serde(default)]
+    pub together: bool,
+    /// Leave out every create whose entity exists already: what an import does that is run again.
+    #[serde(default)]
+    pub skip_existing: bool,
+}
+
+/// The answer to a transaction. It is durable.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TxAnswer {
+    /// The bundle: its author's first and last command, as dots; `None` if every create was left out.
+    pub bundle: Option<BundleName>,
+    /// The entity of each mutation, in order.
+    pub ids: Vec<EntityId>,
+    /// How many creates were left out because their entity exists already.
+    pub skipped: u64,
+    /// The read token after the write: `?at_least=` reads it back.
+    pub vv: String,
+}
+
+/// Names a bundle by its commands.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BundleName {
+    /// Its first command.
+    pub first: String,
+    /// Its last command.
+    pub last: String,
+}
+
+/// `POST /local/v1/network`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct NetworkRequest {
+    /// Take part in the LAN, or not.
+    pub network: NetworkState,
+}
+
+/// A vector as the read token of the API: its tips joined by commas, `0` for the empty one.
+pub fn vv_text(vector: &Vector) -> String {
+    if vector.is_empty() {
+        return "0".to_owned();
+    }
+    let tips: Vec<String> = vector.tips().iter().map(ToString::to_string).collect();
+    tips.join(",")
+}
+
+/// Reads a read token; `None` if it is none that a node handed out.
+pub fn vv_from_text(text: &str) -> Option<Vector> {
+    if text == "0" {
+        return Some(Vector::EMPTY);
+    }
+    let tips: Result<Vec<_>, _> = text
+        .split(',')
+        .take(crate::limits::TIPS + 1)
+        .map(str::parse)
+        .collect();
+    Vector::from_tips(tips.ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Author, DeviceId, Epoch};
+
+    #[test]
+    fn a_read_token_reads_back_and_a_made_up_one_is_refused() {
+        let author = |device| Author {
+            device: DeviceId([device; 16]),
+            epoch: Epoch(9),
+        };
+        let vector = Vector::from_tips(vec![author(1).at(4), author(2).at(1)]).expect("sorted");
+        assert_eq!(vv_from_text(&vv_text(&vector)), Some(vector));
+        assert_eq!(vv_from_text(&vv_text(&Vector::EMPTY)), Some(Vector::EMPTY));
+        let backwards = format!("{},{}", author(2).at(1), author(1).at(4));
+        assert_eq!(vv_from_text(&backwards), None);
+        assert_eq!(vv_from_text("yesterday"), None);
+        assert_eq!(vv_from_text(""), None);
+    }
+
+    #[test]
+    fn a_transaction_needs_no_more_than_its_mutations() {
+        let text = r#"{"mutations":[{"type":"client","op":"create","fields":{"name":"Silva"}}]}"#;
+        let request: TxRequest = serde_json::from_str(text).expect("a request");
+        assert!(request.actor.is_none() && !request.together && !request.skip_existing);
+        assert_eq!(request.mutations[0].op, Op::Create);
+    }
+}
