@@ -222,6 +222,20 @@ impl LogIndex {
         })
     }
 
+    /// Whether this held bundle is the next of its author and everything it saw is applied.
+    pub fn is_ready(&self, bundle: &Bundle) -> bool {
+        let parked = self.parked.get(&bundle.author()).and_then(VecDeque::front);
+        parked.is_some_and(|parked| {
+            parked.first == bundle.first() && parked.saw.iter().all(|dot| self.is_applied(*dot))
+        })
+    }
+
+    /// Whether a peer of that reach holds the path up to `dot`.
+    pub fn reach_covers(&self, reach: &Reach, dot: Dot) -> bool {
+        let mut tips = reach.of_device(dot.author.device);
+        tips.any(|(author, counter)| self.epochs.reaches(author.at(counter), dot))
+    }
+
     /// Marks the bundle that [`Self::next_ready`] named as applied and returns all that its author had seen of others.
     pub fn apply(&mut self, bundle: &Bundle) -> &Vector {
         let author = bundle.author();

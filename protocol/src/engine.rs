@@ -1,0 +1,437 @@
+//! The engine: everything a node decides, as a plain state machine. [`Input`] in, [`Effects`] out.
+//!
+//! It keeps frontiers, sessions, election and timers; entity state stays in the store. It assumes that the writes of one
+//! effect are durable before its sends go out; if a write fails, the engine is built anew from the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bundle::{Bundle, Header};
+use crate::election::Election;
+use crate::event::{Effects, Input, LinkId, Moment, Network, Notice, Transaction, Write};
+use crate::feed::{FeedIndex, Page};
+use crate::id::{Author, DeviceId, Dot, Epoch, Hash, PublicKey};
+use crate::keys::SecretKey;
+use crate::limits;
+use crate::log::{Admission, LogIndex};
+use crate::membership::{Role, Roster, SignedGrant};
+use crate::session::Session;
+use crate::time::{MonoMs, WallMs};
+use crate::vector::Vector;
+
+mod links;
+mod repair;
+mod spread;
+mod uplink;
+
+pub use uplink::UplinkView;
+
+/// What makes this machine itself.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    /// Its device id.
+    pub device: DeviceId,
+    /// Its signing key.
+    pub secret: SecretKey,
+    /// Its certificate.
+    pub grant: SignedGrant,
+    /// Random for this run of the process.
+    pub run: u64,
+    /// The epoch that the first write of this run begins.
+    pub fresh_epoch: Epoch,
+}
+
+/// What the store hands back at a start.
+#[derive(Clone, Debug)]
+pub struct Memory {
+    /// The rebuilt index.
+    pub log: LogIndex,
+    /// The rebuilt feed index.
+    pub feed: FeedIndex,
+    /// All records held.
+    pub roster: Roster,
+}
+
+/// One link and, once its hello checked out, its session.
+#[derive(Clone, Debug)]
+struct Link {
+    key: PublicKey,
+    dialed: bool,
+    opened_at: MonoMs,
+    heard_at: MonoMs,
+    beat_at: MonoMs,
+    session: Option<Session>,
+}
+
+/// A bundle or page that others may not have yet.
+#[derive(Clone, Debug)]
+struct Fresh<T> {
+    item: T,
+    /// The link that it came by; `None` if it began here or came from the cloud.
+    from: Option<LinkId>,
+}
+
+/// The state machine of one node.
+#[derive(Debug)]
+pub struct Engine {
+    me: Identity,
+    policy: Hash,
+    log: LogIndex,
+    feed: FeedIndex,
+    roster: Roster,
+    own: Option<Author>,
+    links: BTreeMap<LinkId, Link>,
+    election: Election,
+    gateway: Option<DeviceId>,
+    uplink: uplink::Uplink,
+    fresh: Vec<Fresh<Bundle>>,
+    fresh_pages: Vec<Fresh<Page>>,
+    feed_asked: Option<(LinkId, MonoMs)>,
+    next_transfer: u32,
+    network: Network,
+}
+
+impl Engine {
+    /// A node that has just started. It listens for a moment before it claims to be the gateway.
+    pub fn new(me: Identity, memory: Memory, policy: Hash, moment: Moment) -> Self {
+        /// Long enough to hear a running gateway on a LAN, short enough for a lone machine.
+        const QUIET_MS: u64 = 1_500;
+        let now = moment.now;
+        let election = Election::new(me.device, (now.wall, me.run), now.mono, QUIET_MS);
+        let Memory { log, feed, roster } = memory;
+        let mut engine = Self {
+            policy,
+            log,
+            feed,
+            own: None,
+            links: BTreeMap::new(),
+            election,
+            gateway: None,
+            uplink: uplink::Uplink::new(roster.cloud().is_some(), now.mono),
+            fresh: Vec::new(),
+            fresh_pages: Vec::new(),
+            feed_asked: None,
+            next_transfer: 1,
+            network: Network::Online,
+            roster,
+            me,
+        };
+        engine.prefer();
+        engine
+    }
+
+    /// Handles one input. Effects are carried out in field order before the next input is handled, but for sends, which may
+    /// wait for the commit.
+    pub fn handle(&mut self, moment: Moment, input: Input) -> Effects {
+        let mut fx = Effects::default();
+        match input {
+            Input::Tick => self.tick(moment, &mut fx),
+            Input::Write(transaction) => self.write(moment, transaction, &mut fx),
+            Input::Opened { link, key, dialed } => {
+                self.opened(moment, (link, key, dialed), &mut fx)
+            }
+            Input::Closed(link) => self.closed(moment, link, &mut fx),
+            Input::Frame { link, frame } => self.frame(moment, link, *frame, &mut fx),
+            Input::Block {
+                link,
+                id,
+                bundles,
+                raw,
+                done,
+            } => {
+                self.block(moment, (link, id), (bundles, raw, done), &mut fx);
+            }
+            Input::Malformed { link, reason } => self.close(link, reason, &mut fx),
+            Input::Gossip(bundles) => self.take_all(bundles, None, &mut fx),
+            Input::BlockSent {
+                link,
+                id,
+                raw,
+                cursor,
+                done,
+            } => {
+                self.block_sent((link, id), (raw, cursor, done), &mut fx);
+            }
+            Input::Uplink(event) => self.uplink_event(moment, event, &mut fx),
+            Input::Woke => self.election.resign(),
+            Input::Network(network) => self.set_network(network, &mut fx),
+            Input::Record(record) => self.record(*record, &mut fx),
+        }
+        self.fold(&mut fx);
+        self.note_gateway(&mut fx);
+        fx
+    }
+
+    /// A stored bundle, by author and first counter, that can be applied now. The driver loads it and calls
+    /// [`Self::apply_stored`], until there is none.
+    pub fn next_ready(&self) -> Option<(Author, u64)> {
+        self.log.next_ready()
+    }
+
+    /// Applies the bundle that [`Self::next_ready`] named.
+    pub fn apply_stored(&mut self, bundle: Bundle) -> Effects {
+        let mut fx = Effects::default();
+        self.apply(bundle, &mut fx);
+        self.fold(&mut fx);
+        fx
+    }
+
+    /// When [`Input::Tick`] is due at the latest.
+    pub fn next_wake(&self, now: MonoMs) -> MonoMs {
+        let links = self.links.values().map(|link| match link.session {
+            Some(_) => link.beat_at.min(link.heard_at.plus(limits::LINK_DEAD_MS)),
+            None => link.opened_at.plus(limits::HELLO_MS),
+        });
+        let mut wake = links.min().unwrap_or(now.plus(5_000));
+        if self.uplink.configured() {
+            wake = wake.min(self.uplink.next_wake(now));
+        }
+        wake.clamp(now, now.plus(5_000))
+    }
+
+    /// The log index.
+    pub fn log(&self) -> &LogIndex {
+        &self.log
+    }
+    /// The feed index.
+    pub fn feed(&self) -> &FeedIndex {
+        &self.feed
+    }
+    /// The roster.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+    /// This machine.
+    pub fn identity(&self) -> &Identity {
+        &self.me
+    }
+    /// The election as seen here.
+    pub fn election(&self) -> &Election {
+        &self.election
+    }
+    /// The uplink as seen here.
+    pub fn uplink(&self) -> UplinkView {
+        self.uplink.view()
+    }
+    /// The sessions of authenticated peers.
+    pub fn sessions(&self) -> impl Iterator<Item = (LinkId, &Session)> {
+        self.links
+            .iter()
+            .filter_map(|(id, link)| Some((*id, link.session.as_ref()?)))
+    }
+    /// A digest of all that is held.
+    pub fn digest(&mut self) -> Hash {
+        self.log.digest()
+    }
+    /// Whether this machine has written anything in this run.
+    pub fn own_author(&self) -> Option<Author> {
+        self.own
+    }
+
+    fn write(&mut self, moment: Moment, transaction: Transaction, fx: &mut Effects) {
+        let ticket = transaction.ticket;
+        match self.seal(moment.now.wall, transaction) {
+            Ok(bundle) => {
+                let author = bundle.author();
+                let (first, last) = (bundle.first(), bundle.last());
+                self.own = Some(author);
+                self.log.hold(&bundle);
+                fx.writes.push(Write::Store {
+                    bundle: bundle.clone(),
+                    own: true,
+                });
+                self.apply(bundle.clone(), fx);
+                self.fresh.push(Fresh {
+                    item: bundle,
+                    from: None,
+                });
+                let applied = self.log.applied().clone();
+                fx.notices.push(Notice::Written {
+                    ticket,
+                    author,
+                    first,
+                    last,
+                    applied,
+                });
+            }
+            Err(detail) => fx.notices.push(Notice::Refused { ticket, detail }),
+        }
+    }
+
+    /// Words a transaction as this machine's next bundle.
+    fn seal(&self, wall: WallMs, transaction: Transaction) -> Result<Bundle, String> {
+        let Transaction {
+            actor,
+            mut commands,
+            together,
+            ..
+        } = transaction;
+        let count = commands.len();
+        if count == 0 || count > limits::BUNDLE_COMMANDS {
+            return Err(format!(
+                "a transaction of {count} changes; 1 to 1000 fit: split it (TRANSACTION_TOO_LARGE)"
+            ));
+        }
+        if actor.len() > limits::ACTOR_BYTES {
+            return Err("the actor's name is over 128 bytes; shorten it".into());
+        }
+        let applied = self.log.applied();
+        for command in &mut commands {
+            let current = command
+                .ctx
+                .as_ref()
+                .is_some_and(|ctx| ctx.covers_all(self.log.epochs(), applied));
+            if current {
+                command.ctx = None;
+            }
+        }
+        let (author, parent, since) = self.place();
+        let header = Header {
+            studio: self.roster.studio(),
+            author,
+            first_counter: parent.map_or(1, |(dot, _)| dot.counter + 1),
+            prev: parent.map(|(_, hash)| hash),
+            written_at: wall,
+            actor,
+            saw: self.log.seen_since(&since, author),
+            together,
+        };
+        Bundle::seal(header, commands, &self.me.secret)
+            .map_err(|error| format!("{error}: split the transaction (TRANSACTION_TOO_LARGE)"))
+    }
+
+    /// Where the next own bundle goes: its author, the end of the path before it, and what its author had seen so far.
+    fn place(&self) -> (Author, Option<(Dot, Hash)>, Vector) {
+        if let Some(author) = self.own {
+            let chain = self
+                .log
+                .chain(author)
+                .expect("an author that wrote has a chain");
+            let (counter, hash) = chain.applied.expect("own bundles are applied at once");
+            return (author, Some((author.at(counter), hash)), chain.past.clone());
+        }
+        let author = Author {
+            device: self.me.device,
+            epoch: self.me.fresh_epoch,
+        };
+        let tips = self.log.applied().tips().iter();
+        let parent = tips
+            .filter(|tip| tip.author.device == self.me.device)
+            .max_by_key(|tip| (tip.counter, tip.author.epoch))
+            .map(|tip| {
+                let chain = self.log.chain(tip.author).expect("a tip has a chain");
+                (*tip, chain.applied.expect("an applied tip has a bundle").1)
+            });
+        (author, parent, Vector::EMPTY)
+    }
+
+    /// Takes in bundles from a peer, the cloud or gossip.
+    fn take_all(&mut self, bundles: Vec<Arc<[u8]>>, from: Option<LinkId>, fx: &mut Effects) {
+        for bytes in bundles {
+            self.take(bytes, from, fx);
+        }
+    }
+
+    /// Takes in one bundle. `Some(true)` if it was new, `None` if the sender is at fault.
+    fn take(&mut self, bytes: Arc<[u8]>, from: Option<LinkId>, fx: &mut Effects) -> Option<bool> {
+        let bundle = match Bundle::decode(bytes) {
+            Ok(bundle) => bundle,
+            Err(error) => return self.fault(from, &error.to_string(), fx),
+        };
+        let author = bundle.author();
+        if bundle.header().studio != self.roster.studio() {
+            return self.fault(from, "a bundle of another studio", fx);
+        }
+        let admission = self.log.judge(&bundle);
+        self.owe(from, author);
+        match admission {
+            Admission::Duplicate => return Some(false),
+            Admission::Gap => {
+                self.gap(from, author);
+                return Some(false);
+            }
+            Admission::Contradiction(reason) => {
+                fx.notices.push(Notice::Fault(format!(
+                    "{}: {reason}",
+                    self.roster.name(author.device)
+                )));
+                return Some(false);
+            }
+            Admission::Fresh => {}
+        }
+        let Some(member) = self.roster.member(author.device) else {
+            // Not an error of the peer: its roster is on the way, and the bundle will be asked for again.
+            return Some(false);
+        };
+        if let Err(error) = bundle.verify(&member.key) {
+            return self.fault(from, &error.to_string(), fx);
+        }
+        self.log.hold(&bundle);
+        self.owe(from, author);
+        fx.writes.push(Write::Store {
+            bundle: bundle.clone(),
+            own: false,
+        });
+        self.fresh.push(Fresh {
+            item: bundle.clone(),
+            from,
+        });
+        if self.log.is_ready(&bundle) {
+            self.apply(bundle, fx);
+            fx.notices.push(Notice::Applied);
+        }
+        Some(true)
+    }
+
+    fn apply(&mut self, bundle: Bundle, fx: &mut Effects) {
+        let past = self.log.apply(&bundle).clone();
+        fx.writes.push(Write::Apply { bundle, past });
+    }
+
+    /// Takes up the verdicts of pages whose bundles are all applied.
+    fn fold(&mut self, fx: &mut Effects) {
+        while let Some(page) = self.feed.next_foldable(&self.log) {
+            fx.notices.push(Notice::Folded(page.last()));
+            fx.writes.push(Write::Fold(page));
+        }
+    }
+
+    fn fault(&mut self, from: Option<LinkId>, reason: &str, fx: &mut Effects) -> Option<bool> {
+        match from {
+            Some(link) => self.close(link, reason, fx),
+            None => fx.notices.push(Notice::Fault(reason.to_owned())),
+        }
+        None
+    }
+
+    fn record(&mut self, record: SignedGrant, fx: &mut Effects) {
+        match self.roster.insert(record.clone()) {
+            Ok(true) => {
+                fx.writes.push(Write::Record(record));
+                self.prefer();
+            }
+            Ok(false) => {}
+            Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
+        }
+    }
+
+    /// Takes the roster's gateway preferences and its cloud into use.
+    fn prefer(&mut self) {
+        let members = self.roster.members().map(|member| &member.grant);
+        let devices = members.filter(|grant| grant.role != Role::Cloud);
+        self.election
+            .prefer(devices.map(|g| (g.device, g.gateway_preference)).collect());
+        self.uplink.configure(self.roster.cloud().is_some());
+    }
+
+    fn note_gateway(&mut self, fx: &mut Effects) {
+        let gateway = self.election.gateway();
+        if gateway != self.gateway {
+            self.gateway = gateway;
+            fx.notices.push(Notice::Gateway(gateway));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

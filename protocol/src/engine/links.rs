@@ -1,0 +1,232 @@
+//! Links: greeting, authentication, beats, and which of two links to one peer stays.
+
+use std::collections::BTreeSet;
+
+use super::{Engine, Link};
+use crate::event::{Effects, LinkId, Moment, Network, Notice, Write};
+use crate::id::{DeviceId, PublicKey};
+use crate::limits;
+use crate::session::Session;
+use crate::wire::{Beat, Frame, Hello, PROTOCOL};
+
+impl Engine {
+    pub(super) fn opened(
+        &mut self,
+        moment: Moment,
+        (link, key, dialed): (LinkId, PublicKey, bool),
+        fx: &mut Effects,
+    ) {
+        let now = moment.now.mono;
+        if self.network == Network::Offline || self.links.len() >= limits::PEERS * 2 {
+            fx.closes
+                .push((link, "this machine takes no more links now".into()));
+            return;
+        }
+        let beat_at = now.plus(limits::BEAT_MS);
+        let state = Link {
+            key,
+            dialed,
+            opened_at: now,
+            heard_at: now,
+            beat_at,
+            session: None,
+        };
+        self.links.insert(link, state);
+        let hello = Hello {
+            protocol: (PROTOCOL, PROTOCOL),
+            studio: self.roster.studio(),
+            grant: self.me.grant.clone(),
+            run: self.me.run,
+            roster: self.roster.digest(),
+            policy: self.policy,
+            frontier: self.log.frontier(self.feed.held()),
+            wall: moment.now.wall,
+        };
+        fx.sends.push((link, Frame::Hello(Box::new(hello))));
+    }
+
+    pub(super) fn closed(&mut self, moment: Moment, link: LinkId, fx: &mut Effects) {
+        let Some(state) = self.links.remove(&link) else {
+            return;
+        };
+        if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
+            self.feed_asked = None;
+        }
+        let Some(session) = state.session else {
+            return;
+        };
+        if self.link_of(session.device).is_some() {
+            return;
+        }
+        fx.notices.push(Notice::PeerGone(session.device));
+        if self.election.handle_gone(session.device, session.device) {
+            self.broadcast(None, &Frame::Gone(session.device), fx);
+        }
+        self.tell_links(fx);
+        self.plan(moment.now.mono, fx);
+    }
+
+    pub(super) fn close(&mut self, link: LinkId, reason: &str, fx: &mut Effects) {
+        if self.links.contains_key(&link) {
+            fx.closes.push((link, reason.to_owned()));
+        }
+    }
+
+    pub(super) fn set_network(&mut self, network: Network, fx: &mut Effects) {
+        self.network = network;
+        if network == Network::Offline {
+            let links: Vec<LinkId> = self.links.keys().copied().collect();
+            for link in links {
+                self.close(link, "taken off the network", fx);
+            }
+        }
+    }
+
+    /// The link on which `device` is authenticated.
+    pub(super) fn link_of(&self, device: DeviceId) -> Option<LinkId> {
+        self.sessions()
+            .find(|(_, session)| session.device == device)
+            .map(|(link, _)| link)
+    }
+
+    pub(super) fn session_mut(&mut self, link: LinkId) -> Option<&mut Session> {
+        self.links.get_mut(&link)?.session.as_mut()
+    }
+
+    pub(super) fn ready_links(&self) -> Vec<LinkId> {
+        self.sessions().map(|(link, _)| link).collect()
+    }
+
+    pub(super) fn broadcast(&self, except: Option<LinkId>, frame: &Frame, fx: &mut Effects) {
+        for (link, _) in self.sessions().filter(|(link, _)| Some(*link) != except) {
+            fx.sends.push((link, frame.clone()));
+        }
+    }
+
+    fn tell_links(&self, fx: &mut Effects) {
+        let devices: BTreeSet<DeviceId> =
+            self.sessions().map(|(_, session)| session.device).collect();
+        self.broadcast(None, &Frame::Links(devices.into_iter().collect()), fx);
+    }
+
+    /// The first frame of a link: who is there?
+    pub(super) fn greet(&mut self, moment: Moment, link: LinkId, hello: Hello, fx: &mut Effects) {
+        if let Err(reason) = self.check_hello(link, &hello) {
+            fx.sends.push((link, Frame::Refuse(reason.clone())));
+            self.close(link, &reason, fx);
+            return;
+        }
+        if !self.settle_twins(link, &hello, fx) {
+            return;
+        }
+        if let Ok(true) = self.roster.insert(hello.grant.clone()) {
+            fx.writes.push(Write::Record(hello.grant.clone()));
+            self.prefer();
+        }
+        if hello.policy != self.policy {
+            let name = &hello.grant.grant.name;
+            fx.notices.push(Notice::Fault(format!(
+                "{name} uses another policy; update one of the two"
+            )));
+        }
+        let offset = hello.wall.0.saturating_sub(moment.now.wall.0);
+        let session = Session::new(&hello, offset);
+        let device = session.device;
+        if let Some(state) = self.links.get_mut(&link) {
+            state.session = Some(session);
+        }
+        if hello.roster != self.roster.digest() {
+            let records = self.roster.records().cloned().collect();
+            fx.sends.push((link, Frame::Roster(records)));
+        }
+        let statuses: Vec<_> = self.election.statuses().cloned().collect();
+        fx.sends.push((link, Frame::Statuses(statuses)));
+        self.tell_links(fx);
+        fx.notices.push(Notice::PeerReady(device));
+        self.plan(moment.now.mono, fx);
+        self.want_feed(moment.now.mono, fx);
+    }
+
+    fn check_hello(&self, link: LinkId, hello: &Hello) -> Result<(), String> {
+        let state = self.links.get(&link).ok_or("no such link")?;
+        let (low, high) = hello.protocol;
+        if low > PROTOCOL || high < PROTOCOL {
+            return Err(format!(
+                "this machine speaks protocol {PROTOCOL}, the other {low} to {high}: update the older one"
+            ));
+        }
+        if hello.studio != self.roster.studio() {
+            return Err("this machine belongs to another studio".into());
+        }
+        if hello.grant.grant.key != state.key {
+            return Err("the certificate is not of the key that the link proved".into());
+        }
+        if hello.grant.grant.device == self.me.device && hello.run == self.me.run {
+            return Err("this machine reached itself".into());
+        }
+        let mut roster = self.roster.clone();
+        roster
+            .insert(hello.grant.clone())
+            .map_err(|error| error.to_string())?;
+        let ready = self.sessions().count();
+        if ready >= limits::PEERS {
+            return Err("this machine has 64 peers already".into());
+        }
+        Ok(())
+    }
+
+    /// Of two links to one device the newer stays, for after a restart the older one is deaf; of two that cross within one
+    /// run, the one that the lower device dialled. `false` if the new one goes.
+    fn settle_twins(&mut self, link: LinkId, hello: &Hello, fx: &mut Effects) -> bool {
+        let device = hello.grant.grant.device;
+        let Some(twin) = self.link_of(device) else {
+            return true;
+        };
+        let same_run = self.links[&twin]
+            .session
+            .as_ref()
+            .is_some_and(|s| s.run == hello.run);
+        let lower_is_me = self.me.device < device;
+        let right = |link: LinkId| self.links[&link].dialed == lower_is_me;
+        let keep_old = same_run && right(twin) && !right(link);
+        let loser = if keep_old { link } else { twin };
+        self.close(loser, "another link to the same device stays", fx);
+        if !keep_old {
+            self.links.remove(&twin);
+        }
+        !keep_old
+    }
+
+    /// Beats, dead links, late greetings.
+    pub(super) fn beat(&mut self, moment: Moment, fx: &mut Effects) {
+        let now = moment.now.mono;
+        let frontier = self.log.digest().prefix();
+        let (feed, claim) = (self.feed.held(), self.election.own().claim);
+        let mut dead = Vec::new();
+        for (id, link) in &mut self.links {
+            if link.session.is_none() {
+                if now.since(link.opened_at) >= limits::HELLO_MS {
+                    dead.push((*id, "no hello came"));
+                }
+                continue;
+            }
+            if now.since(link.heard_at) >= limits::LINK_DEAD_MS {
+                dead.push((*id, "nothing was heard for three beats"));
+            } else if now >= link.beat_at {
+                let jitter = (moment.entropy ^ id.0.wrapping_mul(0x9e37_79b9)) % 100;
+                link.beat_at = now.plus(limits::BEAT_MS - 50 + jitter);
+                fx.sends.push((
+                    *id,
+                    Frame::Beat(Beat {
+                        frontier,
+                        feed,
+                        claim,
+                    }),
+                ));
+            }
+        }
+        for (link, reason) in dead {
+            self.close(link, reason, fx);
+        }
+    }
+}

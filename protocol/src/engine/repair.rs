@@ -1,0 +1,460 @@
+//! Repair: frontiers are the truth. What a peer holds and we lack is asked for; what it asks for is streamed from the log.
+//!
+//! Every device's log is asked of one peer at a time, several peers share a big catch-up, and a transfer that stalls is asked
+//! of somebody else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Engine, Fresh};
+use crate::event::{BlockRead, Effects, LinkId, Moment, Notice, PagesRead, Write};
+use crate::feed::{Page, PageError};
+use crate::id::{Author, DeviceId};
+use crate::limits;
+use crate::session::{Serving, Wanting};
+use crate::time::MonoMs;
+use crate::wire::{Beat, Frame, Packed};
+
+/// A device whose transfer brought nothing new is left alone this long, ms.
+const BARREN_MS: u64 = 3_000;
+/// A question for feed pages that nobody answered is asked again after this long, ms.
+const FEED_ASK_MS: u64 = 2_000;
+
+impl Engine {
+    pub(super) fn frame(&mut self, moment: Moment, link: LinkId, frame: Frame, fx: &mut Effects) {
+        let now = moment.now.mono;
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.heard_at = now;
+        let greeted = state.session.is_some();
+        match frame {
+            Frame::Hello(hello) if !greeted => self.greet(moment, link, *hello, fx),
+            Frame::Hello(_) => self.close(link, "a second hello", fx),
+            Frame::Refuse(reason) => {
+                let reason: String = reason
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(200)
+                    .collect();
+                fx.notices.push(Notice::Fault(format!(
+                    "a peer refused this machine: {reason}"
+                )));
+                self.close(link, "refused by the other side", fx);
+            }
+            _ if !greeted => self.close(link, "a frame before the hello", fx),
+            Frame::Roster(records) => {
+                for record in records.into_iter().take(limits::ROSTER_RECORDS) {
+                    self.record(record, fx);
+                }
+                self.plan(now, fx);
+            }
+            Frame::Beat(beat) => self.hear_beat(link, beat, now, fx),
+            Frame::Frontier(frontier) => {
+                if let Some(session) = self.session_mut(link) {
+                    session.hear_frontier(&frontier);
+                }
+                self.tell_if_behind(link, now, fx);
+                self.plan(now, fx);
+                self.want_feed(now, fx);
+            }
+            Frame::Links(devices) => {
+                if let Some(session) = self.session_mut(link) {
+                    session.neighbours = devices.into_iter().collect();
+                }
+            }
+            Frame::Want {
+                id,
+                frontier,
+                devices,
+            } => {
+                if let Some(session) = self.session_mut(link) {
+                    session.hear_want(&frontier);
+                    let (devices, credit) = (
+                        devices.into_iter().collect(),
+                        limits::IN_FLIGHT_BYTES as i64,
+                    );
+                    session.serving = Some(Serving {
+                        id,
+                        devices,
+                        credit,
+                        cursor: None,
+                        reading: false,
+                    });
+                }
+                self.read_on(link, fx);
+            }
+            Frame::Credit { id, bytes } => {
+                if let Some(serving) = self.session_mut(link).and_then(|s| s.serving.as_mut()) {
+                    if serving.id == id {
+                        let cap = limits::IN_FLIGHT_BYTES as i64;
+                        serving.credit = (serving.credit + i64::from(bytes)).min(cap);
+                    }
+                }
+                self.read_on(link, fx);
+            }
+            Frame::Push(bundles) => {
+                let bundles = bundles
+                    .into_iter()
+                    .map(|bytes| Arc::from(bytes.0))
+                    .collect();
+                self.take_all(bundles, Some(link), fx);
+                self.plan(now, fx);
+            }
+            Frame::Held(dots) => {
+                if let Some(session) = self.session_mut(link) {
+                    dots.into_iter().for_each(|dot| session.hear_held(dot));
+                }
+            }
+            Frame::WantFeed(after) => {
+                if let Some(session) = self.session_mut(link) {
+                    session.feed = after;
+                }
+                let max_bytes = limits::BUNDLE_BYTES;
+                fx.pages.push(PagesRead {
+                    link,
+                    after,
+                    max_bytes,
+                });
+            }
+            Frame::Pages(pages) => self.hear_pages((link, now), pages, fx),
+            Frame::Statuses(statuses) => self.hear_statuses((link, now), statuses, fx),
+            Frame::Gone(device) => self.hear_gone(link, device, fx),
+            // Blocks are unpacked by the driver and come as an input of their own.
+            Frame::Block { .. } => self.close(link, "a block that was not unpacked", fx),
+        }
+    }
+
+    fn hear_beat(&mut self, link: LinkId, beat: Beat, now: MonoMs, fx: &mut Effects) {
+        let same = self.log.digest().prefix() == beat.frontier;
+        let Some(session) = self.session_mut(link) else {
+            return;
+        };
+        session.differs = !same;
+        session.feed = session.feed.max(beat.feed);
+        let device = session.device;
+        self.election.handle_beat(device, now);
+        self.want_feed(now, fx);
+    }
+
+    fn hear_statuses(
+        &mut self,
+        (link, now): (LinkId, MonoMs),
+        statuses: Vec<crate::wire::Status>,
+        fx: &mut Effects,
+    ) {
+        let Some(via) = self.session_mut(link).map(|session| session.device) else {
+            return;
+        };
+        let news: Vec<_> = statuses
+            .into_iter()
+            .filter(|status| self.election.handle_status(status.clone(), via, now))
+            .collect();
+        if !news.is_empty() {
+            self.broadcast(Some(link), &Frame::Statuses(news), fx);
+        }
+    }
+
+    fn hear_gone(&mut self, link: LinkId, device: DeviceId, fx: &mut Effects) {
+        let Some(via) = self.session_mut(link).map(|session| session.device) else {
+            return;
+        };
+        if self.link_of(device).is_some() || device == self.me.device {
+            // Still heard here: say so to the one who lost it.
+            let known = self
+                .election
+                .statuses()
+                .find(|status| status.device == device);
+            if let Some(status) = known.cloned() {
+                fx.sends.push((link, Frame::Statuses(vec![status])));
+            }
+        } else if self.election.handle_gone(device, via) {
+            self.broadcast(Some(link), &Frame::Gone(device), fx);
+        }
+    }
+
+    /// Something before a bundle of `author` is missing: ask the one who has it.
+    pub(super) fn gap(&mut self, from: Option<LinkId>, author: Author) {
+        if let Some(session) = from.and_then(|link| self.session_mut(link)) {
+            // It holds more than we do, whatever we believed: let the plan see it.
+            session.reach.extend(author, u64::MAX / 2);
+            session.barren.remove(&author.device);
+        }
+    }
+
+    /// Timers of the repair: differing beats, stalled transfers.
+    pub(super) fn repair(&mut self, now: MonoMs, fx: &mut Effects) {
+        let mut stalled = false;
+        for link in self.ready_links() {
+            let Some(session) = self.session_mut(link) else {
+                continue;
+            };
+            session.barren.retain(|_, until| *until > now);
+            let late = |w: &Wanting| now.since(w.progress_at) >= limits::TRANSFER_STALL_MS;
+            if session.wanting.as_ref().is_some_and(late) {
+                let wanting = session.wanting.take().expect("it stalled");
+                for device in wanting.devices {
+                    session.barren.insert(device, now.plus(BARREN_MS));
+                }
+                stalled = true;
+            }
+            if session.differs && session.wanting.is_none() && session.serving.is_none() {
+                self.tell_frontier(link, now, fx);
+            }
+        }
+        if stalled
+            || self
+                .links
+                .values()
+                .any(|link| link.session.as_ref().is_some_and(|s| s.differs))
+        {
+            self.plan(now, fx);
+        }
+    }
+
+    pub(super) fn tell_frontier(&mut self, link: LinkId, now: MonoMs, fx: &mut Effects) {
+        let frontier = self.log.frontier(self.feed.held());
+        if let Some(session) = self.session_mut(link) {
+            if session.may_tell_frontier(now) {
+                session.frontier_at = Some(now);
+                fx.sends.push((link, Frame::Frontier(frontier)));
+            }
+        }
+    }
+
+    /// A peer told its frontier: if it lacks something of ours, it should know.
+    fn tell_if_behind(&mut self, link: LinkId, now: MonoMs, fx: &mut Effects) {
+        let Some(session) = self.links.get(&link).and_then(|link| link.session.as_ref()) else {
+            return;
+        };
+        let devices = self.log.devices();
+        let behind = devices
+            .iter()
+            .any(|d| !self.log.lacking(&session.told, *d).is_empty());
+        if behind && session.serving.is_none() {
+            self.tell_frontier(link, now, fx);
+        }
+    }
+
+    /// Asks for every log of which some peer holds more, each of one peer at a time.
+    pub(super) fn plan(&mut self, now: MonoMs, fx: &mut Effects) {
+        let sessions = || {
+            self.links
+                .iter()
+                .filter_map(|(l, link)| Some((*l, link.session.as_ref()?)))
+        };
+        let mut taken: BTreeSet<DeviceId> = sessions()
+            .filter_map(|(_, session)| session.wanting.as_ref())
+            .flat_map(|wanting| wanting.devices.iter().copied())
+            .collect();
+        let mut holders: BTreeMap<DeviceId, Vec<LinkId>> = BTreeMap::new();
+        for (link, session) in sessions().filter(|(_, session)| session.wanting.is_none()) {
+            for device in self.log.wanted(&session.reach) {
+                let known = self.roster.member(device).is_some();
+                if known && !taken.contains(&device) && !session.barren.contains_key(&device) {
+                    holders.entry(device).or_default().push(link);
+                }
+            }
+        }
+        let mut asks: BTreeMap<LinkId, BTreeSet<DeviceId>> = BTreeMap::new();
+        for (device, links) in holders {
+            let least = links
+                .into_iter()
+                .min_by_key(|link| asks.get(link).map_or(0, BTreeSet::len));
+            if let Some(link) = least {
+                asks.entry(link).or_default().insert(device);
+                taken.insert(device);
+            }
+        }
+        for (link, devices) in asks {
+            let id = self.next_transfer;
+            self.next_transfer = self.next_transfer.wrapping_add(1);
+            let frontier = self.log.frontier(self.feed.held());
+            let want = Frame::Want {
+                id,
+                frontier,
+                devices: devices.iter().copied().collect(),
+            };
+            fx.sends.push((link, want));
+            if let Some(session) = self.session_mut(link) {
+                session.wanting = Some(Wanting {
+                    id,
+                    devices,
+                    progress_at: now,
+                    fruitful: false,
+                });
+            }
+        }
+    }
+
+    /// A block of a transfer that we asked for.
+    pub(super) fn block(
+        &mut self,
+        moment: Moment,
+        (link, id): (LinkId, u32),
+        (bundles, raw, done): (Vec<Arc<[u8]>>, u32, bool),
+        fx: &mut Effects,
+    ) {
+        let now = moment.now.mono;
+        if let Some(state) = self.links.get_mut(&link) {
+            state.heard_at = now;
+        }
+        let mut fruitful = false;
+        for bytes in bundles {
+            match self.take(bytes, Some(link), fx) {
+                Some(new) => fruitful |= new,
+                None => return,
+            }
+        }
+        let Some(session) = self.session_mut(link) else {
+            return;
+        };
+        let ours = session.wanting.as_mut().filter(|wanting| wanting.id == id);
+        if let Some(wanting) = ours {
+            wanting.progress_at = now;
+            wanting.fruitful |= fruitful;
+            if done {
+                let wanting = session.wanting.take().expect("it was there");
+                // What it said that it holds beyond this was wrong or is void; its next word counts.
+                session.reach = session.told.clone();
+                if !wanting.fruitful {
+                    let until = now.plus(BARREN_MS);
+                    session
+                        .barren
+                        .extend(wanting.devices.into_iter().map(|d| (d, until)));
+                }
+            }
+        }
+        if done {
+            self.plan(now, fx);
+        } else {
+            fx.sends.push((link, Frame::Credit { id, bytes: raw }));
+        }
+    }
+
+    /// Reads the next block of a peer's transfer if its credit allows.
+    fn read_on(&mut self, link: LinkId, fx: &mut Effects) {
+        let Some(session) = self.links.get(&link).and_then(|link| link.session.as_ref()) else {
+            return;
+        };
+        let Some(serving) = &session.serving else {
+            return;
+        };
+        if serving.reading || serving.credit <= 0 {
+            return;
+        }
+        let devices: Vec<DeviceId> = serving.devices.iter().copied().collect();
+        let ranges = devices
+            .iter()
+            .flat_map(|device| self.log.lacking(&session.reach, *device))
+            .collect();
+        let (id, cursor, max_bytes) = (serving.id, serving.cursor, limits::BLOCK_BYTES);
+        fx.blocks.push(BlockRead {
+            link,
+            id,
+            ranges,
+            devices,
+            cursor,
+            max_bytes,
+        });
+        if let Some(serving) = self.session_mut(link).and_then(|s| s.serving.as_mut()) {
+            serving.reading = true;
+        }
+    }
+
+    pub(super) fn block_sent(
+        &mut self,
+        (link, id): (LinkId, u32),
+        (raw, cursor, done): (u32, u64, bool),
+        fx: &mut Effects,
+    ) {
+        let Some(session) = self
+            .links
+            .get_mut(&link)
+            .and_then(|link| link.session.as_mut())
+        else {
+            return;
+        };
+        let Some(serving) = session.serving.as_mut().filter(|serving| serving.id == id) else {
+            return;
+        };
+        serving.reading = false;
+        serving.cursor = Some(cursor);
+        serving.credit -= i64::from(raw);
+        if done {
+            // The block reached the log's end: the peer will hold all that we hold of these logs.
+            for device in std::mem::take(&mut serving.devices) {
+                for range in self.log.lacking(&session.reach, device) {
+                    session.reach.extend(range.author, range.upto);
+                }
+            }
+            session.serving = None;
+        }
+        self.read_on(link, fx);
+    }
+
+    /// Asks one peer for feed pages that we lack.
+    pub(super) fn want_feed(&mut self, now: MonoMs, fx: &mut Effects) {
+        let asked = self
+            .feed_asked
+            .is_some_and(|(_, at)| now.since(at) < FEED_ASK_MS);
+        if asked || !self.feed.has_room() || self.roster.cloud().is_none() {
+            return;
+        }
+        let held = self.feed.held();
+        let best = self
+            .sessions()
+            .filter(|(_, s)| s.feed > held)
+            .max_by_key(|(_, s)| s.feed);
+        if let Some((link, _)) = best {
+            self.feed_asked = Some((link, now));
+            fx.sends.push((link, Frame::WantFeed(held)));
+        }
+    }
+
+    fn hear_pages(&mut self, (link, now): (LinkId, MonoMs), pages: Vec<Packed>, fx: &mut Effects) {
+        if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
+            self.feed_asked = None;
+        }
+        for bytes in pages {
+            match self.take_page(bytes.0.into(), Some(link), fx) {
+                Ok(_) => {}
+                Err(error) => {
+                    self.close(link, &error.to_string(), fx);
+                    return;
+                }
+            }
+        }
+        let held = self.feed.held();
+        if let Some(session) = self.session_mut(link) {
+            session.feed = session.feed.max(held);
+        }
+        self.want_feed(now, fx);
+    }
+
+    /// Takes in one feed page. `Ok(true)` if it was new.
+    pub(super) fn take_page(
+        &mut self,
+        bytes: Arc<[u8]>,
+        from: Option<LinkId>,
+        fx: &mut Effects,
+    ) -> Result<bool, PageError> {
+        let page = Page::decode(bytes)?;
+        let Some(cloud) = self.roster.cloud() else {
+            return Ok(false);
+        };
+        if page.body().studio != self.roster.studio()
+            || page.body().author.device != cloud.grant.device
+        {
+            return Err(PageError::OtherStudio);
+        }
+        page.verify(&cloud.key)?;
+        let fresh = self.feed.hold(page.clone())?;
+        if fresh {
+            fx.writes.push(Write::Page(page.clone()));
+            self.fresh_pages.push(Fresh { item: page, from });
+            self.fold(fx);
+        }
+        Ok(fresh)
+    }
+}

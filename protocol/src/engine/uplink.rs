@@ -1,0 +1,310 @@
+//! The uplink as the engine sees it: when to probe, forward and ask, and how long to wait after a failure.
+//!
+//! Network failures never count against a command: full-jitter backoff, for ever. A refused token pauses the uplink.
+
+use std::collections::BTreeMap;
+
+use super::Engine;
+use crate::cloud::Changes;
+use crate::event::{Effects, Moment, Notice, Order, OrderKind, UplinkEvent, UplinkFailure};
+use crate::frontier::Range;
+use crate::id::Author;
+use crate::limits;
+use crate::time::MonoMs;
+use crate::wire;
+
+/// A probe goes out this often while nothing else proves the uplink, ms.
+const PROBE_MS: u64 = 4_000;
+/// The first and the longest pause after a failure, ms.
+const BACKOFF_MS: (u64, u64) = (1_000, 300_000);
+/// Seconds that a question for changes waits at the cloud.
+const WAIT_S: u8 = 20;
+
+/// The uplink for people.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct UplinkView {
+    /// The studio has a cloud truth.
+    pub configured: bool,
+    /// The last probe or request came back.
+    pub reachable: bool,
+    /// The token is taken.
+    pub authorised: bool,
+    /// A batch is under way.
+    pub forwarding: bool,
+    /// This machine forwards its own log past a gateway that makes no progress.
+    pub escaped: bool,
+}
+
+/// The uplink's state.
+#[derive(Clone, Debug)]
+pub(super) struct Uplink {
+    view: UplinkView,
+    probing: bool,
+    asking: bool,
+    ask_at_once: bool,
+    probe_at: MonoMs,
+    resume_at: MonoMs,
+    failures: u32,
+    limit: usize,
+    /// Since when something of ours has been waiting without the cloud holding more.
+    waiting: Option<(MonoMs, BTreeMap<Author, u64>)>,
+}
+
+impl Uplink {
+    pub(super) fn new(configured: bool, now: MonoMs) -> Self {
+        Self {
+            view: UplinkView {
+                configured,
+                ..UplinkView::default()
+            },
+            probing: false,
+            asking: false,
+            ask_at_once: true,
+            probe_at: now,
+            resume_at: now,
+            failures: 0,
+            limit: limits::BATCH_COMMANDS,
+            waiting: None,
+        }
+    }
+
+    pub(super) fn configure(&mut self, configured: bool) {
+        self.view.configured = configured;
+    }
+
+    pub(super) fn configured(&self) -> bool {
+        self.view.configured
+    }
+
+    pub(super) fn view(&self) -> UplinkView {
+        self.view
+    }
+
+    pub(super) fn next_wake(&self, now: MonoMs) -> MonoMs {
+        let mut wake = now.plus(1_000);
+        if !self.probing {
+            wake = wake.min(self.probe_at);
+        }
+        if self.resume_at > now {
+            wake = wake.min(self.resume_at);
+        }
+        wake
+    }
+
+    fn succeed(&mut self, now: MonoMs) {
+        self.failures = 0;
+        self.resume_at = now;
+        self.probe_at = now.plus(PROBE_MS);
+        (self.view.reachable, self.view.authorised) = (true, true);
+    }
+
+    /// Exponential backoff with full jitter, from 1 s to 5 min.
+    fn back_off(&mut self, moment: Moment, at_least_ms: u64) {
+        let ceiling = (BACKOFF_MS.0 << self.failures.min(9)).min(BACKOFF_MS.1);
+        self.failures += 1;
+        let pause = moment.entropy % ceiling + 50;
+        self.resume_at = moment.now.mono.plus(pause.max(at_least_ms));
+    }
+}
+
+impl Engine {
+    pub(super) fn uplink_tick(&mut self, moment: Moment, fx: &mut Effects) {
+        if !self.uplink.view.configured {
+            return;
+        }
+        let now = moment.now.mono;
+        if !self.uplink.probing && now >= self.uplink.probe_at {
+            self.uplink.probing = true;
+            fx.orders.push(Order::Probe);
+        }
+        let lacking = self.cloud_lacks();
+        self.watch_progress(now, &lacking);
+        let gateway = self.election.is_gateway();
+        if !gateway && !self.uplink.view.escaped || now < self.uplink.resume_at {
+            return;
+        }
+        let (since, have) = (self.feed.held(), self.log.frontier(self.feed.held()));
+        let device = self.me.device;
+        let ranges: Vec<Range> = lacking
+            .into_iter()
+            .filter(|range| gateway || range.author.device == device)
+            .collect();
+        if !self.uplink.view.forwarding && !ranges.is_empty() {
+            self.uplink.view.forwarding = true;
+            let term = self.election.own().claim;
+            let limit = self.uplink.limit;
+            fx.orders.push(Order::Batch {
+                term,
+                since,
+                have: have.clone(),
+                ranges,
+                limit,
+            });
+        }
+        if gateway && !self.uplink.asking {
+            self.uplink.asking = true;
+            let wait_s = if std::mem::take(&mut self.uplink.ask_at_once) {
+                0
+            } else {
+                WAIT_S
+            };
+            fx.orders.push(Order::Changes {
+                since,
+                have,
+                wait_s,
+            });
+        }
+    }
+
+    /// What is applied here and the cloud has not said that it holds.
+    fn cloud_lacks(&self) -> Vec<Range> {
+        let chains = self.log.chains();
+        chains
+            .filter(|(author, _)| {
+                self.roster
+                    .cloud()
+                    .is_none_or(|c| c.grant.device != author.device)
+            })
+            .filter_map(|(author, chain)| {
+                let (upto, _) = chain.applied?;
+                let after = self.feed.cloud_holds(author).max(chain.start - 1);
+                (upto > after).then_some(Range {
+                    author,
+                    after,
+                    upto,
+                })
+            })
+            .collect()
+    }
+
+    /// The escape: an own command over 30 s old, an uplink that works, and a cloud that does not move.
+    fn watch_progress(&mut self, now: MonoMs, lacking: &[Range]) {
+        let own: BTreeMap<Author, u64> = lacking
+            .iter()
+            .filter(|range| range.author.device == self.me.device)
+            .map(|range| (range.author, range.after))
+            .collect();
+        if own.is_empty() {
+            self.uplink.waiting = None;
+            self.uplink.view.escaped = false;
+            return;
+        }
+        match &self.uplink.waiting {
+            Some((_, before)) if *before == own => {}
+            _ => self.uplink.waiting = Some((now, own)),
+        }
+        let stuck = self.uplink.waiting.as_ref();
+        let stuck = stuck.is_some_and(|(since, _)| now.since(*since) >= limits::ESCAPE_MS);
+        let view = self.uplink.view;
+        self.uplink.view.escaped =
+            stuck && view.reachable && view.authorised && !self.election.is_gateway();
+    }
+
+    pub(super) fn uplink_event(&mut self, moment: Moment, event: UplinkEvent, fx: &mut Effects) {
+        let before = self.uplink.view;
+        let now = moment.now.mono;
+        match event {
+            UplinkEvent::Probed {
+                reachable,
+                authorised,
+            } => {
+                self.uplink.probing = false;
+                self.uplink.probe_at = now.plus(PROBE_MS);
+                let view = &mut self.uplink.view;
+                (view.reachable, view.authorised) = (reachable, reachable && authorised);
+                if reachable && !before.reachable {
+                    self.uplink.resume_at = now;
+                }
+            }
+            UplinkEvent::Answered(answer) => {
+                self.uplink.view.forwarding = false;
+                self.uplink.succeed(now);
+                self.uplink.limit = limits::BATCH_COMMANDS;
+                let held = self.feed.held();
+                for refused in &answer.refused {
+                    fx.notices.push(Notice::Fault(format!(
+                        "the cloud refused a bundle: {}",
+                        refused.detail
+                    )));
+                }
+                let stuck = !answer.refused.is_empty() || !answer.gaps.is_empty();
+                self.take_changes(answer.changes, fx);
+                if stuck || self.feed.held() == held {
+                    self.uplink.back_off(moment, 0);
+                }
+            }
+            UplinkEvent::Changed(changes) => {
+                self.uplink.asking = false;
+                self.uplink.succeed(now);
+                self.take_changes(*changes, fx);
+            }
+            UplinkEvent::Failed { order, failure } => {
+                self.uplink_failed(moment, (order, failure), fx)
+            }
+        }
+        let view = self.uplink.view;
+        self.election.set_uplink(wire::Uplink {
+            reachable: view.reachable,
+            authorised: view.authorised,
+            metered: false,
+            battery: false,
+        });
+        if view != before {
+            fx.notices.push(Notice::UplinkChanged);
+        }
+    }
+
+    fn uplink_failed(
+        &mut self,
+        moment: Moment,
+        (order, failure): (OrderKind, UplinkFailure),
+        fx: &mut Effects,
+    ) {
+        let uplink = &mut self.uplink;
+        match order {
+            OrderKind::Probe => uplink.probing = false,
+            OrderKind::Batch => uplink.view.forwarding = false,
+            OrderKind::Changes => {
+                uplink.asking = false;
+                uplink.ask_at_once = true;
+            }
+        }
+        uplink.probe_at = moment.now.mono.plus(PROBE_MS);
+        match failure {
+            UplinkFailure::Unreachable(_) => {
+                uplink.view.reachable = false;
+                uplink.back_off(moment, 0);
+            }
+            UplinkFailure::Busy { retry_after_ms, .. } => uplink.back_off(moment, retry_after_ms),
+            UplinkFailure::Unauthorised(detail) => {
+                uplink.view.authorised = false;
+                uplink.back_off(moment, 0);
+                fx.notices.push(Notice::Fault(detail));
+            }
+            UplinkFailure::TooLarge => uplink.limit = (uplink.limit / 2).max(1),
+            UplinkFailure::Nonsense(detail) => {
+                uplink.back_off(moment, 0);
+                fx.notices.push(Notice::Fault(format!(
+                    "the cloud answered nonsense: {detail}"
+                )));
+            }
+        }
+    }
+
+    fn take_changes(&mut self, changes: Changes, fx: &mut Effects) {
+        let bundles = changes
+            .bundles
+            .into_iter()
+            .map(|bytes| bytes.0.into())
+            .collect();
+        self.take_all(bundles, None, fx);
+        for bytes in changes.pages {
+            if let Err(error) = self.take_page(bytes.0.into(), None, fx) {
+                fx.notices
+                    .push(Notice::Fault(format!("the cloud's feed: {error}")));
+                return;
+            }
+        }
+        self.uplink.ask_at_once |= changes.more;
+    }
+}

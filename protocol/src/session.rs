@@ -1,0 +1,161 @@
+//! What one machine knows of another during one link: how far it holds every log, what is under way in either direction.
+//!
+//! Nothing here is believed beyond the link's life: a new hello starts from nothing.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::frontier::{Frontier, Reach};
+use crate::id::{Author, DeviceId, Dot};
+use crate::limits;
+use crate::time::MonoMs;
+use crate::wire::Hello;
+
+/// A transfer that we asked for.
+#[derive(Clone, Debug)]
+pub struct Wanting {
+    /// Its name.
+    pub id: u32,
+    /// Whose logs.
+    pub devices: BTreeSet<DeviceId>,
+    /// When it last brought something.
+    pub progress_at: MonoMs,
+    /// Whether it brought anything new at all.
+    pub fruitful: bool,
+}
+
+/// A transfer that the peer asked for.
+#[derive(Clone, Debug)]
+pub struct Serving {
+    /// Its name.
+    pub id: u32,
+    /// Whose logs.
+    pub devices: BTreeSet<DeviceId>,
+    /// Uncompressed bytes that may still be sent.
+    pub credit: i64,
+    /// Where the next block goes on.
+    pub cursor: Option<u64>,
+    /// A block is being read.
+    pub reading: bool,
+}
+
+/// An authenticated peer on one link.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Who it is.
+    pub device: DeviceId,
+    /// Which run of its process.
+    pub run: u64,
+    /// Its wall clock minus ours when it said hello, ms.
+    pub clock_offset_ms: i64,
+    /// How far it holds each log: what it said, and what we sent.
+    pub reach: Reach,
+    /// How far it said that it holds each log.
+    pub told: Reach,
+    /// The last feed position that it holds, told or sent.
+    pub feed: u64,
+    /// The devices that it has links with.
+    pub neighbours: BTreeSet<DeviceId>,
+    /// A beat showed that it holds something else than we do.
+    pub differs: bool,
+    /// When it was last sent our frontier.
+    pub frontier_at: Option<MonoMs>,
+    /// What we asked of it.
+    pub wanting: Option<Wanting>,
+    /// What it asked of us.
+    pub serving: Option<Serving>,
+    /// Devices of which a transfer brought nothing: not asked again before this time.
+    pub barren: BTreeMap<DeviceId, MonoMs>,
+    /// Tips to tell it at the end of this step.
+    pub owes: BTreeMap<Author, u64>,
+    pushed: VecDeque<(Dot, usize)>,
+    pushed_bytes: usize,
+}
+
+impl Session {
+    /// From a hello that checked out, at our wall clock.
+    pub fn new(hello: &Hello, clock_offset_ms: i64) -> Self {
+        let reach = Reach::of(&hello.frontier);
+        Self {
+            device: hello.grant.grant.device,
+            run: hello.run,
+            clock_offset_ms,
+            told: reach.clone(),
+            reach,
+            feed: hello.frontier.feed,
+            neighbours: BTreeSet::new(),
+            differs: true,
+            frontier_at: None,
+            wanting: None,
+            serving: None,
+            barren: BTreeMap::new(),
+            owes: BTreeMap::new(),
+            pushed: VecDeque::new(),
+            pushed_bytes: 0,
+        }
+    }
+
+    /// The peer says what it holds.
+    pub fn hear_frontier(&mut self, frontier: &Frontier) {
+        let told = Reach::of(frontier);
+        for (author, counter) in told.iter() {
+            self.reach.extend(author, counter);
+            self.acknowledge(author.at(counter));
+        }
+        self.told = told;
+        self.feed = self.feed.max(frontier.feed);
+    }
+
+    /// The peer asks from this frontier on: what we assumed beyond it is void.
+    pub fn hear_want(&mut self, frontier: &Frontier) {
+        self.told = Reach::of(frontier);
+        self.reach = self.told.clone();
+        self.pushed.clear();
+        self.pushed_bytes = 0;
+    }
+
+    /// The peer holds `dot`.
+    pub fn hear_held(&mut self, dot: Dot) {
+        self.told.extend(dot.author, dot.counter);
+        self.reach.extend(dot.author, dot.counter);
+        self.acknowledge(dot);
+    }
+
+    /// Whether this many more bytes may be pushed now.
+    pub fn has_window(&self, bytes: usize) -> bool {
+        self.pushed_bytes == 0 || self.pushed_bytes + bytes <= limits::IN_FLIGHT_BYTES
+    }
+
+    /// Notes a push.
+    pub fn push(&mut self, tip: Dot, bytes: usize) {
+        self.reach.extend(tip.author, tip.counter);
+        self.pushed.push_back((tip, bytes));
+        self.pushed_bytes += bytes;
+    }
+
+    fn acknowledge(&mut self, held: Dot) {
+        let freed: usize = self
+            .pushed
+            .iter()
+            .filter(|(tip, _)| tip.author == held.author && tip.counter <= held.counter)
+            .map(|(_, bytes)| bytes)
+            .sum();
+        if freed > 0 {
+            self.pushed
+                .retain(|(tip, _)| tip.author != held.author || tip.counter > held.counter);
+            self.pushed_bytes -= freed;
+        }
+    }
+
+    /// Whether the peer's transfer will carry this device's log.
+    pub fn serves(&self, device: DeviceId) -> bool {
+        self.serving
+            .as_ref()
+            .is_some_and(|serving| serving.devices.contains(&device))
+    }
+
+    /// Whether our frontier may be sent again.
+    pub fn may_tell_frontier(&self, now: MonoMs) -> bool {
+        self.frontier_at
+            .is_none_or(|at| now.since(at) >= limits::FRONTIER_MS)
+    }
+}
