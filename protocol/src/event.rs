@@ -175,7 +175,7 @@ pub enum OrderKind {
     Changes,
 }
 
-/// An order to the uplink. At most one of a kind is under way.
+/// An order to the uplink. At most one of a kind is under way; a batch ends a waiting question for changes unanswered.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Order {
     /// Is the cloud there, and does it know us?

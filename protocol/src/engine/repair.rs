@@ -184,7 +184,7 @@ impl Engine {
 
     /// Timers of the repair: differing beats, stalled transfers.
     pub(super) fn repair(&mut self, now: MonoMs, fx: &mut Effects) {
-        let mut stalled = false;
+        let mut due = false;
         for link in self.ready_links() {
             let Some(session) = self.session_mut(link) else {
                 continue;
@@ -196,18 +196,14 @@ impl Engine {
                 for device in wanting.devices {
                     session.barren.insert(device, now.plus(BARREN_MS));
                 }
-                stalled = true;
+                due = true;
             }
+            due |= session.differs;
             if session.differs && session.wanting.is_none() && session.serving.is_none() {
                 self.tell_frontier(link, now, fx);
             }
         }
-        if stalled
-            || self
-                .links
-                .values()
-                .any(|link| link.session.as_ref().is_some_and(|s| s.differs))
-        {
+        if due {
             self.plan(now, fx);
         }
     }
@@ -217,6 +213,7 @@ impl Engine {
         if let Some(session) = self.session_mut(link) {
             if session.may_tell_frontier(now) {
                 session.frontier_at = Some(now);
+                session.differs = false;
                 fx.sends.push((link, Frame::Frontier(frontier)));
             }
         }

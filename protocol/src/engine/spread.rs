@@ -33,7 +33,10 @@ impl Engine {
         let ready = self.ready_links();
         let direct = ready.len() <= limits::DIRECT_PUSH_PEERS;
         if !direct {
-            let own = fresh.iter().filter(|fresh| fresh.from.is_none());
+            let device = self.me.device;
+            let own = fresh
+                .iter()
+                .filter(|fresh| fresh.item.author().device == device);
             let small = own.filter(|f| f.item.bytes().len() <= limits::GOSSIP_INLINE_BYTES);
             fx.gossip
                 .extend(small.map(|fresh| fresh.item.bytes().clone()));

@@ -42,6 +42,8 @@ pub(super) struct Uplink {
     probing: bool,
     asking: bool,
     ask_at_once: bool,
+    /// The question under way does not wait for news: the feed is being caught up.
+    catching_up: bool,
     probe_at: MonoMs,
     resume_at: MonoMs,
     failures: u32,
@@ -60,6 +62,7 @@ impl Uplink {
             probing: false,
             asking: false,
             ask_at_once: true,
+            catching_up: false,
             probe_at: now,
             resume_at: now,
             failures: 0,
@@ -129,25 +132,23 @@ impl Engine {
             .into_iter()
             .filter(|range| gateway || range.author.device == device)
             .collect();
-        if !self.uplink.view.forwarding && !ranges.is_empty() {
-            self.uplink.view.forwarding = true;
+        let behind = self.uplink.ask_at_once || self.uplink.catching_up;
+        if !self.uplink.view.forwarding && !behind && !ranges.is_empty() {
+            // A batch ends a question that waits for news: its answer would echo the batch.
+            (self.uplink.view.forwarding, self.uplink.asking) = (true, false);
             let term = self.election.own().claim;
             let limit = self.uplink.limit;
             fx.orders.push(Order::Batch {
                 term,
                 since,
-                have: have.clone(),
+                have,
                 ranges,
                 limit,
             });
-        }
-        if gateway && !self.uplink.asking {
+        } else if !self.uplink.view.forwarding && !self.uplink.asking && (gateway || behind) {
             self.uplink.asking = true;
-            let wait_s = if std::mem::take(&mut self.uplink.ask_at_once) {
-                0
-            } else {
-                WAIT_S
-            };
+            self.uplink.catching_up = std::mem::take(&mut self.uplink.ask_at_once);
+            let wait_s = if self.uplink.catching_up { 0 } else { WAIT_S };
             fx.orders.push(Order::Changes {
                 since,
                 have,
@@ -234,7 +235,7 @@ impl Engine {
                 }
             }
             UplinkEvent::Changed(changes) => {
-                self.uplink.asking = false;
+                (self.uplink.asking, self.uplink.catching_up) = (false, false);
                 self.uplink.succeed(now);
                 self.take_changes(*changes, fx);
             }
@@ -265,7 +266,7 @@ impl Engine {
             OrderKind::Probe => uplink.probing = false,
             OrderKind::Batch => uplink.view.forwarding = false,
             OrderKind::Changes => {
-                uplink.asking = false;
+                (uplink.asking, uplink.catching_up) = (false, false);
                 uplink.ask_at_once = true;
             }
         }
