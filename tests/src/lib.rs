@@ -1,4 +1,6 @@
 //! The lab: what shows that the product keeps its promises, and that its source keeps its shape.
 //! Nothing here is part of the product, and nothing in the product may depend on it.
 
+#[cfg(target_os = "linux")]
+pub mod lab;
 pub mod tidy;

@@ -1,0 +1,61 @@
+//! Finds the programs the lab starts, and makes sure that they are those of this source tree.
+//! Cargo is asked to build them with the features every other command uses, so this costs nothing when they are fresh.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result, anyhow};
+use serde_json::Value;
+
+use super::run;
+use crate::tidy::workspace_root;
+
+type Found = OnceLock<Result<PathBuf, String>>;
+
+/// The product: `STUDIOVAULT_BIN` if set, else built from this tree.
+pub fn studiovault() -> Result<&'static Path> {
+    static FOUND: Found = OnceLock::new();
+    let given = || std::env::var_os("STUDIOVAULT_BIN").map(PathBuf::from);
+    once(&FOUND, || given().map_or_else(|| build("studiovault"), Ok))
+}
+
+/// The lab's own helper inside a namespace.
+pub fn lab_agent() -> Result<&'static Path> {
+    static FOUND: Found = OnceLock::new();
+    once(&FOUND, || build("lab-agent"))
+}
+
+fn once(found: &'static Found, find: impl FnOnce() -> Result<PathBuf>) -> Result<&'static Path> {
+    let found = found.get_or_init(|| find().map_err(|error| format!("{error:#}")));
+    found.as_deref().map_err(|error| anyhow!("{error}"))
+}
+
+/// Builds one program and returns where Cargo put it.
+fn build(name: &str) -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args([
+        "build",
+        "--release",
+        "--locked",
+        "--message-format=json",
+        "--bin",
+        name,
+    ]);
+    // Cargo tells a test about its package; a build script that sees that believes that everything has changed.
+    let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(told)) {
+        command.env_remove(name);
+    }
+    let messages = run(command.current_dir(workspace_root()))?;
+    let mut artifacts = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    artifacts
+        .find_map(|message| {
+            (message["target"]["name"] == name)
+                .then(|| message["executable"].as_str().map(PathBuf::from))?
+        })
+        .with_context(|| format!("cargo built no program named {name}"))
+}

@@ -1,0 +1,7 @@
+//! The network lab: real processes in network namespaces on one bridge.
+//! Needs Linux, root, iproute2 and nftables; says SKIPPED and succeeds where it cannot run.
+#![cfg(target_os = "linux")]
+
+mod netns {
+    mod primitives;
+}
