@@ -1,3 +1,4 @@
 //! One machine of a studio.
 
+pub mod discovery;
 pub mod mesh;
