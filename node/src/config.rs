@@ -1,0 +1,310 @@
+//! The data folder: where one machine keeps who it is, its keys, its studio and its store.
+//!
+//! `node.json` is written last, so a folder is either whole or not a machine at all; keys are readable by their owner
+//! only; a folder of a newer version is refused untouched; one process at a time holds a folder.
+
+mod place;
+mod secret;
+mod studio;
+
+pub use place::{default_folder, system_user};
+pub use secret::{SecretBytes, random_bytes};
+pub use studio::{CloudAccess, Founder, StudioFile};
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use studiovault_protocol::id::DeviceId;
+use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::limits;
+use studiovault_protocol::membership::{Grant, Role, SignedGrant};
+
+/// The version of the folder's layout that this program writes.
+const FOLDER_VERSION: u32 = 1;
+
+/// Why a folder cannot be used or made. Nothing changed unless the variant says so.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The person's: there is no machine in it.
+    #[error(
+        "{0} is not a StudioVault folder; run `studiovault init` or `studiovault join` first, or name another with --data"
+    )]
+    NoMachine(PathBuf),
+    /// The person's: there is one already.
+    #[error(
+        "{0} holds a machine of a studio already; name another folder with --data, or run this one with `studiovault run`"
+    )]
+    AlreadyMade(PathBuf),
+    /// The person's: written by a newer program.
+    #[error(
+        "{path} was written by a newer StudioVault (folder version {found}, this program knows {FOLDER_VERSION}); update this program, nothing was changed"
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The person's: another process has it.
+    #[error(
+        "another StudioVault process runs with {0}; use its API (`studiovault status`), or stop it first"
+    )]
+    Busy(PathBuf),
+    /// The person's or the disk's: a file that is not what it should be.
+    #[error("{path} cannot be read: {reason}; restore it from a backup, or join the studio anew")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The person's: others can read a secret.
+    #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}` and start again")]
+    Exposed {
+        /// Which file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The person's: an unusable name.
+    #[error("`{0}` cannot be a name: use 1 to 64 bytes of text without control characters")]
+    Name(String),
+    /// The disk's. A folder that was being made may hold a part; making it again replaces that part.
+    #[error(
+        "{path}: {source}; check that the disk has room and that you may write there, then try again"
+    )]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl ConfigError {
+    fn disk(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Disk { path, source }
+    }
+
+    fn damaged(path: &Path, reason: impl ToString) -> Self {
+        Self::Damaged {
+            path: path.to_owned(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Who this machine is: `node.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// The layout's version.
+    pub version: u32,
+    /// The machine's id.
+    pub device: DeviceId,
+    /// What people call it.
+    pub name: String,
+}
+
+/// The paths of a data folder.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder at `path`, whether it exists or not.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self(path.into())
+    }
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+    /// Who this machine is.
+    pub fn identity_path(&self) -> PathBuf {
+        self.0.join("node.json")
+    }
+    /// The device key, 0600.
+    pub fn key_path(&self) -> PathBuf {
+        self.0.join("device.key")
+    }
+    /// The studio, 0600.
+    pub fn studio_path(&self) -> PathBuf {
+        self.0.join("studio.json")
+    }
+    /// The store.
+    pub fn store_path(&self) -> PathBuf {
+        self.0.join("studiovault.db")
+    }
+    /// Where the running node's API is.
+    pub fn api_path(&self) -> PathBuf {
+        self.0.join("api.json")
+    }
+    /// The token of the running node's API, 0600.
+    pub fn token_path(&self) -> PathBuf {
+        self.0.join("api.token")
+    }
+    /// The Unix socket of the running node's API.
+    pub fn socket_path(&self) -> PathBuf {
+        self.0.join("api.sock")
+    }
+
+    /// Whether a whole machine lives here.
+    pub fn is_made(&self) -> bool {
+        self.identity_path().exists()
+    }
+
+    /// Takes the folder for this process; held until dropped.
+    pub fn lock(&self) -> Result<FolderLock, ConfigError> {
+        let path = self.0.join("lock");
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(ConfigError::disk(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(FolderLock { _file: file }),
+            Err(fs::TryLockError::WouldBlock) => Err(ConfigError::Busy(self.0.clone())),
+            Err(fs::TryLockError::Error(source)) => Err(ConfigError::Disk { path, source }),
+        }
+    }
+}
+
+/// Keeps every other process out of a folder; the system lets go of it even after kill -9.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+/// What a person decides when a machine is made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Admission {
+    /// What people call the machine.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// Decides the pick within the tolerance; higher wins.
+    pub priority: i32,
+    /// Who carries logs to the cloud first; higher goes first.
+    pub gateway_preference: i32,
+}
+
+/// One machine of a studio as its folder holds it.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Where it lives.
+    pub folder: Folder,
+    /// Who it is.
+    pub identity: Identity,
+    /// What it signs with.
+    pub key: SecretKey,
+    /// Its studio.
+    pub studio: StudioFile,
+}
+
+impl Machine {
+    /// Makes a machine of `studio` in a folder that holds none: a device key and a grant for it, signed with the root key.
+    pub fn make(
+        folder: Folder,
+        mut studio: StudioFile,
+        admission: Admission,
+    ) -> Result<Self, ConfigError> {
+        if folder.is_made() {
+            return Err(ConfigError::AlreadyMade(folder.0));
+        }
+        check_name(&admission.name)?;
+        fs::create_dir_all(folder.path()).map_err(ConfigError::disk(folder.path()))?;
+        let _lock = folder.lock()?;
+        let key = SecretKey::from_seed(random_bytes());
+        let device = DeviceId::from_random(random_bytes());
+        let grant = Grant {
+            device,
+            key: key.public(),
+            name: admission.name.clone(),
+            role: admission.role,
+            priority: admission.priority,
+            gateway_preference: admission.gateway_preference,
+            version: 1,
+        };
+        let root = studio.root_key();
+        studio
+            .grants
+            .push(SignedGrant::seal(studio.studio, grant, &root));
+        let identity = Identity {
+            version: FOLDER_VERSION,
+            device,
+            name: admission.name,
+        };
+        secret::write(
+            &folder.key_path(),
+            SecretBytes(key.seed()).to_string().as_bytes(),
+        )?;
+        studio.save(&folder.studio_path())?;
+        secret::write(&folder.identity_path(), pretty(&identity).as_bytes())?;
+        Ok(Self {
+            folder,
+            identity,
+            key,
+            studio,
+        })
+    }
+
+    /// Reads the machine that lives in a folder.
+    pub fn load(folder: Folder) -> Result<Self, ConfigError> {
+        let path = folder.identity_path();
+        if !path.exists() {
+            return Err(ConfigError::NoMachine(folder.0));
+        }
+        let text = fs::read_to_string(&path).map_err(ConfigError::disk(&path))?;
+        let version = read_version(&path, &text)?;
+        if version > FOLDER_VERSION {
+            return Err(ConfigError::Newer {
+                path,
+                found: version,
+            });
+        }
+        let identity: Identity =
+            serde_json::from_str(&text).map_err(|error| ConfigError::damaged(&path, error))?;
+        let key_path = folder.key_path();
+        let seed: SecretBytes = secret::read(&key_path)?
+            .trim()
+            .parse()
+            .map_err(|error| ConfigError::damaged(&key_path, error))?;
+        let studio = StudioFile::load(&folder.studio_path())?;
+        Ok(Self {
+            folder,
+            identity,
+            key: SecretKey::from_seed(seed.0),
+            studio,
+        })
+    }
+}
+
+/// The `version` of a JSON file, read before anything else of it is understood.
+fn read_version(path: &Path, text: &str) -> Result<u32, ConfigError> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    serde_json::from_str::<Versioned>(text)
+        .map(|file| file.version)
+        .map_err(|error| ConfigError::damaged(path, error))
+}
+
+/// Names of machines and studios.
+pub fn check_name(name: &str) -> Result<(), ConfigError> {
+    let fits = !name.trim().is_empty() && name.len() <= limits::NAME_BYTES;
+    if fits && !name.chars().any(char::is_control) {
+        return Ok(());
+    }
+    Err(ConfigError::Name(name.chars().take(64).collect()))
+}
+
+fn pretty<T: Serialize>(value: &T) -> String {
+    serde_json::to_string_pretty(value).expect("configuration always encodes") + "\n"
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! What a folder promises: private keys, one process, nothing touched that a newer program wrote.
+
+use super::*;
+
+fn admission(name: &str) -> Admission {
+    Admission {
+        name: name.to_owned(),
+        role: Role::Member,
+        priority: 0,
+        gateway_preference: 0,
+    }
+}
+
+fn a_studio() -> StudioFile {
+    let founder = Founder {
+        name: "Lisbon".to_owned(),
+        cloud: None,
+    };
+    StudioFile::found(founder).expect("a studio")
+}
+
+fn a_machine() -> (tempfile::TempDir, Machine) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let machine = Machine::make(
+        Folder::at(folder.path()),
+        a_studio(),
+        admission("front-desk"),
+    )
+    .expect("a machine");
+    (folder, machine)
+}
+
+#[test]
+fn a_machine_reads_back_as_it_was_made() {
+    let (_folder, made) = a_machine();
+    let read = Machine::load(made.folder.clone()).expect("reads");
+    assert_eq!(read.identity, made.identity);
+    assert_eq!(read.key.public(), made.key.public());
+    assert_eq!(read.studio.mesh_key, made.studio.mesh_key);
+}
+
+#[test]
+fn two_machines_of_one_file_know_the_same_root_and_their_own_grant() {
+    let (_first_folder, first) = a_machine();
+    let folder = tempfile::tempdir().expect("a folder");
+    let studio = StudioFile::load(&first.folder.studio_path()).expect("reads");
+    let second = Machine::make(Folder::at(folder.path()), studio, admission("editor"))
+        .expect("a second machine");
+    let roster = second.studio.roster().expect("grants are signed");
+    assert_eq!(roster.name(first.identity.device), "front-desk");
+    assert_eq!(roster.name(second.identity.device), "editor");
+    assert_eq!(first.studio.root(), second.studio.root());
+}
+
+#[test]
+fn a_folder_becomes_a_machine_once() {
+    let (_folder, machine) = a_machine();
+    let again = Machine::make(machine.folder.clone(), a_studio(), admission("again"));
+    assert!(matches!(again, Err(ConfigError::AlreadyMade(_))));
+    let read = Machine::load(machine.folder.clone()).expect("still whole");
+    assert_eq!(read.identity.name, "front-desk");
+}
+
+#[test]
+fn a_folder_without_a_machine_says_what_to_run() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = Machine::load(Folder::at(folder.path())).expect_err("nothing there");
+    assert!(error.to_string().contains("studiovault init"), "{error}");
+}
+
+#[test]
+fn a_folder_of_a_newer_version_is_refused_and_left_alone() {
+    let (_folder, machine) = a_machine();
+    let path = machine.folder.identity_path();
+    let newer = r#"{"version": 99, "something": "else"}"#;
+    fs::write(&path, newer).expect("written");
+    let error = Machine::load(machine.folder.clone()).expect_err("refused");
+    assert!(
+        matches!(error, ConfigError::Newer { found: 99, .. }),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(&path).expect("still there"), newer);
+}
+
+#[test]
+fn one_process_at_a_time_holds_a_folder() {
+    let (_folder, machine) = a_machine();
+    let held = machine.folder.lock().expect("free");
+    assert!(matches!(machine.folder.lock(), Err(ConfigError::Busy(_))));
+    drop(held);
+    assert!(machine.folder.lock().is_ok());
+}
+
+#[test]
+fn a_grant_that_the_root_key_did_not_sign_makes_the_file_unusable() {
+    let (_folder, machine) = a_machine();
+    let mut studio = machine.studio.clone();
+    studio.grants[0].grant.name = "intruder".to_owned();
+    studio.save(&machine.folder.studio_path()).expect("saved");
+    let error = Machine::load(machine.folder.clone()).expect_err("refused");
+    assert!(error.to_string().contains("root key"), "{error}");
+}
+
+#[test]
+fn names_that_people_cannot_use_are_refused() {
+    for name in ["", "   ", "two\nlines", &"x".repeat(65)] {
+        assert!(check_name(name).is_err(), "{name:?}");
+    }
+    assert!(check_name("Estúdio 1").is_ok());
+}
+
+#[test]
+fn secrets_do_not_show_in_debug_output() {
+    let studio = a_studio();
+    let shown = format!("{studio:?}");
+    assert!(!shown.contains(&studio.root_seed.to_string()), "{shown}");
+}
+
+#[cfg(unix)]
+#[test]
+fn keys_are_for_their_owner_only_and_a_key_that_others_can_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_folder, machine) = a_machine();
+    for path in [machine.folder.key_path(), machine.folder.studio_path()] {
+        let mode = fs::metadata(&path).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
+    let key = machine.folder.key_path();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).expect("set");
+    let error = Machine::load(machine.folder.clone()).expect_err("refused");
+    assert!(error.to_string().contains("chmod 600"), "{error}");
+}
