@@ -264,7 +264,7 @@ impl Driver {
             SwarmEvent::NewListenAddr {
                 listener_id,
                 address,
-            } => {
+            } if self.online => {
                 if let Some(address) = socket_address(&address) {
                     self.listeners.bound(listener_id, address.port());
                     self.outbox.push_back(MeshEvent::Listening(address));

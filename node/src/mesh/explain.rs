@@ -26,8 +26,10 @@ pub(super) enum HandshakeFailure {
 pub(super) fn explain(error: &DialError) -> String {
     match error {
         // libp2p strikes our own listening addresses from the list before it dials.
-        DialError::LocalPeerId { .. } | DialError::NoAddresses => {
-            "this is our own address".to_owned()
+        DialError::NoAddresses => "this is our own address".to_owned(),
+        DialError::LocalPeerId { .. } => {
+            "it has this device's own key; if it is a copy, pair it as a device of its own"
+                .to_owned()
         }
         DialError::Denied { cause } => match cause.downcast_ref::<Denied>() {
             Some(denied) => denied.to_string(),

@@ -25,16 +25,12 @@ impl Listeners {
     pub(super) fn choose(wanted: &[SocketAddr]) -> Result<Self, MeshError> {
         let mut failure = MeshError::NoAddress;
         let mut chosen = Vec::new();
-        // Held until all are chosen, so that one choice does not take the port of another.
-        let mut held = Vec::new();
         let mut port = 0;
         for &address in wanted {
             let first = SocketAddr::new(address.ip(), choose_port(address.port(), port));
-            let free = bind(first).or_else(|_| bind(address));
-            match free {
-                Ok((socket, bound)) => {
+            match probe(first).or_else(|_| probe(address)) {
+                Ok(bound) => {
                     port = choose_port(port, bound.port());
-                    held.push(socket);
                     chosen.push(Listener {
                         address: bound,
                         id: None,
@@ -100,8 +96,8 @@ fn choose_port(first: u16, otherwise: u16) -> u16 {
     if first == 0 { otherwise } else { first }
 }
 
-fn bind(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = TcpListener::bind(address)?;
-    let bound = socket.local_addr()?;
-    Ok((socket, bound))
+/// Binds and lets go again. Not held: a socket of the standard library on `[::]` takes IPv4 too and would stand in the
+/// way of the other family, while libp2p's sockets keep the families apart.
+fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
+    TcpListener::bind(address)?.local_addr()
 }

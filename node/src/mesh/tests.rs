@@ -1,5 +1,7 @@
 //! The mesh over real sockets on loopback.
 
+mod rogue;
+
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -412,4 +414,27 @@ async fn listening_on_a_taken_port_fails_with_the_address() {
         Err(other) => panic!("another error: {other}"),
         Ok(_) => panic!("it listens on a taken port"),
     }
+}
+
+#[tokio::test]
+async fn both_families_listen_on_one_port() {
+    let mut config = config(1, [7; 32]);
+    config.listen = vec![
+        SocketAddr::from(([0, 0, 0, 0], 0)),
+        SocketAddr::from(([0_u16; 8], 0)),
+    ];
+    let (mesh, mut events) = start(config).expect("the mesh starts");
+    let mut addresses = Vec::new();
+    while addresses.len() < 2 {
+        match timeout(PATIENCE, events.recv()).await.expect("in time") {
+            Some(MeshEvent::Listening(address)) if address.ip().is_loopback() => {
+                addresses.push(address);
+            }
+            Some(_) => {}
+            None => panic!("the mesh runs"),
+        }
+    }
+    assert!(addresses[0].is_ipv4() != addresses[1].is_ipv4());
+    assert_eq!(addresses[0].port(), addresses[1].port());
+    mesh.shutdown().await;
 }
