@@ -59,6 +59,15 @@ pub struct Changes {
     pub server_time: WallMs,
 }
 
+/// Answer of `GET /v1/logs/{device}?epoch=&from=` in this form: held bundles of one epoch, in order, at most 1 MiB.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LogPart {
+    /// Bundles that reach to `from` or beyond.
+    pub bundles: Vec<Packed>,
+    /// More follows after the last one.
+    pub more: bool,
+}
+
 /// A bundle that waits for something the cloud does not hold. Retryable; it rejects nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CausalGap {

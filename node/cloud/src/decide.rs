@@ -1,0 +1,122 @@
+//! What the truth decides on one command, from the state it has decided before: no database, no clock, no network.
+//!
+//! Validation comes first, then existence, then field by field: the server wins. A command that this version's policy does
+//! not know gets no verdict, since a newer version may know it.
+
+mod fields;
+mod life;
+mod values;
+
+use studiovault_protocol::command::{Command, Op};
+use studiovault_protocol::id::Dot;
+use studiovault_protocol::membership::Role;
+use studiovault_protocol::merge::{Code, Context, Entity, Outcome};
+use studiovault_protocol::policy::Policy;
+
+/// A command of the entity's history.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Earlier {
+    /// Its name.
+    pub dot: Dot,
+    /// What it did.
+    pub op: Op,
+    /// The truth confirmed it.
+    pub confirmed: bool,
+}
+
+/// Everything that a decision depends on besides the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// The rules in force.
+    pub policy: &'a Policy,
+    /// The author's role.
+    pub role: Role,
+    /// The entity as decided so far.
+    pub entity: &'a Entity,
+    /// Its create was rejected.
+    pub orphan: bool,
+    /// What the author had seen.
+    pub ctx: Context<'a>,
+    /// The entity's earlier commands; needed only where the entity is folded anew.
+    pub history: &'a [Earlier],
+}
+
+/// Why a command is rejected.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// For programs.
+    pub code: Code,
+    /// For people.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A rejection and its words.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        Self { code, detail }
+    }
+
+    /// The server broke on this command alone.
+    pub fn internal() -> Self {
+        Self::new(
+            Code::Internal,
+            "the server could not work on this one command; it is kept, tell whoever runs the server",
+        )
+    }
+}
+
+impl From<Refusal> for Outcome {
+    fn from(refusal: Refusal) -> Self {
+        Self::Rejected {
+            code: refusal.code,
+            detail: refusal.detail,
+        }
+    }
+}
+
+/// Decides on one command. `None`: the policy does not know its type or a field of it, so there is no verdict.
+pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
+    let rules = situation.policy.entity_type(&command.entity_type)?;
+    if command
+        .writes
+        .iter()
+        .any(|write| rules.field(&write.field).is_none())
+    {
+        return None;
+    }
+    let checked = permission(situation)
+        .and_then(|()| values::check(command, rules))
+        .and_then(|()| life::check(command, rules, situation))
+        .and_then(|()| fields::check(command, rules, situation));
+    let lost = match checked {
+        Ok(lost) => lost,
+        Err(refusal) => return Some(refusal.into()),
+    };
+    Some(match lost.first() {
+        None => Outcome::Accepted,
+        Some((field, code)) if rules.atomic => Refusal::new(
+            *code,
+            format!(
+                "`{field}` was changed before, and a {} is taken whole or not at all",
+                command.entity_type
+            ),
+        )
+        .into(),
+        Some(_) => Outcome::Merged(lost),
+    })
+}
+
+/// Only the truth itself writes as a cloud truth, and it never asks itself.
+fn permission(situation: &Situation<'_>) -> Result<(), Refusal> {
+    match situation.role {
+        Role::Admin | Role::Member => Ok(()),
+        Role::Cloud => Err(Refusal::new(
+            Code::Forbidden,
+            "another cloud truth does not write in this studio",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

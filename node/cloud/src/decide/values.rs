@@ -1,0 +1,83 @@
+//! Whether a command's values fit the policy: kinds, sizes, required fields, and the kind of change each rule takes.
+
+use std::collections::BTreeSet;
+
+use studiovault_protocol::command::{Change, Command, Op};
+use studiovault_protocol::merge::Code;
+use studiovault_protocol::policy::{FieldRule, Rule, TypeRule};
+use studiovault_protocol::value::Value;
+
+use super::Refusal;
+
+/// Every field must be known to `rules`.
+pub fn check(command: &Command, rules: &TypeRule) -> Result<(), Refusal> {
+    let mut seen = BTreeSet::new();
+    for write in &command.writes {
+        let Some(rule) = rules.field(&write.field) else {
+            continue;
+        };
+        if !seen.insert((&write.field, kind(&write.change))) {
+            return Err(invalid(&write.field, "is written twice in one command"));
+        }
+        if let Some(fault) = fault(&write.change, rule) {
+            return Err(invalid(&write.field, &fault));
+        }
+    }
+    if !matches!(command.op, Op::Create | Op::Restore) {
+        return Ok(());
+    }
+    let missing = rules.fields.iter().find(|(name, rule)| {
+        let given = command.writes.iter().any(|write| {
+            write.field == **name && !matches!(write.change, Change::Write(Value::Null))
+        });
+        rule.required && !given
+    });
+    match missing {
+        // A restore may leave out what the entity still holds.
+        Some((name, _)) if command.op == Op::Create => Err(invalid(name, "is required")),
+        _ => Ok(()),
+    }
+}
+
+/// A field may appear once for each kind of change.
+fn kind(change: &Change) -> u8 {
+    match change {
+        Change::Write(_) => 0,
+        Change::Add(_) => 1,
+        Change::Remove(_) => 2,
+        Change::Increment(_) => 3,
+    }
+}
+
+fn invalid(field: &str, what: &str) -> Refusal {
+    Refusal::new(Code::ValidationFailed, format!("`{field}` {what}"))
+}
+
+fn fault(change: &Change, rule: &FieldRule) -> Option<String> {
+    match (rule.rule, change) {
+        (Rule::Lww | Rule::Immutable, Change::Write(value)) => value_fault(value, rule),
+        (Rule::Set, Change::Add(elements)) => {
+            elements.iter().find_map(|value| value_fault(value, rule))
+        }
+        (Rule::Set, Change::Remove(elements)) => elements
+            .iter()
+            .find_map(|(value, _)| value_fault(value, rule)),
+        (Rule::Counter, Change::Increment(_)) => None,
+        (Rule::Set, _) => Some("takes elements to add or to remove".into()),
+        (Rule::Counter, _) => Some("takes increments".into()),
+        (Rule::Lww | Rule::Immutable, _) => Some("takes one value".into()),
+    }
+}
+
+fn value_fault(value: &Value, rule: &FieldRule) -> Option<String> {
+    if !rule.kind.admits(value) {
+        return Some(format!("takes {}", rule.kind.word()));
+    }
+    match value {
+        Value::Null if rule.required => Some("may not be empty".into()),
+        Value::Text(text) if text.len() > rule.max_bytes as usize => {
+            Some(format!("takes at most {} bytes", rule.max_bytes))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,77 @@
+//! Enrolment, and what the tables hold of a studio.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest, Summary};
+use studiovault_protocol::id::StudioId;
+use studiovault_protocol::membership::SignedGrant;
+
+use super::App;
+use super::access::{Asker, open};
+use crate::body::{self, Raw};
+use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// Enrols a studio, or tells again what is enrolled.
+pub async fn enrol(
+    State(app): State<App>,
+    asker: Asker,
+    headers: HeaderMap,
+    raw: Raw,
+) -> Result<Json<EnrolAnswer>, Problem> {
+    asker.admin()?;
+    let request: EnrolRequest = body::plain(&body::inflate(&headers, raw)?)?;
+    let answer = app.run(move |truth| Ok(truth.enrol(&request)?)).await?;
+    Ok(Json(answer))
+}
+
+/// Counts and sums from the tables.
+pub async fn summary(
+    State(app): State<App>,
+    asker: Asker,
+    Path(id): Path<String>,
+) -> Result<Json<Summary>, Problem> {
+    let id = studio_id(&id)?;
+    asker.reader_of(id)?;
+    let summary = app
+        .run(move |truth| {
+            let studio = open(truth, id)?;
+            let summary = truth.store.read(|session| {
+                let row = session.studio(id)?;
+                let row = row.ok_or(StoreError::Damaged("a studio that is gone"))?;
+                let counts = session.command_counts(studio.row)?;
+                let (pos_gross_cents, pos_voided_cents) = session.sales(studio.row)?;
+                Ok::<_, StoreError>(Summary {
+                    commands: counts.held,
+                    confirmed: counts.confirmed,
+                    rejected: counts.rejected,
+                    entities: session.live_entities(studio.row)?,
+                    pos_gross_cents,
+                    pos_voided_cents,
+                    head: row.head.0,
+                    state_hash: row.sum.hex(),
+                })
+            })?;
+            Ok(summary)
+        })
+        .await?;
+    Ok(Json(summary))
+}
+
+/// All signed records.
+pub async fn roster(
+    State(app): State<App>,
+    asker: Asker,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<SignedGrant>>, Problem> {
+    let id = studio_id(&id)?;
+    asker.reader_of(id)?;
+    let studio = app.run(move |truth| open(truth, id)).await?;
+    Ok(Json(studio.state().roster.records().cloned().collect()))
+}
+
+fn studio_id(text: &str) -> Result<StudioId, Problem> {
+    text.parse()
+        .map_err(|error: studiovault_protocol::id::IdError| Problem::malformed(error.to_string()))
+}

@@ -1,0 +1,82 @@
+//! The main road: batches up, the feed down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
+
+use super::App;
+use super::access::{Asker, open};
+use crate::body::{self, Form, Raw};
+use crate::clock::wall_now;
+use crate::problem::Problem;
+use crate::studio::Studio;
+use crate::tokens::Scope;
+
+/// Seconds that a question for changes waits at most.
+pub const WAIT_S: u8 = 30;
+
+/// Takes a batch.
+pub async fn batch(
+    State(app): State<App>,
+    asker: Asker,
+    headers: HeaderMap,
+    raw: Raw,
+) -> Result<Response, Problem> {
+    let person = asker.person(Scope::Sync)?.clone();
+    if body::form_of(&headers)? == Form::Plain {
+        return Err(Problem::unsupported("batches in JSON are not taken yet"));
+    }
+    let bytes = body::inflate(&headers, raw)?;
+    let answer = app
+        .run(move |truth| {
+            let request: BatchRequest = body::signed(&bytes)?;
+            person.carries_for(request.device)?;
+            if !request.have.is_canonical() {
+                return Err(Problem::malformed("a frontier that is out of bounds"));
+            }
+            let studio = open(truth, person.studio)?;
+            Ok(studio.take(truth, &request, wall_now())?)
+        })
+        .await?;
+    Ok(body::answer_signed(&headers, &answer))
+}
+
+/// Tells what is new, waiting for it if asked to.
+pub async fn changes(
+    State(app): State<App>,
+    asker: Asker,
+    headers: HeaderMap,
+    raw: Raw,
+) -> Result<Response, Problem> {
+    let person = asker.person(Scope::Read)?.clone();
+    if body::form_of(&headers)? == Form::Plain {
+        return Err(Problem::unsupported("in JSON this is GET /v1/sync/changes"));
+    }
+    let request: ChangesRequest = body::signed(&body::inflate(&headers, raw)?)?;
+    person.carries_for(request.device)?;
+    if !request.have.is_canonical() {
+        return Err(Problem::malformed("a frontier that is out of bounds"));
+    }
+    let id = person.studio;
+    let studio = app.run(move |truth| open(truth, id)).await?;
+    wait_beyond(&app, &studio, (request.since, request.wait_s)).await;
+    let answer = app
+        .run(move |truth| Ok(studio.changes(truth, request.since, &request.have)?))
+        .await?;
+    Ok(body::answer_signed(&headers, &answer))
+}
+
+/// Returns when the feed has gone beyond a position, when the time is over, or when the server stops.
+pub async fn wait_beyond(app: &App, studio: &Arc<Studio>, (since, wait_s): (u64, u8)) {
+    let wait = Duration::from_secs(wait_s.min(WAIT_S).into());
+    let (mut heads, mut closing) = (studio.heads(), app.closing.clone());
+    tokio::select! {
+        _ = heads.wait_for(|head| *head > since) => {}
+        _ = closing.wait_for(|closing| *closing) => {}
+        () = tokio::time::sleep(wait) => {}
+    }
+}

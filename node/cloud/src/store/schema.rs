@@ -1,0 +1,131 @@
+//! The tables, version by version. A landed version is never changed, only followed by another.
+
+use std::path::Path;
+
+use rusqlite::Connection;
+use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
+
+use super::StoreError;
+
+/// Integer row ids carry the load; each UUID has one unique index. Times are milliseconds since 1970, hashes and ids bare
+/// bytes, structs of the protocol postcard.
+const FIRST: &str = "
+CREATE TABLE setting (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+
+CREATE TABLE studio (
+  row INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  root BLOB NOT NULL,
+  device BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  head INTEGER NOT NULL,
+  head_hash BLOB NOT NULL,
+  state_sum BLOB NOT NULL,
+  enrolled_at INTEGER NOT NULL
+);
+
+CREATE TABLE grant_record (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  bytes BLOB NOT NULL,
+  UNIQUE (studio, bytes)
+);
+
+CREATE TABLE token (
+  row INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  hash BLOB NOT NULL UNIQUE,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  device BLOB,
+  scopes TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+);
+
+CREATE TABLE author (
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  device BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  parent_epoch INTEGER,
+  parent_counter INTEGER,
+  start INTEGER NOT NULL,
+  counter INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  past BLOB NOT NULL,
+  PRIMARY KEY (studio, device, epoch)
+) WITHOUT ROWID;
+
+CREATE TABLE log_bundle (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  device BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  first INTEGER NOT NULL,
+  last INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  past BLOB NOT NULL,
+  bytes BLOB NOT NULL
+);
+CREATE UNIQUE INDEX log_bundle_author ON log_bundle (studio, device, epoch, first);
+
+CREATE TABLE feed_page (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  last INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  bytes BLOB NOT NULL
+);
+CREATE UNIQUE INDEX feed_page_position ON feed_page (studio, last);
+
+CREATE TABLE entity (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  id BLOB NOT NULL,
+  type TEXT NOT NULL,
+  live INTEGER NOT NULL,
+  orphan INTEGER NOT NULL,
+  state BLOB NOT NULL,
+  shown TEXT NOT NULL
+);
+CREATE UNIQUE INDEX entity_id ON entity (studio, id);
+CREATE INDEX entity_type ON entity (studio, type);
+
+CREATE TABLE command (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  id BLOB NOT NULL,
+  content BLOB NOT NULL,
+  repeats INTEGER NOT NULL,
+  bundle INTEGER NOT NULL REFERENCES log_bundle(row),
+  counter INTEGER NOT NULL,
+  entity INTEGER,
+  position INTEGER,
+  outcome BLOB
+);
+CREATE UNIQUE INDEX command_id ON command (studio, id) WHERE repeats = 0;
+CREATE INDEX command_entity ON command (entity) WHERE entity IS NOT NULL;
+
+CREATE TABLE audit_log (
+  row INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  studio INTEGER,
+  who TEXT NOT NULL,
+  device BLOB,
+  what TEXT NOT NULL,
+  outcome TEXT NOT NULL
+);
+";
+
+/// Brings the database to this version's tables, in one transaction.
+pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let migrations = Migrations::new(vec![M::up(FIRST)]);
+    migrations
+        .to_latest(connection)
+        .map_err(|error| match error {
+            Error::MigrationDefinition(MigrationDefinitionError::DatabaseTooFarAhead) => {
+                StoreError::Newer(path.display().to_string())
+            }
+            Error::RusqliteError { err, .. } => err.into(),
+            _ => StoreError::Damaged("the version of the tables"),
+        })
+}

@@ -1,0 +1,119 @@
+//! Studios, their feeds' heads, their rosters, and the server's own settings.
+
+use rusqlite::{Row, params};
+use studiovault_protocol::id::{Author, DeviceId, Hash, PublicKey, StudioId};
+use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::merge::StateSum;
+use studiovault_protocol::time::WallMs;
+
+use super::{Session, StoreError, cell};
+
+/// One enrolled studio.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StudioRow {
+    /// Names it inside the database.
+    pub row: i64,
+    /// The studio.
+    pub id: StudioId,
+    /// For people.
+    pub name: String,
+    /// Its root key.
+    pub root: PublicKey,
+    /// The cloud truth as an author of this studio; its epoch is the feed's.
+    pub cloud: Author,
+    /// The feed's last position and its page's hash.
+    pub head: (u64, Hash),
+    /// The sum over all entities.
+    pub sum: StateSum,
+}
+
+const COLUMNS: &str =
+    "SELECT row, id, name, root, device, epoch, head, head_hash, state_sum FROM studio";
+
+fn studio_row(row: &Row<'_>) -> Result<StudioRow, StoreError> {
+    Ok(StudioRow {
+        row: row.get(0)?,
+        id: StudioId(cell::bytes(row, 1)?),
+        name: row.get(2)?,
+        root: PublicKey(cell::bytes(row, 3)?),
+        cloud: Author {
+            device: DeviceId(cell::bytes(row, 4)?),
+            epoch: cell::epoch(row.get(5)?),
+        },
+        head: (cell::number(row, 6)?, cell::hash(row, 7)?),
+        sum: cell::unpack(row, 8, "a state sum")?,
+    })
+}
+
+impl Session<'_> {
+    /// The studio of that id.
+    pub fn studio(&self, id: StudioId) -> Result<Option<StudioRow>, StoreError> {
+        let sql = format!("{COLUMNS} WHERE id = ?1");
+        self.first(&sql, [id.0], studio_row)
+    }
+
+    /// Enrols a studio; `row` of the argument is ignored, the new one is returned.
+    pub fn enrol(&self, studio: &StudioRow, at: WallMs) -> Result<i64, StoreError> {
+        self.insert(
+            "INSERT INTO studio (id, name, root, device, epoch, head, head_hash, state_sum, enrolled_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            params![
+                studio.id.0,
+                studio.name,
+                studio.root.0,
+                studio.cloud.device.0,
+                cell::of_epoch(studio.cloud.epoch),
+                cell::signed(studio.head.0),
+                studio.head.1.0,
+                cell::pack(&studio.sum),
+                at.0
+            ],
+        )
+    }
+
+    /// Notes the feed's new head and the sum over all entities.
+    pub fn set_head(
+        &self,
+        studio: i64,
+        head: (u64, Hash),
+        sum: StateSum,
+    ) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE studio SET head = ?2, head_hash = ?3, state_sum = ?4 WHERE row = ?1",
+            params![studio, cell::signed(head.0), head.1.0, cell::pack(&sum)],
+        )
+    }
+
+    /// All signed records of a studio's roster.
+    pub fn grants(&self, studio: i64) -> Result<Vec<SignedGrant>, StoreError> {
+        self.all(
+            "SELECT bytes FROM grant_record WHERE studio = ?1 ORDER BY row",
+            [studio],
+            |row| cell::unpack(row, 0, "a roster record"),
+        )
+    }
+
+    /// Keeps a record of the roster.
+    pub fn insert_grant(&self, studio: i64, record: &SignedGrant) -> Result<(), StoreError> {
+        self.run(
+            "INSERT OR IGNORE INTO grant_record (studio, bytes) VALUES (?1, ?2)",
+            params![studio, cell::pack(record)],
+        )
+    }
+
+    /// A setting of the server.
+    pub fn setting(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        self.first("SELECT value FROM setting WHERE name = ?1", [name], |row| {
+            Ok(row.get(0)?)
+        })
+    }
+
+    /// Keeps a setting of the server.
+    pub fn set_setting(&self, name: &str, value: &[u8]) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO setting (name, value) VALUES (?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+            params![name, value],
+        )
+    }
+}

@@ -1,0 +1,109 @@
+//! One studio: its logs' index, its roster and its feed's head in memory, and one writer at a time.
+//!
+//! A request works on a copy of the state, which replaces the old one only after its transaction has been committed, so
+//! memory and database never tell two stories.
+
+mod batch;
+mod bench;
+mod carriers;
+mod changes;
+mod intake;
+mod ledger;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use studiovault_protocol::id::{Author, Hash, StudioId};
+use studiovault_protocol::log::LogIndex;
+use studiovault_protocol::membership::Roster;
+use studiovault_protocol::merge::StateSum;
+use tokio::sync::watch;
+
+use crate::store::{Session, StoreError};
+
+pub use batch::BatchError;
+pub use changes::ANSWER_BYTES;
+
+/// One enrolled studio.
+pub struct Studio {
+    /// Names it inside the database.
+    pub row: i64,
+    /// The studio.
+    pub id: StudioId,
+    /// The cloud truth as an author of this studio; its epoch is the feed's.
+    pub cloud: Author,
+    state: RwLock<Arc<State>>,
+    writing: Mutex<()>,
+    carriers: Mutex<carriers::Carriers>,
+    head: watch::Sender<u64>,
+}
+
+/// What is known of a studio without asking the database.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// Who belongs.
+    pub roster: Roster,
+    /// Which bundles are held; all of them are applied.
+    pub log: LogIndex,
+    /// The feed's last position and its page's hash.
+    pub head: (u64, Hash),
+    /// The sum over all entities.
+    pub sum: StateSum,
+}
+
+impl Studio {
+    /// Rebuilds a studio from what the database holds. `None` if it is not enrolled.
+    pub fn load(session: &Session<'_>, id: StudioId) -> Result<Option<Self>, StoreError> {
+        let Some(studio) = session.studio(id)? else {
+            return Ok(None);
+        };
+        let damaged = || StoreError::Damaged("a roster record");
+        let mut roster = Roster::new(id, studio.root).ok_or_else(damaged)?;
+        for record in session.grants(studio.row)? {
+            roster.insert(record).map_err(|_| damaged())?;
+        }
+        let state = State {
+            roster,
+            log: LogIndex::restore(session.chains(studio.row)?),
+            head: studio.head,
+            sum: studio.sum,
+        };
+        Ok(Some(Self {
+            row: studio.row,
+            id,
+            cloud: studio.cloud,
+            head: watch::Sender::new(state.head.0),
+            state: RwLock::new(Arc::new(state)),
+            writing: Mutex::new(()),
+            carriers: Mutex::default(),
+        }))
+    }
+
+    /// The state as last committed.
+    pub fn state(&self) -> Arc<State> {
+        self.state
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Hears of every new head of the feed.
+    pub fn heads(&self) -> watch::Receiver<u64> {
+        self.head.subscribe()
+    }
+
+    /// Waits for the turn to write.
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a committed state the current one and tells who waits.
+    fn publish(&self, state: State) {
+        let head = state.head.0;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        self.head
+            .send_if_modified(|known| std::mem::replace(known, head) != head);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,400 @@
+//! Where commands are decided and applied: the entities that a request touches, kept in memory until its end.
+//!
+//! One command is settled as a whole or not at all; an entity changes here only after its command's row is written.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::{Command, Op};
+use studiovault_protocol::id::{Author, Dot, EntityId, Hash};
+use studiovault_protocol::membership::Role;
+use studiovault_protocol::merge::{Code, Context, Entity, Outcome, Priorities, Record};
+use studiovault_protocol::merge::{StateSum, Verdict, fold};
+use studiovault_protocol::policy::Policy;
+use studiovault_protocol::vector::{Epochs, Vector};
+
+use crate::decide::{Earlier, Refusal, Situation, decide};
+use crate::store::{EntityRow, HistoryRow, NewCommand, Session, StoreError};
+
+/// The entities that a request touches.
+pub struct Bench<'a> {
+    session: &'a Session<'a>,
+    policy: &'a Policy,
+    studio: i64,
+    next_row: i64,
+    slots: HashMap<EntityId, Slot>,
+    undo: Vec<(EntityId, Option<Slot>)>,
+    bundles: HashMap<i64, Arc<(Bundle, Vector)>>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    row: EntityRow,
+    before: StateSum,
+    changed: bool,
+}
+
+/// One command to be settled, with what its author had seen.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The command.
+    pub command: &'a Command,
+    /// Its name.
+    pub dot: Dot,
+    /// The row of its bundle.
+    pub bundle: i64,
+    /// All that its author had seen of others at that bundle.
+    pub past: &'a Vector,
+    /// The known epochs.
+    pub epochs: &'a Epochs,
+    /// The author's role.
+    pub role: Role,
+    /// Where a verdict would stand.
+    pub position: u64,
+    /// Whether it is settled already.
+    pub ruling: Ruling<'a>,
+}
+
+/// What is settled of a command before it is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ruling<'a> {
+    /// Nothing.
+    Open,
+    /// The outcome.
+    Given(&'a Outcome),
+    /// That there is no verdict for now.
+    Postponed,
+}
+
+impl<'a> Case<'a> {
+    fn context(&self) -> Context<'a> {
+        context(self.command, self.dot, (self.past, self.epochs))
+    }
+}
+
+/// What a command supersedes.
+fn context<'a>(
+    command: &'a Command,
+    dot: Dot,
+    (past, epochs): (&'a Vector, &'a Epochs),
+) -> Context<'a> {
+    match &command.ctx {
+        Some(vector) => Context {
+            epochs,
+            vector,
+            own: None,
+        },
+        None => Context {
+            epochs,
+            vector: past,
+            own: own_path(dot),
+        },
+    }
+}
+
+/// The author's own command before.
+fn own_path(dot: Dot) -> Option<Dot> {
+    (dot.counter > 1).then(|| dot.author.at(dot.counter - 1))
+}
+
+impl<'a> Bench<'a> {
+    /// An empty bench.
+    pub fn new(
+        session: &'a Session<'a>,
+        policy: &'a Policy,
+        studio: i64,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            session,
+            policy,
+            studio,
+            next_row: session.next_entity_row()?,
+            slots: HashMap::new(),
+            undo: Vec::new(),
+            bundles: HashMap::new(),
+        })
+    }
+
+    /// From here on [`Self::undo`] can take everything back.
+    pub fn mark(&mut self) {
+        self.undo.clear();
+    }
+
+    /// Takes back everything since [`Self::mark`].
+    pub fn undo(&mut self) {
+        while let Some((id, slot)) = self.undo.pop() {
+            match slot {
+                Some(slot) => self.slots.insert(id, slot),
+                None => self.slots.remove(&id),
+            };
+        }
+    }
+
+    /// Decides on a command and applies it. `None`: no verdict.
+    pub fn settle(&mut self, case: &Case<'_>) -> Result<Option<Outcome>, StoreError> {
+        let command = case.command;
+        let content = content_of(command);
+        let first = self.session.first_use(self.studio, command.id)?;
+        let before = self.slot(command)?;
+        let folds = before.row.entity.must_fold_to_apply(command);
+        let history = if folds {
+            let rows = self.session.history(before.row.row)?;
+            self.history(rows, command.entity)?
+        } else {
+            Vec::new()
+        };
+        let outcome = match (case.ruling, &first) {
+            (Ruling::Given(outcome), _) => Some(outcome.clone()),
+            (Ruling::Postponed, _) => None,
+            (Ruling::Open, Some(first)) if first.content != content => Some(mismatch().into()),
+            (Ruling::Open, Some(first)) => first.verdict.as_ref().map(|_| repeated().into()),
+            (Ruling::Open, None) if reaches_beyond(case) => Some(beyond().into()),
+            (Ruling::Open, None) => self.decide(case, &before.row, &history),
+        };
+        let verdict = outcome.as_ref().map(|outcome| Verdict {
+            position: case.position,
+            outcome: outcome.clone(),
+        });
+        let after = self.applied(case, (before, &history), verdict.as_ref());
+        let row = NewCommand {
+            id: command.id,
+            content,
+            repeats: first.is_some(),
+            place: (case.bundle, case.dot.counter),
+            entity: Some(after.row.row),
+            verdict: verdict.as_ref(),
+        };
+        self.session.insert_command(self.studio, &row)?;
+        self.put(command.entity, after);
+        Ok(outcome)
+    }
+
+    fn decide(&self, case: &Case<'_>, row: &EntityRow, history: &[Past]) -> Option<Outcome> {
+        let earlier: Vec<Earlier> = history.iter().map(Past::earlier).collect();
+        let situation = Situation {
+            policy: self.policy,
+            role: case.role,
+            entity: &row.entity,
+            orphan: row.orphan,
+            ctx: case.context(),
+            history: &earlier,
+        };
+        decide(case.command, &situation)
+    }
+
+    /// The entity with the command on top, folded anew where only that is exact.
+    fn applied(
+        &self,
+        case: &Case<'_>,
+        (before, history): (Slot, &[Past]),
+        verdict: Option<&Verdict>,
+    ) -> Slot {
+        let record = Record {
+            command: case.command,
+            dot: case.dot,
+            ctx: case.context(),
+            verdict,
+        };
+        let rejected = matches!(
+            verdict,
+            Some(Verdict {
+                outcome: Outcome::Rejected { .. },
+                ..
+            })
+        );
+        let mut after = before;
+        after.changed = true;
+        after.row.orphan |= rejected && case.command.op == Op::Create;
+        let entity = &mut after.row.entity;
+        if entity.must_fold_to_apply(case.command) {
+            let records = history.iter().map(|past| past.record(case.epochs));
+            let records = records.chain([record]);
+            *entity = fold(&entity.entity_type, entity.id, records, self.policy);
+        } else {
+            entity.apply(&record, self.policy);
+        }
+        after.row.orphan &= !after.row.entity.life.exists();
+        after
+    }
+
+    /// Keeps a command that broke the server, outside of its entity's history, which it must not break again.
+    pub fn settle_broken(&mut self, case: &Case<'_>) -> Result<Outcome, StoreError> {
+        let outcome: Outcome = Refusal::internal().into();
+        let verdict = Verdict {
+            position: case.position,
+            outcome: outcome.clone(),
+        };
+        let row = NewCommand {
+            id: case.command.id,
+            content: content_of(case.command),
+            repeats: self
+                .session
+                .first_use(self.studio, case.command.id)?
+                .is_some(),
+            place: (case.bundle, case.dot.counter),
+            entity: None,
+            verdict: Some(&verdict),
+        };
+        self.session.insert_command(self.studio, &row)?;
+        Ok(outcome)
+    }
+
+    fn slot(&mut self, command: &Command) -> Result<Slot, StoreError> {
+        if let Some(slot) = self.slots.get(&command.entity) {
+            return Ok(slot.clone());
+        }
+        let row = match self.session.entity(self.studio, command.entity)? {
+            Some(row) => row,
+            None => {
+                self.next_row += 1;
+                EntityRow {
+                    row: self.next_row - 1,
+                    orphan: false,
+                    entity: Entity::new(&command.entity_type, command.entity),
+                }
+            }
+        };
+        Ok(Slot {
+            before: row.entity.state_sum(),
+            row,
+            changed: false,
+        })
+    }
+
+    fn put(&mut self, id: EntityId, slot: Slot) {
+        let old = self.slots.insert(id, slot);
+        self.undo.push((id, old));
+    }
+
+    /// Reads the commands of a history from their bundles.
+    fn history(
+        &mut self,
+        rows: Vec<HistoryRow>,
+        entity: EntityId,
+    ) -> Result<Vec<Past>, StoreError> {
+        let damaged = || StoreError::Damaged("a stored bundle");
+        let mut history = Vec::with_capacity(rows.len());
+        for row in rows {
+            let bundle = match self.bundles.get(&row.bundle) {
+                Some(bundle) => bundle.clone(),
+                None => {
+                    let (bytes, past) = self.session.bundle(row.bundle)?;
+                    let bundle = Arc::new((Bundle::decode(bytes).map_err(|_| damaged())?, past));
+                    self.bundles.insert(row.bundle, bundle.clone());
+                    bundle
+                }
+            };
+            let command = bundle.0.command(row.counter).ok_or_else(damaged)?;
+            if command.entity == entity {
+                history.push(Past { bundle, row });
+            }
+        }
+        Ok(history)
+    }
+
+    /// The shown side of a touched entity as JSON.
+    pub fn latest(&self, entity: EntityId, priorities: &Priorities) -> String {
+        self.slots
+            .get(&entity)
+            .map_or_else(|| "{}".into(), |slot| shown(&slot.row.entity, priorities))
+    }
+
+    /// Stores every changed entity and takes the changes into the sum over all.
+    pub fn flush(&self, sum: &mut StateSum, priorities: &Priorities) -> Result<(), StoreError> {
+        let mut slots: Vec<&Slot> = self.slots.values().filter(|slot| slot.changed).collect();
+        slots.sort_by_key(|slot| slot.row.row);
+        for slot in slots {
+            sum.remove(slot.before);
+            sum.add(slot.row.entity.state_sum());
+            let shown = shown(&slot.row.entity, priorities);
+            self.session.set_entity(self.studio, &slot.row, &shown)?;
+        }
+        Ok(())
+    }
+}
+
+fn shown(entity: &Entity, priorities: &Priorities) -> String {
+    serde_json::Value::Object(entity.shown(priorities).fields).to_string()
+}
+
+/// A command of a history with the bundle that holds it.
+struct Past {
+    bundle: Arc<(Bundle, Vector)>,
+    row: HistoryRow,
+}
+
+impl Past {
+    fn dot(&self) -> Dot {
+        let author: Author = self.bundle.0.author();
+        author.at(self.row.counter)
+    }
+
+    fn command(&self) -> &Command {
+        let command = self.bundle.0.command(self.row.counter);
+        command.expect("checked when the history was read")
+    }
+
+    fn earlier(&self) -> Earlier {
+        let outcome = self.row.verdict.as_ref().map(|verdict| &verdict.outcome);
+        Earlier {
+            dot: self.dot(),
+            op: self.command().op,
+            confirmed: matches!(outcome, Some(Outcome::Accepted | Outcome::Merged(_))),
+        }
+    }
+
+    fn record<'b>(&'b self, epochs: &'b Epochs) -> Record<'b> {
+        let (command, dot) = (self.command(), self.dot());
+        Record {
+            command,
+            dot,
+            ctx: context(command, dot, (&self.bundle.1, epochs)),
+            verdict: self.row.verdict.as_ref(),
+        }
+    }
+}
+
+/// What a command says, wherever and whenever it was said: clocks, nonces and contexts may differ between two tries.
+pub fn content_of(command: &Command) -> Hash {
+    let said = (
+        &command.entity_type,
+        command.entity,
+        command.op,
+        &command.writes,
+    );
+    Hash::of(&postcard::to_stdvec(&said).expect("the protocol's types always encode"))
+}
+
+/// Whether a command claims to have read what its bundle had not seen: it would supersede what nobody can have shown.
+fn reaches_beyond(case: &Case<'_>) -> bool {
+    let whole = Context {
+        epochs: case.epochs,
+        vector: case.past,
+        own: own_path(case.dot),
+    };
+    let claimed = case.command.ctx.as_ref().map_or(&[][..], |ctx| ctx.tips());
+    claimed.iter().any(|tip| !whole.covers(*tip))
+}
+
+fn mismatch() -> Refusal {
+    Refusal::new(
+        Code::IdempotencyMismatch,
+        "this command's id was used for something else before; write it again with a new id",
+    )
+}
+
+/// The same command under a second name has no second effect: the first one's verdict rules.
+fn repeated() -> Refusal {
+    Refusal::new(
+        Code::Withdrawn,
+        "the same command came before under another number, and what was decided then rules",
+    )
+}
+
+fn beyond() -> Refusal {
+    Refusal::new(
+        Code::ValidationFailed,
+        "it says that it has read what its author had not received",
+    )
+}

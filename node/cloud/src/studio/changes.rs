@@ -1,0 +1,91 @@
+//! What is new after a position: signed pages, and the bundles that they name and the asker lacks.
+
+use studiovault_protocol::cloud::Changes;
+use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::frontier::{Frontier, Reach};
+use studiovault_protocol::id::Dot;
+use studiovault_protocol::log::LogIndex;
+use studiovault_protocol::wire::Packed;
+
+use super::Studio;
+use crate::clock::wall_now;
+use crate::store::{Reading, Session, StoreError};
+use crate::truth::Truth;
+
+/// Bytes of pages and bundles in one answer; at least one page goes out whatever it names.
+pub const ANSWER_BYTES: usize = 1024 * 1024;
+
+impl Studio {
+    /// The feed after `since`.
+    pub fn changes(
+        &self,
+        truth: &Truth,
+        since: u64,
+        have: &Frontier,
+    ) -> Result<Changes, StoreError> {
+        let state = self.state();
+        let reach = Reach::of(have);
+        let mut changes = Changes {
+            head: state.head.0,
+            server_time: wall_now(),
+            ..Changes::default()
+        };
+        truth.store.read(|session| {
+            let mut room = ANSWER_BYTES;
+            let reading = session.pages_after(self.row, since, |page| {
+                // A page that was committed after the state was read is told next time.
+                if page.last() > state.head.0 {
+                    return Ok(Reading::Enough);
+                }
+                let bundles = self.lacking(session, &page, |dot| holds(&reach, &state.log, dot))?;
+                let bytes: usize = bundles.iter().map(|bundle| bundle.0.len()).sum();
+                let bytes = bytes + page.bytes().len();
+                if bytes > room && !changes.pages.is_empty() {
+                    changes.more = true;
+                    return Ok(Reading::Enough);
+                }
+                room = room.saturating_sub(bytes);
+                changes.pages.push(Packed(page.bytes().to_vec()));
+                changes.bundles.extend(bundles);
+                Ok(Reading::More)
+            })?;
+            let _ = reading;
+            Ok::<_, StoreError>(())
+        })?;
+        Ok(changes)
+    }
+
+    fn lacking(
+        &self,
+        session: &Session<'_>,
+        page: &Page,
+        is_held: impl Fn(Dot) -> bool,
+    ) -> Result<Vec<Packed>, StoreError> {
+        let mut bundles = Vec::new();
+        for (_, entry) in page.entries() {
+            let Entry::Bundle {
+                author,
+                first,
+                last,
+                ..
+            } = entry
+            else {
+                continue;
+            };
+            if is_held(author.at(*last)) {
+                continue;
+            }
+            let bytes = session.bundle_at(self.row, *author, *first)?;
+            let bytes = bytes.ok_or(StoreError::Damaged("a page without its bundle"))?;
+            bundles.push(Packed(bytes));
+        }
+        Ok(bundles)
+    }
+}
+
+/// Whether an asker of that reach holds `dot`, by the epoch itself or by a later one on its path.
+fn holds(reach: &Reach, log: &LogIndex, dot: Dot) -> bool {
+    reach
+        .of_device(dot.author.device)
+        .any(|(author, counter)| log.epochs().reaches(author.at(counter), dot))
+}

@@ -1,0 +1,159 @@
+//! The cloud truth as a whole: its database, its key, its policy, and the studios that it has opened.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest};
+use studiovault_protocol::feed::{Entry, Page, PageBody};
+use studiovault_protocol::id::{Author, DeviceId, Epoch, Hash, StudioId};
+use studiovault_protocol::keys::{SecretKey, VerifyKey};
+use studiovault_protocol::limits;
+use studiovault_protocol::merge::StateSum;
+use studiovault_protocol::policy::Policy;
+
+use crate::clock::wall_now;
+use crate::error::CloudError;
+use crate::secrets;
+use crate::store::{Audit, Store, StoreError, StudioRow};
+use crate::studio::Studio;
+use crate::tokens;
+
+/// Everything that requests are answered from.
+pub struct Truth {
+    /// The database.
+    pub store: Store,
+    /// Signs every studio's feed.
+    pub key: SecretKey,
+    /// The rules in force.
+    pub policy: Policy,
+    studios: Mutex<BTreeMap<StudioId, Arc<Studio>>>,
+}
+
+/// Why a studio is not enrolled. The asker's fault or the disk's; nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnrolError {
+    /// Somebody else's studio, or a mix-up of backups.
+    #[error(
+        "this studio is enrolled with another root key: use the studio file that it was enrolled with"
+    )]
+    OtherRoot,
+    /// Not a key, or a name that is too long.
+    #[error("the root key or the name cannot be used: a name takes 1 to 64 bytes")]
+    Malformed,
+    /// The disk's.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Truth {
+    /// Opens the folder. Makes the signing key at the first start only: a feed must go on with the key it began with.
+    pub fn open(folder: &Path) -> Result<Self, CloudError> {
+        let store = Store::open(folder)?;
+        let known = store.read(|session| session.setting("signing_key"))?;
+        let path = folder.join("signing-key");
+        if known.is_some() && !path.exists() {
+            return Err(CloudError::WrongKey(path));
+        }
+        let text = secrets::load_or_create(&path, || secrets::hex(&secrets::random::<32>()))?;
+        let seed: Hash = text.parse().map_err(|_| CloudError::Damaged {
+            path: path.clone(),
+            detail: "not 64 hexadecimal digits".into(),
+            hint: "",
+        })?;
+        let key = SecretKey::from_seed(seed.0);
+        match known {
+            Some(bytes) if bytes == key.public().0 => {}
+            Some(_) => return Err(CloudError::WrongKey(path)),
+            None => store.write(|session| session.set_setting("signing_key", &key.public().0))?,
+        }
+        Ok(Self {
+            store,
+            key,
+            policy: Policy::default(),
+            studios: Mutex::default(),
+        })
+    }
+
+    /// The admin token of the folder, made at the first start; the database keeps only its hash.
+    pub fn admin_token(&self, folder: &Path) -> Result<String, CloudError> {
+        let token = secrets::load_or_create(&folder.join("admin-token"), tokens::mint_admin)?;
+        let hash = tokens::hash_of(&token);
+        self.store
+            .write(|session| session.set_setting("admin_token", &hash.0))?;
+        Ok(token)
+    }
+
+    /// An enrolled studio, opened from the database at its first use.
+    pub fn studio(&self, id: StudioId) -> Result<Option<Arc<Studio>>, StoreError> {
+        let mut studios = self.studios.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(studio) = studios.get(&id) {
+            return Ok(Some(studio.clone()));
+        }
+        let Some(studio) = self.store.read(|session| Studio::load(session, id))? else {
+            return Ok(None);
+        };
+        let studio = Arc::new(studio);
+        studios.insert(id, studio.clone());
+        Ok(Some(studio))
+    }
+
+    /// Enrols a studio: its feed begins. Asked again with the same root key it tells the same again.
+    pub fn enrol(&self, request: &EnrolRequest) -> Result<EnrolAnswer, EnrolError> {
+        let named = (1..=limits::NAME_BYTES).contains(&request.name.len());
+        if !named || VerifyKey::new(&request.root).is_none() {
+            return Err(EnrolError::Malformed);
+        }
+        self.store.write(|session| {
+            let cloud = match session.studio(request.studio)? {
+                Some(known) if known.root == request.root => known.cloud,
+                Some(_) => return Err(EnrolError::OtherRoot),
+                None => {
+                    let (studio, page) = self.begin(request);
+                    let row = session.enrol(&studio, wall_now())?;
+                    session.insert_page(row, &page)?;
+                    let line = Audit {
+                        studio: Some(row),
+                        who: "admin".into(),
+                        device: None,
+                        what: format!("enrol {}", request.studio),
+                        outcome: "enrolled".into(),
+                    };
+                    session.audit(&line, wall_now())?;
+                    studio.cloud
+                }
+            };
+            Ok(EnrolAnswer {
+                device: cloud.device,
+                key: self.key.public(),
+            })
+        })
+    }
+
+    /// A new studio and the first page of its feed.
+    fn begin(&self, request: &EnrolRequest) -> (StudioRow, Page) {
+        let cloud = Author {
+            device: DeviceId::from_random(secrets::random()),
+            epoch: Epoch(u64::from_le_bytes(secrets::random())),
+        };
+        let body = PageBody {
+            studio: request.studio,
+            author: cloud,
+            first: 1,
+            prev: Hash::default(),
+            at: wall_now(),
+            entries: vec![Entry::Genesis],
+        };
+        let page = Page::seal(body, &self.key);
+        let studio = StudioRow {
+            row: 0,
+            id: request.studio,
+            name: request.name.clone(),
+            root: request.root,
+            cloud,
+            head: (page.last(), page.hash()),
+            sum: StateSum::default(),
+        };
+        (studio, page)
+    }
+}
