@@ -89,6 +89,7 @@ pub struct Engine {
     feed_asked: Option<(LinkId, MonoMs)>,
     next_transfer: u32,
     network: Network,
+    port: u16,
 }
 
 impl Engine {
@@ -113,6 +114,7 @@ impl Engine {
             feed_asked: None,
             next_transfer: 1,
             network: Network::Online,
+            port: 0,
             roster,
             me,
         };
@@ -156,6 +158,7 @@ impl Engine {
             Input::Woke => self.election.resign(),
             Input::Network(network) => self.set_network(network, &mut fx),
             Input::Record(record) => self.record(*record, &mut fx),
+            Input::Listening(port) => self.port = port,
         }
         self.fold(&mut fx);
         self.note_gateway(&mut fx);

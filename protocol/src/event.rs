@@ -95,6 +95,8 @@ pub enum Input {
     Woke,
     /// The LAN was switched off or on by a person.
     Network(Network),
+    /// The mesh listens on this TCP port.
+    Listening(u16),
     /// A record of the roster to take in (from a file).
     Record(Box<SignedGrant>),
 }

@@ -45,6 +45,8 @@ pub struct Session {
     pub device: DeviceId,
     /// Which run of its process.
     pub run: u64,
+    /// The port on which it listens, 0 if unknown.
+    pub port: u16,
     /// Its wall clock minus ours when it said hello, ms.
     pub clock_offset_ms: i64,
     /// How far it holds each log: what it said, and what we sent.
@@ -78,6 +80,7 @@ impl Session {
         Self {
             device: hello.grant.grant.device,
             run: hello.run,
+            port: hello.port,
             clock_offset_ms,
             told: reach.clone(),
             reach,

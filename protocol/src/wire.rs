@@ -32,6 +32,8 @@ pub struct Hello {
     pub frontier: Frontier,
     /// The sender's wall clock.
     pub wall: WallMs,
+    /// The TCP port on which the sender listens, so that who was dialled can dial back; 0 if unknown.
+    pub port: u16,
 }
 
 /// How a machine reaches the cloud.

@@ -41,6 +41,7 @@ impl Engine {
             policy: self.policy,
             frontier: self.log.frontier(self.feed.held()),
             wall: moment.now.wall,
+            port: self.port,
         };
         fx.sends.push((link, Frame::Hello(Box::new(hello))));
     }

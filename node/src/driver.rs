@@ -1,0 +1,372 @@
+//! The driver: takes a batch of events, asks the engine, carries out its effects in field order.
+//!
+//! All writes of a step are one transaction; nothing is acknowledged, sent or shown before it is committed. If it fails, the
+//! engine is built anew from the store and every link is closed: what was not durable never happened. The driver knows no
+//! socket and no clock, so the simulator runs this very code.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
+use studiovault_protocol::engine::{Engine, Identity, Memory};
+use studiovault_protocol::event::{
+    BlockRead, Effects, Input, LinkId, Moment, Network, Notice, Order, PagesRead, UplinkEvent,
+    Write,
+};
+use studiovault_protocol::feed::FeedIndex;
+use studiovault_protocol::id::{EntityId, Hash, PublicKey};
+use studiovault_protocol::limits;
+use studiovault_protocol::log::LogIndex;
+use studiovault_protocol::membership::Roster;
+use studiovault_protocol::merge::Priorities;
+use studiovault_protocol::policy::Policy;
+use studiovault_protocol::time::MonoMs;
+use studiovault_protocol::wire::{Frame, Packed};
+
+use crate::store::{Batch, Rules, Store, StoreError};
+
+mod blocks;
+mod random;
+mod write;
+
+pub use random::Random;
+pub use write::{WriteError, WriteRequest, Written};
+
+/// Something that happened outside.
+#[derive(Debug)]
+pub enum Event {
+    /// A person or a program wants to write. The ticket names the answer.
+    Write(u64, WriteRequest),
+    /// A link opened: its name, the key that it proved, and whether this machine dialled.
+    Opened(LinkId, PublicKey, bool),
+    /// A link closed.
+    Closed(LinkId),
+    /// A frame came.
+    Frame(LinkId, Bytes),
+    /// Gossip came: one bundle.
+    Gossip(Bytes),
+    /// The uplink answered.
+    Uplink(UplinkEvent),
+    /// The mesh listens on this TCP port.
+    Listening(u16),
+    /// The machine slept.
+    Woke,
+    /// The LAN was switched.
+    Network(Network),
+}
+
+/// A request to the cloud, ready to be sent.
+#[derive(Debug)]
+pub enum Request {
+    /// Is it there?
+    Probe,
+    /// Bundles that it lacks. Ends a waiting [`Request::Changes`] without an answer.
+    Batch(Box<BatchRequest>),
+    /// What is new?
+    Changes(Box<ChangesRequest>),
+}
+
+/// What goes out once a step's writes are durable, in field order.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Frames, in order per link.
+    pub sends: Vec<(LinkId, Bytes)>,
+    /// Gossip: one bundle each.
+    pub gossip: Vec<Arc<[u8]>>,
+    /// Links to close, with the reason.
+    pub closes: Vec<(LinkId, String)>,
+    /// Requests to the cloud.
+    pub requests: Vec<Request>,
+    /// Answers to writes.
+    pub answers: Vec<(u64, Result<Written, WriteError>)>,
+    /// For people.
+    pub notices: Vec<Notice>,
+    /// Entities that changed.
+    pub changed: Vec<EntityId>,
+    /// Blocks wait to be read: step again at once.
+    pub again: bool,
+}
+
+/// What a driver is made with.
+#[derive(Debug)]
+pub struct Setup {
+    /// This machine.
+    pub identity: Identity,
+    /// The roster as its own files know it; the store's records are added.
+    pub roster: Roster,
+    /// The rules of the studio's entities.
+    pub policy: Policy,
+    /// For ids and nonces of commands.
+    pub random: Random,
+}
+
+/// The one owner of engine and writer connection.
+#[derive(Debug)]
+pub struct Driver {
+    setup: Setup,
+    engine: Engine,
+    store: Store,
+    priorities: Priorities,
+    blocks: Vec<BlockRead>,
+    pages: Vec<PagesRead>,
+    links: BTreeMap<LinkId, ()>,
+}
+
+impl Driver {
+    /// Opens the driver over a store.
+    pub fn new(setup: Setup, store: Store, moment: Moment) -> Result<Self, StoreError> {
+        let engine = build_engine(&setup, &store, moment)?;
+        let priorities = engine.roster().priorities();
+        let mut driver = Self {
+            setup,
+            engine,
+            store,
+            priorities,
+            blocks: Vec::new(),
+            pages: Vec::new(),
+            links: BTreeMap::new(),
+        };
+        driver.keep_roster()?;
+        Ok(driver)
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+    /// The store, to look at.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+    /// The store alone: what is left when the process ends.
+    pub fn into_store(self) -> Store {
+        self.store
+    }
+    /// When the next step is due at the latest, with or without events.
+    pub fn next_wake(&self, now: MonoMs) -> MonoMs {
+        self.engine.next_wake(now)
+    }
+
+    /// Handles a batch of events as one transaction. Never fails: what could not be written is answered so.
+    pub fn step(&mut self, moment: Moment, events: Vec<Event>) -> Output {
+        let tickets: Vec<u64> = events
+            .iter()
+            .filter_map(|event| match event {
+                Event::Write(ticket, _) => Some(*ticket),
+                _ => None,
+            })
+            .collect();
+        match self.try_step(moment, events) {
+            Ok(output) => output,
+            Err(error) => self.recover(moment, &error, tickets),
+        }
+    }
+
+    fn try_step(&mut self, moment: Moment, events: Vec<Event>) -> Result<Output, StoreError> {
+        let mut output = Output::default();
+        let blocks = std::mem::take(&mut self.blocks);
+        let pages = std::mem::take(&mut self.pages);
+        let mut step = Step {
+            engine: &mut self.engine,
+            batch: self.store.begin()?,
+            setup: &mut self.setup,
+            priorities: &mut self.priorities,
+            links: &mut self.links,
+            output: &mut output,
+            blocks: Vec::new(),
+            pages: Vec::new(),
+            moment,
+        };
+        for event in events {
+            step.event(event)?;
+        }
+        step.input(Input::Tick)?;
+        let Step { batch, blocks: new_blocks, pages: new_pages, .. } = step;
+        batch.commit()?;
+        self.blocks = new_blocks;
+        self.pages = new_pages;
+        for read in blocks {
+            self.send_block(moment, read, &mut output)?;
+        }
+        for read in pages {
+            self.send_pages(&read, &mut output)?;
+        }
+        output.again = !self.blocks.is_empty() || !self.pages.is_empty();
+        Ok(output)
+    }
+
+    /// Reads feed pages and sends them.
+    fn send_pages(&mut self, read: &PagesRead, output: &mut Output) -> Result<(), StoreError> {
+        let (pages, _) = self.store.pages(read)?;
+        let pages = pages.into_iter().map(|bytes| Packed(bytes.to_vec())).collect();
+        output.sends.push((read.link, Frame::Pages(pages).encode().into()));
+        Ok(())
+    }
+
+    /// A write failed: nothing of the step happened. The engine goes back to what is durable.
+    fn recover(&mut self, moment: Moment, error: &StoreError, tickets: Vec<u64>) -> Output {
+        let mut output = Output::default();
+        let reason = error.to_string();
+        for ticket in tickets {
+            output.answers.push((ticket, Err(WriteError::of_store(error))));
+        }
+        output.notices.push(Notice::Fault(reason.clone()));
+        output.closes =
+            std::mem::take(&mut self.links).into_keys().map(|link| (link, reason.clone())).collect();
+        self.blocks.clear();
+        self.pages.clear();
+        match build_engine(&self.setup, &self.store, moment) {
+            Ok(engine) => self.engine = engine,
+            Err(error) => output.notices.push(Notice::Fault(error.to_string())),
+        }
+        output
+    }
+
+    /// Keeps records in the store that only the node's own files knew.
+    fn keep_roster(&mut self) -> Result<(), StoreError> {
+        let records: Vec<_> = self.setup.roster.records().cloned().collect();
+        let epochs = self.engine.log().epochs();
+        let rules = Rules {
+            policy: &self.setup.policy,
+            priorities: &self.priorities,
+            epochs,
+            has_cloud: self.engine.roster().cloud().is_some(),
+        };
+        let mut batch = self.store.begin()?;
+        for record in records {
+            batch.write(&Write::Record(record), &rules)?;
+        }
+        batch.commit()
+    }
+}
+
+/// Rebuilds the engine from what is durable.
+fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, StoreError> {
+    let restored = store.restore()?;
+    let mut log = LogIndex::restore(restored.chains);
+    for header in &restored.parked {
+        log.restore_parked(header);
+    }
+    let mut feed = FeedIndex::restore(restored.feed_held, restored.feed_folded, restored.cloud_holds);
+    for page in restored.unfolded {
+        feed.restore_unfolded(page);
+    }
+    let mut roster = setup.roster.clone();
+    for record in restored.records {
+        // A stored record was checked when it came; one that no longer passes is left out.
+        let _ = roster.insert(record);
+    }
+    let policy: Hash = setup.policy.hash();
+    Ok(Engine::new(setup.identity.clone(), Memory { log, feed, roster }, policy, moment))
+}
+
+/// One transaction's worth of work.
+struct Step<'a> {
+    engine: &'a mut Engine,
+    batch: Batch<'a>,
+    setup: &'a mut Setup,
+    priorities: &'a mut Priorities,
+    links: &'a mut BTreeMap<LinkId, ()>,
+    output: &'a mut Output,
+    blocks: Vec<BlockRead>,
+    pages: Vec<PagesRead>,
+    moment: Moment,
+}
+
+impl Step<'_> {
+    fn event(&mut self, event: Event) -> Result<(), StoreError> {
+        match event {
+            Event::Write(ticket, request) => self.write(ticket, request),
+            Event::Opened(link, key, dialed) => {
+                self.links.insert(link, ());
+                self.input(Input::Opened { link, key, dialed })
+            }
+            Event::Closed(link) => {
+                self.links.remove(&link);
+                self.blocks.retain(|read| read.link != link);
+                self.input(Input::Closed(link))
+            }
+            Event::Frame(link, bytes) => self.input(blocks::read_frame(link, &bytes)),
+            Event::Gossip(bytes) if bytes.len() > limits::GOSSIP_INLINE_BYTES => Ok(()),
+            Event::Gossip(bytes) => self.input(Input::Gossip(vec![Arc::from(&bytes[..])])),
+            Event::Uplink(event) => self.input(Input::Uplink(event)),
+            Event::Listening(port) => self.input(Input::Listening(port)),
+            Event::Woke => self.input(Input::Woke),
+            Event::Network(network) => self.input(Input::Network(network)),
+        }
+    }
+
+    fn input(&mut self, input: Input) -> Result<(), StoreError> {
+        let effects = self.engine.handle(self.moment, input);
+        self.carry_out(effects)?;
+        while let Some((author, first)) = self.engine.next_ready() {
+            let bundle = self.batch.bundle(author, first)?;
+            let effects = self.engine.apply_stored(bundle);
+            self.carry_out(effects)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effects: Effects) -> Result<(), StoreError> {
+        let Effects { writes, sends, gossip, closes, blocks, pages, orders, notices } = effects;
+        for write in writes {
+            let rules = Rules {
+                policy: &self.setup.policy,
+                priorities: self.priorities,
+                epochs: self.engine.log().epochs(),
+                has_cloud: self.engine.roster().cloud().is_some(),
+            };
+            let applied = self.batch.write(&write, &rules)?;
+            self.output.changed.extend(applied.entities);
+            if matches!(write, Write::Record(_)) {
+                *self.priorities = self.engine.roster().priorities();
+            }
+        }
+        let frames = sends.into_iter().map(|(link, frame)| (link, frame.encode().into()));
+        self.output.sends.extend(frames);
+        self.output.gossip.extend(gossip);
+        self.output.closes.extend(closes);
+        self.blocks.extend(blocks);
+        self.pages.extend(pages);
+        for order in orders {
+            let request = self.request(order)?;
+            self.output.requests.push(request);
+        }
+        for notice in notices {
+            self.notice(notice);
+        }
+        Ok(())
+    }
+
+    /// Words an order with what only the store has.
+    fn request(&mut self, order: Order) -> Result<Request, StoreError> {
+        let device = self.engine.identity().device;
+        Ok(match order {
+            Order::Probe => Request::Probe,
+            Order::Changes { since, have, wait_s } => {
+                Request::Changes(Box::new(ChangesRequest { device, since, have, wait_s }))
+            }
+            Order::Batch { term, since, have, ranges, limit } => {
+                let bundles = self.batch.for_cloud(&ranges, limit, limits::BATCH_BYTES)?;
+                let bundles = bundles.into_iter().map(|bytes| Packed(bytes.to_vec())).collect();
+                let roster = self.engine.roster().records().cloned().collect();
+                Request::Batch(Box::new(BatchRequest { device, term, since, have, roster, bundles }))
+            }
+        })
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::Written { ticket, author, first, last, applied } => {
+                self.answer_written(ticket, author, (first, last), &applied);
+            }
+            Notice::Refused { ticket, detail } => {
+                self.output.answers.retain(|(answered, _)| *answered != ticket);
+                self.output.answers.push((ticket, Err(WriteError::too_large(detail))));
+            }
+            other => self.output.notices.push(other),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The node as a library: what applications embed, and what the local API serves.
+//!
+//! Everything goes through the one loop of the runner; reads go to read-only connections beside it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use studiovault_protocol::api;
+use studiovault_protocol::engine::Identity;
+use studiovault_protocol::event::Network;
+use studiovault_protocol::id::Epoch;
+use studiovault_protocol::policy::Policy;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::clock::{self, Clock};
+use crate::config::{ConfigError, FolderLock, Machine};
+use crate::driver::{Driver, Random, Setup};
+use crate::mesh::{self, MeshConfig, MeshError};
+use crate::runner::{Board, Channels, Local, Reachability, Runner};
+use crate::store::{Location, Reader, Store, StoreError};
+use crate::uplink::{self, CloudClient, UplinkError};
+
+pub use crate::driver::{WriteError, WriteRequest, Written};
+
+/// Whether the machine announces itself on the LAN.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Announce {
+    /// By multicast DNS.
+    #[default]
+    Mdns,
+    /// Not at all: only given addresses are dialled, and nobody finds this machine.
+    Silent,
+}
+
+/// How a node runs.
+#[derive(Debug)]
+pub struct NodeConfig {
+    /// Who this machine is.
+    pub machine: Machine,
+    /// Where the mesh listens; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses to dial besides what is found.
+    pub peers: Vec<SocketAddr>,
+    /// Whether the machine announces itself.
+    pub announce: Announce,
+}
+
+/// Why a node did not start. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The folder.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The mesh.
+    #[error(transparent)]
+    Mesh(#[from] MeshError),
+    /// The cloud's address.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The studio file.
+    #[error("the studio file cannot be used: {0}; get it again from the machine that made it")]
+    Studio(String),
+    /// The machine's.
+    #[error("no thread can be started: {0}; close other programs and try again")]
+    Thread(std::io::Error),
+    /// It is stopping.
+    #[error("the node is stopping; start it again")]
+    Stopping,
+}
+
+#[derive(Debug)]
+struct Inner {
+    local: mpsc::Sender<Local>,
+    reader: Reader,
+    board: Arc<Board>,
+    events: broadcast::Sender<api::Event>,
+    _lock: FolderLock,
+}
+
+/// A running node. Cheap to clone; it stops at [`Node::shutdown`] or when the last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+/// Requests of applications waiting for the loop; more wait in their callers.
+const LOCAL_QUEUE: usize = 1024;
+/// Events that a slow listener may be behind before it misses some.
+const EVENT_QUEUE: usize = 1024;
+
+impl Node {
+    /// Starts a node. To be called inside a tokio runtime with at least one worker thread.
+    pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        // Another installation of the same provider is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let machine = config.machine;
+        let lock = machine.folder.lock()?;
+        let policy = Policy::default();
+        let clock = Clock::default();
+        let store = Store::open(Location::Folder(machine.folder.path().to_owned()), &policy)?;
+        let setup = setup(&machine, policy)?;
+        let view = node_view(&machine, &setup);
+        let discovery_key = machine.studio.discovery_key.0;
+        let mesh_config = MeshConfig {
+            device_secret: machine.key.seed(),
+            pre_shared_key: machine.studio.mesh_key.0,
+            listen: config.listen,
+            topic: format!("sv/1/{}", machine.studio.studio),
+        };
+        let driver = Driver::new(setup, store, clock.moment())?;
+        let reader = Reader::open(machine.folder.path())?;
+        let (uplink_events, uplink_receiver) = mpsc::channel(16);
+        let requests = match &machine.studio.cloud {
+            Some(access) => {
+                let (sender, receiver) = mpsc::channel(16);
+                uplink::spawn(CloudClient::new(access.clone())?, receiver, uplink_events);
+                Some(sender)
+            }
+            None => None,
+        };
+        let (mesh, mesh_events) = mesh::start(mesh_config)?;
+        let cloud_url = machine.studio.cloud.as_ref().map(|access| access.url.clone());
+        let board = Arc::new(Board::new(clock, view, cloud_url));
+        let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
+        let (events, _) = broadcast::channel(EVENT_QUEUE);
+        let channels = Channels {
+            local: local_receiver,
+            mesh_events,
+            mesh,
+            requests,
+            uplink_events: uplink_receiver,
+            events: events.clone(),
+        };
+        let reach = Reachability { announce: config.announce, discovery_key, peers: config.peers };
+        let runner = Runner::new(driver, channels, board.clone(), reach);
+        let runtime = tokio::runtime::Handle::current();
+        std::thread::Builder::new()
+            .name("studiovault".into())
+            .spawn(move || runtime.block_on(runner.run()))
+            .map_err(NodeError::Thread)?;
+        let inner = Inner { local, reader, board, events, _lock: lock };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Writes a transaction; durable when it returns.
+    pub async fn write(&self, request: WriteRequest) -> Result<Written, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inner.local.send(Local::Write(request, answer)).await;
+        sent.map_err(|_| WriteError::Stopping)?;
+        answered.await.map_err(|_| WriteError::Stopping)?
+    }
+
+    /// The read-only side of the store. Its calls block.
+    pub fn reader(&self) -> &Reader {
+        &self.inner.reader
+    }
+
+    /// The current status.
+    pub fn status(&self) -> Arc<api::Status> {
+        self.inner.board.status()
+    }
+
+    /// What happens from now on.
+    pub fn events(&self) -> broadcast::Receiver<api::Event> {
+        self.inner.events.subscribe()
+    }
+
+    /// Takes the machine off the LAN or brings it back; writes work either way.
+    pub async fn set_network(&self, network: Network) -> Result<(), NodeError> {
+        let (done, finished) = oneshot::channel();
+        let sent = self.inner.local.send(Local::Network(network, done)).await;
+        sent.map_err(|_| NodeError::Stopping)?;
+        finished.await.map_err(|_| NodeError::Stopping)
+    }
+
+    /// Says goodbye to the LAN and closes the store.
+    pub async fn shutdown(&self) {
+        let (done, finished) = oneshot::channel();
+        if self.inner.local.send(Local::Shutdown(done)).await.is_ok() {
+            // An error means that it has stopped already.
+            let _ = finished.await;
+        }
+    }
+}
+
+fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
+    let roster = machine.studio.roster().map_err(NodeError::Studio)?;
+    let device = machine.identity.device;
+    let grant = machine
+        .studio
+        .grants
+        .iter()
+        .filter(|record| record.grant.device == device)
+        .max_by_key(|record| record.grant.version)
+        .cloned()
+        .ok_or_else(|| NodeError::Studio("it does not admit this machine".into()))?;
+    let mut random = Random::System;
+    let identity = Identity {
+        device,
+        secret: machine.key.clone(),
+        grant,
+        run: random.number(),
+        fresh_epoch: Epoch(random.number()),
+    };
+    Ok(Setup { identity, roster, policy, random })
+}
+
+fn node_view(machine: &Machine, setup: &Setup) -> api::NodeView {
+    api::NodeView {
+        device: machine.identity.device,
+        name: machine.identity.name.clone(),
+        studio: machine.studio.studio,
+        studio_name: machine.studio.name.clone(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        run: format!("{:016x}", setup.identity.run),
+        started: clock::wall(),
+        listening: Vec::new(),
+    }
+}

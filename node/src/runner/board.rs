@@ -1,0 +1,253 @@
+//! The board: the status snapshot that every surface shows, counted from rows and live links.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use studiovault_protocol::api::{
+    CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,
+    PeerView, Status, Warning, vv_text,
+};
+use studiovault_protocol::event::{LinkId, Network};
+use studiovault_protocol::frontier::Reach;
+use studiovault_protocol::id::DeviceId;
+use studiovault_protocol::limits::TOLERANCE_MS;
+use studiovault_protocol::membership::Role;
+use studiovault_protocol::session::Session;
+use studiovault_protocol::time::WallMs;
+
+use crate::clock::{self, Clock};
+use crate::driver::Driver;
+use crate::store::StoreError;
+
+/// What the board remembers between snapshots.
+#[derive(Debug, Default)]
+struct Recollection {
+    since: BTreeMap<DeviceId, WallMs>,
+    seen: BTreeMap<DeviceId, WallMs>,
+    last_confirmed: Option<WallMs>,
+    fault: Option<(WallMs, String)>,
+}
+
+/// The current snapshot and what it is made of.
+#[derive(Debug)]
+pub struct Board {
+    clock: Clock,
+    node: NodeView,
+    cloud_url: Option<String>,
+    shown: RwLock<Arc<Status>>,
+    recollection: Mutex<Recollection>,
+}
+
+/// Where a snapshot is read from.
+pub struct BoardFacts<'a> {
+    /// The driver with engine and store.
+    pub driver: &'a Driver,
+    /// The links' remote addresses.
+    pub links: &'a BTreeMap<LinkId, SocketAddr>,
+    /// Where the mesh listens.
+    pub listening: &'a [SocketAddr],
+    /// Whether the LAN is on.
+    pub network: Network,
+}
+
+/// A fault is shown this long after it was last seen, ms.
+const FAULT_SHOWN_MS: i64 = 600_000;
+
+impl Board {
+    /// A board that shows nothing yet.
+    pub fn new(clock: Clock, node: NodeView, cloud_url: Option<String>) -> Self {
+        let shown = Status {
+            node: node.clone(),
+            network: NetworkState::Online,
+            peers: Vec::new(),
+            members: Vec::new(),
+            gateway: None,
+            cloud: CloudStatus::default(),
+            counts: Counts::default(),
+            copies: Copies::default(),
+            feed: FeedStatus::default(),
+            state_hash: String::new(),
+            applied: "0".into(),
+            warnings: Vec::new(),
+            at: clock::wall(),
+        };
+        let (shown, recollection) = (RwLock::new(Arc::new(shown)), Mutex::default());
+        Self { clock, node, cloud_url, shown, recollection }
+    }
+
+    /// The node's clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The current snapshot.
+    pub fn status(&self) -> Arc<Status> {
+        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn remember(&self, with: impl FnOnce(&mut Recollection)) {
+        with(&mut self.recollection.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// A peer came or went.
+    pub fn seen(&self, device: DeviceId) {
+        let now = clock::wall();
+        self.remember(|r| {
+            r.seen.insert(device, now);
+            r.since.insert(device, now);
+        });
+    }
+
+    /// A verdict came.
+    pub fn confirmed(&self) {
+        self.remember(|r| r.last_confirmed = Some(clock::wall()));
+    }
+
+    /// Something went wrong that people should see.
+    pub fn fault(&self, sentence: &str) {
+        self.remember(|r| r.fault = Some((clock::wall(), sentence.to_owned())));
+    }
+
+    /// Makes the snapshot anew.
+    pub fn show(&self, facts: &BoardFacts) -> Result<(), StoreError> {
+        let engine = facts.driver.engine();
+        let store = facts.driver.store();
+        let peers = self.peers(facts);
+        let gateway = engine.election().gateway().map(|device| GatewayView {
+            device,
+            name: engine.roster().name(device).to_owned(),
+            term: engine
+                .election()
+                .statuses()
+                .find(|status| status.device == device)
+                .and_then(|status| status.claim)
+                .unwrap_or(0),
+        });
+        let mut node = self.node.clone();
+        node.listening = facts.listening.iter().map(ToString::to_string).collect();
+        let status = Status {
+            node,
+            network: match facts.network {
+                Network::Online => NetworkState::Online,
+                Network::Offline => NetworkState::Offline,
+            },
+            members: self.members(facts, &peers),
+            copies: copies(facts.driver),
+            gateway,
+            cloud: self.cloud(facts),
+            counts: store.counts()?,
+            feed: FeedStatus { held: engine.feed().held(), folded: engine.feed().folded() },
+            state_hash: store.state_sum().hex(),
+            applied: vv_text(engine.log().applied()),
+            warnings: self.warnings(facts),
+            at: clock::wall(),
+            peers,
+        };
+        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
+        Ok(())
+    }
+
+    fn peers(&self, facts: &BoardFacts) -> Vec<PeerView> {
+        let engine = facts.driver.engine();
+        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = Reach::of(&engine.log().frontier(0));
+        let view = |(link, session): (LinkId, &Session)| PeerView {
+            device: session.device,
+            name: engine.roster().name(session.device).to_owned(),
+            address: facts.links.get(&link).map_or_else(String::new, ToString::to_string),
+            since: recollection.since.get(&session.device).copied().unwrap_or_default(),
+            ahead: beyond(&session.told, |author| engine.log().held(author)),
+            behind: beyond(&own, |author| session.told.held(author)),
+            round_trip_ms: None,
+        };
+        engine.sessions().map(view).collect()
+    }
+
+    fn members(&self, facts: &BoardFacts, peers: &[PeerView]) -> Vec<MemberView> {
+        let engine = facts.driver.engine();
+        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let members = engine.roster().members().filter(|m| m.grant.role != Role::Cloud);
+        members
+            .map(|member| {
+                let device = member.grant.device;
+                let own = device == engine.identity().device;
+                MemberView {
+                    device,
+                    name: member.grant.name.clone(),
+                    role: member.grant.role,
+                    online: own || peers.iter().any(|peer| peer.device == device),
+                    last_seen: recollection.seen.get(&device).copied(),
+                }
+            })
+            .collect()
+    }
+
+    fn cloud(&self, facts: &BoardFacts) -> CloudStatus {
+        let view = facts.driver.engine().uplink();
+        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        CloudStatus {
+            configured: view.configured,
+            reachable: view.reachable,
+            authorised: view.authorised,
+            last_confirmed: recollection.last_confirmed,
+            oldest_pending: facts.driver.store().oldest_pending().unwrap_or(None),
+            url: self.cloud_url.clone(),
+            problem: match (view.configured, view.reachable, view.authorised) {
+                (true, false, _) => Some("the cloud cannot be reached from this machine".into()),
+                (true, true, false) => Some("the cloud refuses this machine's token".into()),
+                _ => None,
+            },
+        }
+    }
+
+    fn warnings(&self, facts: &BoardFacts) -> Vec<Warning> {
+        let engine = facts.driver.engine();
+        let mut warnings = Vec::new();
+        for (_, session) in engine.sessions() {
+            if session.clock_offset_ms.abs() > TOLERANCE_MS {
+                let name = engine.roster().name(session.device);
+                let minutes = session.clock_offset_ms.abs() / 60_000;
+                warnings.push(Warning {
+                    code: "CLOCK_OFF".into(),
+                    sentence: format!("The clocks of {name} and this machine differ by {minutes} minutes."),
+                    next_step: "Set the clock of the one that is wrong; nothing is lost meanwhile.".into(),
+                });
+            }
+        }
+        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |(at, _): &&(WallMs, String)| clock::wall().0 - at.0 < FAULT_SHOWN_MS;
+        if let Some((_, sentence)) = recollection.fault.as_ref().filter(recent) {
+            warnings.push(Warning {
+                code: "FAULT".into(),
+                sentence: sentence.clone(),
+                next_step: "If it goes on, look at the log of `studiovault run`.".into(),
+            });
+        }
+        warnings
+    }
+}
+
+/// How many commands lie in `reach` beyond what `held` says.
+fn beyond(reach: &Reach, held: impl Fn(studiovault_protocol::id::Author) -> u64) -> u64 {
+    // A gap sets a reach beyond anything real until the transfer ends; it counts as one.
+    reach.iter().map(|(author, counter)| counter.saturating_sub(held(author)).min(u64::from(u32::MAX))).sum()
+}
+
+/// On how many machines, this one included, everything of this machine is held.
+fn copies(driver: &Driver) -> Copies {
+    let engine = driver.engine();
+    let machines = engine.roster().members().filter(|m| m.grant.role != Role::Cloud).count();
+    let own = engine.log().chains().filter(|(author, _)| author.device == engine.identity().device);
+    let newest = own.max_by_key(|(_, chain)| chain.held.0);
+    let held = |session: &Session| {
+        newest.as_ref().is_none_or(|(author, chain)| {
+            engine.log().reach_covers(&session.told, author.at(chain.held.0))
+        })
+    };
+    let holders = 1 + engine.sessions().filter(|(_, session)| held(session)).count();
+    Copies {
+        on_machines_min: u32::try_from(holders).unwrap_or(u32::MAX),
+        machines: u32::try_from(machines).unwrap_or(u32::MAX),
+    }
+}

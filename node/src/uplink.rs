@@ -1,0 +1,92 @@
+//! The uplink: the only place of the node that speaks to the cloud truth. It carries requests and judges answers; when to
+//! ask and what an answer means is the engine's.
+//!
+//! A request that fails changes nothing: everything that waits stays in the log.
+
+mod client;
+mod tls;
+
+use std::time::Duration;
+
+use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub use client::{CloudClient, UplinkError};
+
+use crate::driver::Request;
+
+/// Runs requests until the sender is gone. Batch and question run beside each other; a batch ends a waiting question.
+pub fn spawn(
+    client: CloudClient,
+    mut requests: mpsc::Receiver<Request>,
+    events: mpsc::Sender<UplinkEvent>,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut question: Option<JoinHandle<()>> = None;
+        let mut others: Vec<JoinHandle<()>> = Vec::new();
+        while let Some(request) = requests.recv().await {
+            others.retain(|task| !task.is_finished());
+            let waits = matches!(request, Request::Changes(_));
+            if matches!(request, Request::Batch(_)) {
+                if let Some(question) = question.take() {
+                    question.abort();
+                }
+            }
+            let (client, events) = (client.clone(), events.clone());
+            let task = tokio::spawn(async move {
+                let event = carry(&client, request).await;
+                // The receiver is gone only when the node stops.
+                let _ = events.send(event).await;
+            });
+            if waits {
+                question = Some(task);
+            } else {
+                others.push(task);
+            }
+        }
+        question.into_iter().chain(others).for_each(|task| task.abort());
+    })
+}
+
+/// Carries one request and words what came of it.
+async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
+    let failed = |order, error: UplinkError| UplinkEvent::Failed { order, failure: failure_of(error) };
+    match request {
+        Request::Probe => match client.ping().await {
+            Ok(_) => UplinkEvent::Probed { reachable: true, authorised: true },
+            Err(UplinkError::Unauthorised(_)) => {
+                UplinkEvent::Probed { reachable: true, authorised: false }
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the cloud was not reached");
+                UplinkEvent::Probed { reachable: false, authorised: false }
+            }
+        },
+        Request::Batch(batch) => match client.batch(&batch).await {
+            Ok(answer) => UplinkEvent::Answered(Box::new(answer)),
+            Err(error) => failed(OrderKind::Batch, error),
+        },
+        Request::Changes(question) => match client.changes(&question).await {
+            Ok(changes) => UplinkEvent::Changed(Box::new(changes)),
+            Err(error) => failed(OrderKind::Changes, error),
+        },
+    }
+}
+
+fn failure_of(error: UplinkError) -> UplinkFailure {
+    let detail = error.to_string();
+    match error {
+        UplinkError::Unauthorised(_) => UplinkFailure::Unauthorised(detail),
+        UplinkError::TooLarge => UplinkFailure::TooLarge,
+        UplinkError::Busy { retry_after, .. } => {
+            let retry_after_ms = retry_after.as_millis().try_into().unwrap_or(u64::MAX);
+            UplinkFailure::Busy { retry_after_ms, detail }
+        }
+        UplinkError::Nonsense(_) => UplinkFailure::Nonsense(detail),
+        UplinkError::Unreachable(_) | UplinkError::Address(_) => UplinkFailure::Unreachable(detail),
+    }
+}
+
+/// A request that takes longer than this is given up; the cloud's answer to a repeat is the same.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
