@@ -5,8 +5,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use studiovault_protocol::event::Moment;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 
-use crate::driver::Random;
-
 /// A monotonic clock that began with this process, and the wall clock beside it.
 #[derive(Debug, Clone)]
 pub struct Clock {
@@ -15,19 +13,27 @@ pub struct Clock {
 
 impl Default for Clock {
     fn default() -> Self {
-        Self { start: Instant::now() }
+        Self {
+            start: Instant::now(),
+        }
     }
 }
 
 impl Clock {
     /// Both clocks now.
     pub fn now(&self) -> Now {
-        Now { wall: wall(), mono: MonoMs(millis(self.start.elapsed())) }
+        Now {
+            wall: wall(),
+            mono: MonoMs(millis(self.start.elapsed())),
+        }
     }
 
     /// Both clocks now, with fresh randomness.
     pub fn moment(&self) -> Moment {
-        Moment { now: self.now(), entropy: Random::System.number() }
+        Moment {
+            now: self.now(),
+            entropy: Random::System.number(),
+        }
     }
 
     /// The instant at which `at` is due.

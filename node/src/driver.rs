@@ -24,7 +24,7 @@ use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::MonoMs;
 use studiovault_protocol::wire::{Frame, Packed};
 
-use crate::store::{Batch, Rules, Store, StoreError};
+use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod blocks;
 mod random;
@@ -85,6 +85,8 @@ pub struct Output {
     pub notices: Vec<Notice>,
     /// Entities that changed.
     pub changed: Vec<EntityId>,
+    /// A conflict opened or was settled.
+    pub conflicts_changed: bool,
     /// Blocks wait to be read: step again at once.
     pub again: bool,
 }
@@ -103,7 +105,6 @@ pub struct Setup {
 }
 
 /// The one owner of engine and writer connection.
-#[derive(Debug)]
 pub struct Driver {
     setup: Setup,
     engine: Engine,
@@ -168,23 +169,7 @@ impl Driver {
         let mut output = Output::default();
         let blocks = std::mem::take(&mut self.blocks);
         let pages = std::mem::take(&mut self.pages);
-        let mut step = Step {
-            engine: &mut self.engine,
-            batch: self.store.begin()?,
-            setup: &mut self.setup,
-            priorities: &mut self.priorities,
-            links: &mut self.links,
-            output: &mut output,
-            blocks: Vec::new(),
-            pages: Vec::new(),
-            moment,
-        };
-        for event in events {
-            step.event(event)?;
-        }
-        step.input(Input::Tick)?;
-        let Step { batch, blocks: new_blocks, pages: new_pages, .. } = step;
-        batch.commit()?;
+        let (new_blocks, new_pages, orders) = self.transact(moment, events, &mut output)?;
         self.blocks = new_blocks;
         self.pages = new_pages;
         for read in blocks {
@@ -193,15 +178,93 @@ impl Driver {
         for read in pages {
             self.send_pages(&read, &mut output)?;
         }
+        for order in orders {
+            output.requests.push(self.request(order)?);
+        }
         output.again = !self.blocks.is_empty() || !self.pages.is_empty();
         Ok(output)
+    }
+
+    /// The step's one transaction: every event, then the tick, then the commit.
+    fn transact(
+        &mut self,
+        moment: Moment,
+        events: Vec<Event>,
+        output: &mut Output,
+    ) -> Result<(Vec<BlockRead>, Vec<PagesRead>, Vec<Order>), StoreError> {
+        let mut step = Step {
+            engine: &mut self.engine,
+            batch: self.store.begin()?,
+            setup: &mut self.setup,
+            priorities: &mut self.priorities,
+            links: &mut self.links,
+            output: output,
+            blocks: Vec::new(),
+            pages: Vec::new(),
+            orders: Vec::new(),
+            moment,
+        };
+        for event in events {
+            step.event(event)?;
+        }
+        step.input(Input::Tick)?;
+        let Step { batch, blocks, pages, orders, .. } = step;
+        batch.commit()?;
+        Ok((blocks, pages, orders))
+    }
+
+    /// Words an order with what only the store has.
+    fn request(&self, order: Order) -> Result<Request, StoreError> {
+        let device = self.engine.identity().device;
+        Ok(match order {
+            Order::Probe => Request::Probe,
+            Order::Changes {
+                since,
+                have,
+                wait_s,
+            } => Request::Changes(Box::new(ChangesRequest {
+                device,
+                since,
+                have,
+                wait_s,
+            })),
+            Order::Batch {
+                term,
+                since,
+                have,
+                ranges,
+                limit,
+            } => {
+                let bundles = self
+                    .store
+                    .batch_for_cloud(&ranges, limit, limits::BATCH_BYTES)?;
+                let bundles = bundles
+                    .into_iter()
+                    .map(|bytes| Packed(bytes.to_vec()))
+                    .collect();
+                let roster = self.engine.roster().records().cloned().collect();
+                Request::Batch(Box::new(BatchRequest {
+                    device,
+                    term,
+                    since,
+                    have,
+                    roster,
+                    bundles,
+                }))
+            }
+        })
     }
 
     /// Reads feed pages and sends them.
     fn send_pages(&mut self, read: &PagesRead, output: &mut Output) -> Result<(), StoreError> {
         let (pages, _) = self.store.pages(read)?;
-        let pages = pages.into_iter().map(|bytes| Packed(bytes.to_vec())).collect();
-        output.sends.push((read.link, Frame::Pages(pages).encode().into()));
+        let pages = pages
+            .into_iter()
+            .map(|bytes| Packed(bytes.to_vec()))
+            .collect();
+        output
+            .sends
+            .push((read.link, Frame::Pages(pages).encode().into()));
         Ok(())
     }
 
@@ -210,11 +273,15 @@ impl Driver {
         let mut output = Output::default();
         let reason = error.to_string();
         for ticket in tickets {
-            output.answers.push((ticket, Err(WriteError::of_store(error))));
+            output
+                .answers
+                .push((ticket, Err(WriteError::of_store(error))));
         }
         output.notices.push(Notice::Fault(reason.clone()));
-        output.closes =
-            std::mem::take(&mut self.links).into_keys().map(|link| (link, reason.clone())).collect();
+        output.closes = std::mem::take(&mut self.links)
+            .into_keys()
+            .map(|link| (link, reason.clone()))
+            .collect();
         self.blocks.clear();
         self.pages.clear();
         match build_engine(&self.setup, &self.store, moment) {
@@ -249,7 +316,11 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
     for header in &restored.parked {
         log.restore_parked(header);
     }
-    let mut feed = FeedIndex::restore(restored.feed_held, restored.feed_folded, restored.cloud_holds);
+    let mut feed = FeedIndex::restore(
+        restored.feed_held,
+        restored.feed_folded,
+        restored.cloud_holds,
+    );
     for page in restored.unfolded {
         feed.restore_unfolded(page);
     }
@@ -259,7 +330,12 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         let _ = roster.insert(record);
     }
     let policy: Hash = setup.policy.hash();
-    Ok(Engine::new(setup.identity.clone(), Memory { log, feed, roster }, policy, moment))
+    Ok(Engine::new(
+        setup.identity.clone(),
+        Memory { log, feed, roster },
+        policy,
+        moment,
+    ))
 }
 
 /// One transaction's worth of work.
@@ -272,6 +348,7 @@ struct Step<'a> {
     output: &'a mut Output,
     blocks: Vec<BlockRead>,
     pages: Vec<PagesRead>,
+    orders: Vec<Order>,
     moment: Moment,
 }
 
@@ -310,7 +387,16 @@ impl Step<'_> {
     }
 
     fn carry_out(&mut self, effects: Effects) -> Result<(), StoreError> {
-        let Effects { writes, sends, gossip, closes, blocks, pages, orders, notices } = effects;
+        let Effects {
+            writes,
+            sends,
+            gossip,
+            closes,
+            blocks,
+            pages,
+            orders,
+            notices,
+        } = effects;
         for write in writes {
             let rules = Rules {
                 policy: &self.setup.policy,
@@ -319,52 +405,52 @@ impl Step<'_> {
                 has_cloud: self.engine.roster().cloud().is_some(),
             };
             let applied = self.batch.write(&write, &rules)?;
-            self.output.changed.extend(applied.entities);
+            let Applied {
+                entities,
+                opened,
+                closed,
+            } = applied;
+            self.output
+                .changed
+                .extend(entities.into_iter().map(|(id, _)| id));
+            self.output.conflicts_changed |= !opened.is_empty() || !closed.is_empty();
             if matches!(write, Write::Record(_)) {
                 *self.priorities = self.engine.roster().priorities();
             }
         }
-        let frames = sends.into_iter().map(|(link, frame)| (link, frame.encode().into()));
+        let frames = sends
+            .into_iter()
+            .map(|(link, frame)| (link, frame.encode().into()));
         self.output.sends.extend(frames);
         self.output.gossip.extend(gossip);
         self.output.closes.extend(closes);
         self.blocks.extend(blocks);
         self.pages.extend(pages);
-        for order in orders {
-            let request = self.request(order)?;
-            self.output.requests.push(request);
-        }
+        self.orders.extend(orders);
         for notice in notices {
             self.notice(notice);
         }
         Ok(())
     }
 
-    /// Words an order with what only the store has.
-    fn request(&mut self, order: Order) -> Result<Request, StoreError> {
-        let device = self.engine.identity().device;
-        Ok(match order {
-            Order::Probe => Request::Probe,
-            Order::Changes { since, have, wait_s } => {
-                Request::Changes(Box::new(ChangesRequest { device, since, have, wait_s }))
-            }
-            Order::Batch { term, since, have, ranges, limit } => {
-                let bundles = self.batch.for_cloud(&ranges, limit, limits::BATCH_BYTES)?;
-                let bundles = bundles.into_iter().map(|bytes| Packed(bytes.to_vec())).collect();
-                let roster = self.engine.roster().records().cloned().collect();
-                Request::Batch(Box::new(BatchRequest { device, term, since, have, roster, bundles }))
-            }
-        })
-    }
-
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::Written { ticket, author, first, last, applied } => {
+            Notice::Written {
+                ticket,
+                author,
+                first,
+                last,
+                applied,
+            } => {
                 self.answer_written(ticket, author, (first, last), &applied);
             }
             Notice::Refused { ticket, detail } => {
-                self.output.answers.retain(|(answered, _)| *answered != ticket);
-                self.output.answers.push((ticket, Err(WriteError::too_large(detail))));
+                self.output
+                    .answers
+                    .retain(|(answered, _)| *answered != ticket);
+                self.output
+                    .answers
+                    .push((ticket, Err(WriteError::too_large(detail))));
             }
             other => self.output.notices.push(other),
         }

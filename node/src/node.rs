@@ -71,7 +71,6 @@ pub enum NodeError {
     Stopping,
 }
 
-#[derive(Debug)]
 struct Inner {
     local: mpsc::Sender<Local>,
     reader: Reader,
@@ -81,7 +80,7 @@ struct Inner {
 }
 
 /// A running node. Cheap to clone; it stops at [`Node::shutdown`] or when the last clone is gone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,
 }
@@ -122,7 +121,11 @@ impl Node {
             None => None,
         };
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
-        let cloud_url = machine.studio.cloud.as_ref().map(|access| access.url.clone());
+        let cloud_url = machine
+            .studio
+            .cloud
+            .as_ref()
+            .map(|access| access.url.clone());
         let board = Arc::new(Board::new(clock, view, cloud_url));
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -134,15 +137,27 @@ impl Node {
             uplink_events: uplink_receiver,
             events: events.clone(),
         };
-        let reach = Reachability { announce: config.announce, discovery_key, peers: config.peers };
+        let reach = Reachability {
+            announce: config.announce,
+            discovery_key,
+            peers: config.peers,
+        };
         let runner = Runner::new(driver, channels, board.clone(), reach);
         let runtime = tokio::runtime::Handle::current();
         std::thread::Builder::new()
             .name("studiovault".into())
             .spawn(move || runtime.block_on(runner.run()))
             .map_err(NodeError::Thread)?;
-        let inner = Inner { local, reader, board, events, _lock: lock };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner {
+            local,
+            reader,
+            board,
+            events,
+            _lock: lock,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Writes a transaction; durable when it returns.
@@ -205,7 +220,12 @@ fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
         run: random.number(),
         fresh_epoch: Epoch(random.number()),
     };
-    Ok(Setup { identity, roster, policy, random })
+    Ok(Setup {
+        identity,
+        roster,
+        policy,
+        random,
+    })
 }
 
 fn node_view(machine: &Machine, setup: &Setup) -> api::NodeView {

@@ -95,6 +95,7 @@ pub struct Runner {
     shown_at: MonoMs,
     stale: bool,
     again: bool,
+    conflicts_told: bool,
 }
 
 /// What woke the loop.
@@ -128,6 +129,7 @@ impl Runner {
             shown_at: MonoMs(0),
             stale: true,
             again: false,
+            conflicts_told: true,
         }
     }
 
@@ -135,7 +137,11 @@ impl Runner {
     pub async fn run(mut self) {
         loop {
             let mut events = Vec::new();
-            let woken = if self.again { Woken::Due } else { self.wait().await };
+            let woken = if self.again {
+                Woken::Due
+            } else {
+                self.wait().await
+            };
             if let Some(done) = self.gather(woken, &mut events).await {
                 self.stop(done).await;
                 return;
@@ -172,7 +178,11 @@ impl Runner {
     }
 
     /// Takes what woke the loop and what else waits. `Some` if it is time to stop.
-    async fn gather(&mut self, woken: Woken, events: &mut Vec<Event>) -> Option<oneshot::Sender<()>> {
+    async fn gather(
+        &mut self,
+        woken: Woken,
+        events: &mut Vec<Event>,
+    ) -> Option<oneshot::Sender<()>> {
         match woken {
             Woken::Local(Some(local)) => {
                 if let Some(done) = self.local(local, events).await {
@@ -211,7 +221,11 @@ impl Runner {
         None
     }
 
-    async fn local(&mut self, local: Local, events: &mut Vec<Event>) -> Option<oneshot::Sender<()>> {
+    async fn local(
+        &mut self,
+        local: Local,
+        events: &mut Vec<Event>,
+    ) -> Option<oneshot::Sender<()>> {
         match local {
             Local::Write(request, answer) => {
                 let ticket = self.next_ticket;
@@ -262,7 +276,12 @@ impl Runner {
                 self.announce(address.port());
                 self.stale = true;
             }
-            MeshEvent::Opened { link, key, dialed, address } => {
+            MeshEvent::Opened {
+                link,
+                key,
+                dialed,
+                address,
+            } => {
                 self.links.insert(link, address);
                 events.push(Event::Opened(link, PublicKey(key), dialed));
             }
@@ -286,7 +305,10 @@ impl Runner {
         if silent || self.discovery.is_some() {
             return;
         }
-        match discovery::start(DiscoveryConfig { key: self.reach.discovery_key, port }) {
+        match discovery::start(DiscoveryConfig {
+            key: self.reach.discovery_key,
+            port,
+        }) {
             Ok(discovery) => self.discovery = Some(discovery),
             Err(error) => tracing::warn!(%error, "not announced on this network"),
         }
@@ -295,8 +317,20 @@ impl Runner {
     fn found(&mut self, event: Option<DiscoveryEvent>) {
         let now = self.clock.now().mono;
         match event {
-            Some(DiscoveryEvent::Found { instance, addresses, dial_first }) => {
-                self.dialer.found(instance, addresses, if dial_first { now } else { now.plus(dialer::YIELD_MS) });
+            Some(DiscoveryEvent::Found {
+                instance,
+                addresses,
+                dial_first,
+            }) => {
+                self.dialer.found(
+                    instance,
+                    addresses,
+                    if dial_first {
+                        now
+                    } else {
+                        now.plus(dialer::YIELD_MS)
+                    },
+                );
             }
             Some(DiscoveryEvent::Lost { instance }) => self.dialer.lost(&instance),
             Some(DiscoveryEvent::InterfacesChanged) => self.dialer.retry_all(now),
@@ -321,7 +355,11 @@ impl Runner {
             .sessions()
             .filter_map(|(link, session)| {
                 let address = self.links.get(&link)?;
-                let port = if session.port == 0 { address.port() } else { session.port };
+                let port = if session.port == 0 {
+                    address.port()
+                } else {
+                    session.port
+                };
                 Some(SocketAddr::new(address.ip().to_canonical(), port))
             })
             .collect();
@@ -345,8 +383,17 @@ impl Runner {
 
     /// Hands out what a step brought, in field order.
     async fn deliver(&mut self, output: Output) {
-        let Output { sends, gossip, closes, requests, answers, notices, changed, again } = output;
-        self.again = again;
+        self.again = output.again;
+        let Output {
+            sends,
+            gossip,
+            closes,
+            requests,
+            answers,
+            notices,
+            changed,
+            ..
+        } = output;
         for (link, frame) in sends {
             self.order(MeshCommand::Send { link, frame });
         }
@@ -369,6 +416,9 @@ impl Runner {
                 let _ = waiting.send(answer);
             }
         }
+        if output.conflicts_changed {
+            self.conflicts_told = false;
+        }
         self.stale |= !notices.is_empty() || !changed.is_empty();
         for notice in notices {
             self.tell(notice);
@@ -390,16 +440,25 @@ impl Runner {
             Notice::PeerReady(device) => {
                 tracing::info!(peer = name(device), "peer ready");
                 self.board.seen(device);
-                api::Event::PeerReady { device, name: name(device) }
+                api::Event::PeerReady {
+                    device,
+                    name: name(device),
+                }
             }
             Notice::PeerGone(device) => {
                 tracing::info!(peer = name(device), "peer gone");
                 self.board.seen(device);
-                api::Event::PeerGone { device, name: name(device) }
+                api::Event::PeerGone {
+                    device,
+                    name: name(device),
+                }
             }
             Notice::Gateway(device) => {
                 tracing::info!(gateway = device.map(name), "gateway");
-                api::Event::Gateway { device, name: device.map(name) }
+                api::Event::Gateway {
+                    device,
+                    name: device.map(name),
+                }
             }
             Notice::Folded(position) => {
                 self.board.confirmed();
@@ -435,6 +494,10 @@ impl Runner {
         self.stale = false;
         self.shown_at = now;
         self.publish(api::Event::Status);
+        if !std::mem::replace(&mut self.conflicts_told, true) {
+            let open = self.board.status().counts.conflicts;
+            self.publish(api::Event::Conflicts { open });
+        }
     }
 
     async fn stop(mut self, done: oneshot::Sender<()>) {
@@ -442,7 +505,10 @@ impl Runner {
             handle.stop().await;
         }
         let limit = Duration::from_secs(2);
-        if tokio::time::timeout(limit, self.channels.mesh.shutdown()).await.is_err() {
+        if tokio::time::timeout(limit, self.channels.mesh.shutdown())
+            .await
+            .is_err()
+        {
             tracing::warn!("the mesh did not close in time");
         }
         for (_, waiting) in self.tickets.drain() {

@@ -45,22 +45,35 @@ pub fn spawn(
                 others.push(task);
             }
         }
-        question.into_iter().chain(others).for_each(|task| task.abort());
+        question
+            .into_iter()
+            .chain(others)
+            .for_each(|task| task.abort());
     })
 }
 
 /// Carries one request and words what came of it.
 async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
-    let failed = |order, error: UplinkError| UplinkEvent::Failed { order, failure: failure_of(error) };
+    let failed = |order, error: UplinkError| UplinkEvent::Failed {
+        order,
+        failure: failure_of(error),
+    };
     match request {
         Request::Probe => match client.ping().await {
-            Ok(_) => UplinkEvent::Probed { reachable: true, authorised: true },
-            Err(UplinkError::Unauthorised(_)) => {
-                UplinkEvent::Probed { reachable: true, authorised: false }
-            }
+            Ok(_) => UplinkEvent::Probed {
+                reachable: true,
+                authorised: true,
+            },
+            Err(UplinkError::Unauthorised(_)) => UplinkEvent::Probed {
+                reachable: true,
+                authorised: false,
+            },
             Err(error) => {
                 tracing::debug!(%error, "the cloud was not reached");
-                UplinkEvent::Probed { reachable: false, authorised: false }
+                UplinkEvent::Probed {
+                    reachable: false,
+                    authorised: false,
+                }
             }
         },
         Request::Batch(batch) => match client.batch(&batch).await {
@@ -81,7 +94,10 @@ fn failure_of(error: UplinkError) -> UplinkFailure {
         UplinkError::TooLarge => UplinkFailure::TooLarge,
         UplinkError::Busy { retry_after, .. } => {
             let retry_after_ms = retry_after.as_millis().try_into().unwrap_or(u64::MAX);
-            UplinkFailure::Busy { retry_after_ms, detail }
+            UplinkFailure::Busy {
+                retry_after_ms,
+                detail,
+            }
         }
         UplinkError::Nonsense(_) => UplinkFailure::Nonsense(detail),
         UplinkError::Unreachable(_) | UplinkError::Address(_) => UplinkFailure::Unreachable(detail),

@@ -28,7 +28,12 @@ impl Driver {
         let raw = join(&chunk.bundles);
         let packed = zstd::bulk::compress(&raw, LEVEL).expect("compression into memory succeeds");
         let raw_bytes = u32::try_from(raw.len()).expect("a block is bounded");
-        let frame = Frame::Block { id: read.id, raw: raw_bytes, packed, done: chunk.done };
+        let frame = Frame::Block {
+            id: read.id,
+            raw: raw_bytes,
+            packed,
+            done: chunk.done,
+        };
         output.sends.push((read.link, frame.encode().into()));
         let sent = Input::BlockSent {
             link: read.link,
@@ -76,16 +81,30 @@ fn split(mut raw: &[u8]) -> Result<Vec<Arc<[u8]>>, FrameError> {
 /// Reads a frame; blocks are unpacked on the way, never to more than they announce.
 pub(super) fn read_frame(link: LinkId, bytes: &Bytes) -> Input {
     let read = Frame::decode(bytes).and_then(|frame| match frame {
-        Frame::Block { id, raw, packed, done } => {
+        Frame::Block {
+            id,
+            raw,
+            packed,
+            done,
+        } => {
             let unpacked = zstd::bulk::decompress(&packed, raw as usize)
                 .map_err(|_| FrameError("a block that cannot be unpacked"))?;
             if unpacked.len() != raw as usize {
                 return Err(FrameError("a block of another size than it says"));
             }
             let bundles = split(&unpacked)?;
-            Ok(Input::Block { link, id, bundles, raw, done })
+            Ok(Input::Block {
+                link,
+                id,
+                bundles,
+                raw,
+                done,
+            })
         }
-        frame => Ok(Input::Frame { link, frame: Box::new(frame) }),
+        frame => Ok(Input::Frame {
+            link,
+            frame: Box::new(frame),
+        }),
     });
     read.unwrap_or_else(|FrameError(reason)| Input::Malformed { link, reason })
 }
@@ -106,7 +125,12 @@ mod tests {
     #[test]
     fn a_block_that_unpacks_to_more_than_it_says_is_refused() {
         let packed = zstd::bulk::compress(&vec![0; 1 << 20], 3).expect("compresses");
-        let frame = Frame::Block { id: 1, raw: 64, packed, done: false };
+        let frame = Frame::Block {
+            id: 1,
+            raw: 64,
+            packed,
+            done: false,
+        };
         let read = read_frame(LinkId(1), &frame.encode().into());
         assert!(matches!(read, Input::Malformed { .. }));
     }

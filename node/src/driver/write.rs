@@ -56,7 +56,7 @@ pub enum WriteError {
 
 impl WriteError {
     pub(super) fn of_store(error: &StoreError) -> Self {
-        if error.is_disk_full() {
+        if error.is_full() {
             Self::DiskFull(error.to_string())
         } else {
             Self::Store(error.to_string())
@@ -64,7 +64,11 @@ impl WriteError {
     }
 
     pub(super) fn too_large(detail: String) -> Self {
-        Self::Refused(Refusal { code: "TRANSACTION_TOO_LARGE", field: None, detail })
+        Self::Refused(Refusal {
+            code: "TRANSACTION_TOO_LARGE",
+            field: None,
+            detail,
+        })
     }
 }
 
@@ -73,23 +77,40 @@ impl Step<'_> {
         let (commands, ids, skipped) = match self.word(&request)? {
             Ok(worded) => worded,
             Err(refusal) => {
-                self.output.answers.push((ticket, Err(WriteError::Refused(refusal))));
+                self.output
+                    .answers
+                    .push((ticket, Err(WriteError::Refused(refusal))));
                 return Ok(());
             }
         };
         let vv = vv_text(self.engine.log().applied());
-        let written = Written { ids, bundle: None, skipped, vv };
+        let written = Written {
+            ids,
+            bundle: None,
+            skipped,
+            vv,
+        };
         self.output.answers.push((ticket, Ok(written)));
         if commands.is_empty() {
             return Ok(());
         }
-        let WriteRequest { actor, together, .. } = request;
-        self.input(Input::Write(Transaction { ticket, actor, commands, together }))
+        let WriteRequest {
+            actor, together, ..
+        } = request;
+        self.input(Input::Write(Transaction {
+            ticket,
+            actor,
+            commands,
+            together,
+        }))
     }
 
     /// Validates and words every mutation. Later ones see the entities, but not what earlier ones of the same request do to
     /// the same entity: one mutation an entity and transaction, but for a create with what follows it.
-    #[allow(clippy::type_complexity, reason = "an outcome inside a store outcome, used once")]
+    #[allow(
+        clippy::type_complexity,
+        reason = "an outcome inside a store outcome, used once"
+    )]
     fn word(
         &mut self,
         request: &WriteRequest,
@@ -100,7 +121,11 @@ impl Step<'_> {
                 "a transaction of {} changes; at most 1000 fit: split it",
                 request.mutations.len()
             );
-            return Ok(Err(Refusal { code: "TRANSACTION_TOO_LARGE", field: None, detail }));
+            return Ok(Err(Refusal {
+                code: "TRANSACTION_TOO_LARGE",
+                field: None,
+                detail,
+            }));
         }
         for mutation in &request.mutations {
             let state = match mutation.entity {
@@ -108,7 +133,8 @@ impl Step<'_> {
                 None => None,
             };
             let exists = state.as_ref().is_some_and(|state| state.life.exists());
-            let twice = mutation.entity.is_some_and(|id| ids.contains(&id)) && mutation.op == Op::Create;
+            let twice =
+                mutation.entity.is_some_and(|id| ids.contains(&id)) && mutation.op == Op::Create;
             if mutation.op == Op::Create && request.skip_existing && (exists || twice) {
                 skipped += 1;
                 ids.extend(mutation.entity);

@@ -73,7 +73,13 @@ impl Board {
             at: clock::wall(),
         };
         let (shown, recollection) = (RwLock::new(Arc::new(shown)), Mutex::default());
-        Self { clock, node, cloud_url, shown, recollection }
+        Self {
+            clock,
+            node,
+            cloud_url,
+            shown,
+            recollection,
+        }
     }
 
     /// The node's clock.
@@ -83,11 +89,19 @@ impl Board {
 
     /// The current snapshot.
     pub fn status(&self) -> Arc<Status> {
-        self.shown.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shown
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     fn remember(&self, with: impl FnOnce(&mut Recollection)) {
-        with(&mut self.recollection.lock().unwrap_or_else(PoisonError::into_inner));
+        with(
+            &mut self
+                .recollection
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// A peer came or went.
@@ -137,7 +151,10 @@ impl Board {
             gateway,
             cloud: self.cloud(facts),
             counts: store.counts()?,
-            feed: FeedStatus { held: engine.feed().held(), folded: engine.feed().folded() },
+            feed: FeedStatus {
+                held: engine.feed().held(),
+                folded: engine.feed().folded(),
+            },
             state_hash: store.state_sum().hex(),
             applied: vv_text(engine.log().applied()),
             warnings: self.warnings(facts),
@@ -150,13 +167,23 @@ impl Board {
 
     fn peers(&self, facts: &BoardFacts) -> Vec<PeerView> {
         let engine = facts.driver.engine();
-        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let recollection = self
+            .recollection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let own = Reach::of(&engine.log().frontier(0));
         let view = |(link, session): (LinkId, &Session)| PeerView {
             device: session.device,
             name: engine.roster().name(session.device).to_owned(),
-            address: facts.links.get(&link).map_or_else(String::new, ToString::to_string),
-            since: recollection.since.get(&session.device).copied().unwrap_or_default(),
+            address: facts
+                .links
+                .get(&link)
+                .map_or_else(String::new, ToString::to_string),
+            since: recollection
+                .since
+                .get(&session.device)
+                .copied()
+                .unwrap_or_default(),
             ahead: beyond(&session.told, |author| engine.log().held(author)),
             behind: beyond(&own, |author| session.told.held(author)),
             round_trip_ms: None,
@@ -166,8 +193,14 @@ impl Board {
 
     fn members(&self, facts: &BoardFacts, peers: &[PeerView]) -> Vec<MemberView> {
         let engine = facts.driver.engine();
-        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
-        let members = engine.roster().members().filter(|m| m.grant.role != Role::Cloud);
+        let recollection = self
+            .recollection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let members = engine
+            .roster()
+            .members()
+            .filter(|m| m.grant.role != Role::Cloud);
         members
             .map(|member| {
                 let device = member.grant.device;
@@ -185,7 +218,10 @@ impl Board {
 
     fn cloud(&self, facts: &BoardFacts) -> CloudStatus {
         let view = facts.driver.engine().uplink();
-        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let recollection = self
+            .recollection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         CloudStatus {
             configured: view.configured,
             reachable: view.reachable,
@@ -210,12 +246,18 @@ impl Board {
                 let minutes = session.clock_offset_ms.abs() / 60_000;
                 warnings.push(Warning {
                     code: "CLOCK_OFF".into(),
-                    sentence: format!("The clocks of {name} and this machine differ by {minutes} minutes."),
-                    next_step: "Set the clock of the one that is wrong; nothing is lost meanwhile.".into(),
+                    sentence: format!(
+                        "The clocks of {name} and this machine differ by {minutes} minutes."
+                    ),
+                    next_step: "Set the clock of the one that is wrong; nothing is lost meanwhile."
+                        .into(),
                 });
             }
         }
-        let recollection = self.recollection.lock().unwrap_or_else(PoisonError::into_inner);
+        let recollection = self
+            .recollection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let recent = |(at, _): &&(WallMs, String)| clock::wall().0 - at.0 < FAULT_SHOWN_MS;
         if let Some((_, sentence)) = recollection.fault.as_ref().filter(recent) {
             warnings.push(Warning {
@@ -231,21 +273,40 @@ impl Board {
 /// How many commands lie in `reach` beyond what `held` says.
 fn beyond(reach: &Reach, held: impl Fn(studiovault_protocol::id::Author) -> u64) -> u64 {
     // A gap sets a reach beyond anything real until the transfer ends; it counts as one.
-    reach.iter().map(|(author, counter)| counter.saturating_sub(held(author)).min(u64::from(u32::MAX))).sum()
+    reach
+        .iter()
+        .map(|(author, counter)| {
+            counter
+                .saturating_sub(held(author))
+                .min(u64::from(u32::MAX))
+        })
+        .sum()
 }
 
 /// On how many machines, this one included, everything of this machine is held.
 fn copies(driver: &Driver) -> Copies {
     let engine = driver.engine();
-    let machines = engine.roster().members().filter(|m| m.grant.role != Role::Cloud).count();
-    let own = engine.log().chains().filter(|(author, _)| author.device == engine.identity().device);
+    let machines = engine
+        .roster()
+        .members()
+        .filter(|m| m.grant.role != Role::Cloud)
+        .count();
+    let own = engine
+        .log()
+        .chains()
+        .filter(|(author, _)| author.device == engine.identity().device);
     let newest = own.max_by_key(|(_, chain)| chain.held.0);
     let held = |session: &Session| {
         newest.as_ref().is_none_or(|(author, chain)| {
-            engine.log().reach_covers(&session.told, author.at(chain.held.0))
+            engine
+                .log()
+                .reach_covers(&session.told, author.at(chain.held.0))
         })
     };
-    let holders = 1 + engine.sessions().filter(|(_, session)| held(session)).count();
+    let holders = 1 + engine
+        .sessions()
+        .filter(|(_, session)| held(session))
+        .count();
     Copies {
         on_machines_min: u32::try_from(holders).unwrap_or(u32::MAX),
         machines: u32::try_from(machines).unwrap_or(u32::MAX),

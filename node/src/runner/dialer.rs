@@ -31,14 +31,28 @@ pub(super) struct Dialer {
 impl Dialer {
     /// With the addresses that a person gave.
     pub(super) fn new(peers: Vec<SocketAddr>) -> Self {
-        let target = |address| Target { addresses: vec![address], due: MonoMs(0), pause_ms: FIRST_MS };
-        let targets = peers.into_iter().map(|peer| (format!("peer {peer}"), target(peer))).collect();
+        let target = |address| Target {
+            addresses: vec![address],
+            due: MonoMs(0),
+            pause_ms: FIRST_MS,
+        };
+        let targets = peers
+            .into_iter()
+            .map(|peer| (format!("peer {peer}"), target(peer)))
+            .collect();
         Self { targets }
     }
 
     /// Discovery told of somebody.
     pub(super) fn found(&mut self, instance: String, addresses: Vec<SocketAddr>, due: MonoMs) {
-        self.targets.insert(instance, Target { addresses, due, pause_ms: FIRST_MS });
+        self.targets.insert(
+            instance,
+            Target {
+                addresses,
+                due,
+                pause_ms: FIRST_MS,
+            },
+        );
     }
 
     /// Discovery says that somebody left.
@@ -70,7 +84,12 @@ impl Dialer {
 
     /// When somebody is due next.
     pub(super) fn next_due(&self, now: MonoMs) -> MonoMs {
-        let due = self.targets.values().map(|target| target.due).filter(|due| *due > now).min();
+        let due = self
+            .targets
+            .values()
+            .map(|target| target.due)
+            .filter(|due| *due > now)
+            .min();
         due.unwrap_or(now.plus(10_000))
     }
 
@@ -78,7 +97,10 @@ impl Dialer {
     pub(super) fn due(&mut self, now: MonoMs, connected: &[SocketAddr]) -> Vec<Vec<SocketAddr>> {
         let mut due = Vec::new();
         for target in self.targets.values_mut().filter(|target| target.due <= now) {
-            let linked = target.addresses.iter().any(|address| connected.contains(address));
+            let linked = target
+                .addresses
+                .iter()
+                .any(|address| connected.contains(address));
             if linked {
                 // Looked at again now and then: the link may break.
                 (target.due, target.pause_ms) = (now.plus(1_000), FIRST_MS);
@@ -106,9 +128,19 @@ mod tests {
         assert!(dialer.due(MonoMs(400), &[]).is_empty());
         assert_eq!(dialer.due(MonoMs(510), &[]).len(), 1);
         dialer.failed(address, MonoMs(600));
-        assert!(dialer.due(MonoMs(1_500), &[]).is_empty(), "the second pause is longer");
+        assert!(
+            dialer.due(MonoMs(1_500), &[]).is_empty(),
+            "the second pause is longer"
+        );
         dialer.retry_all(MonoMs(1_500));
-        assert_eq!(dialer.due(MonoMs(1_500), &[]).len(), 1, "a wake-up dials at once");
-        assert!(dialer.due(MonoMs(9_000), &[address]).is_empty(), "connected");
+        assert_eq!(
+            dialer.due(MonoMs(1_500), &[]).len(),
+            1,
+            "a wake-up dials at once"
+        );
+        assert!(
+            dialer.due(MonoMs(9_000), &[address]).is_empty(),
+            "connected"
+        );
     }
 }

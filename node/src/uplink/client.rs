@@ -31,7 +31,9 @@ pub enum UplinkError {
     #[error("the cloud cannot be reached: {0}; work goes on, and it is tried again by itself")]
     Unreachable(String),
     /// The token is refused.
-    #[error("the cloud refuses the token: {0}; give a new one with `studiovault init` or ask who hosts the cloud")]
+    #[error(
+        "the cloud refuses the token: {0}; give a new one with `studiovault init` or ask who hosts the cloud"
+    )]
     Unauthorised(String),
     /// The cloud is overloaded or broken.
     #[error("the cloud is busy: {detail}; it is tried again by itself")]
@@ -45,7 +47,9 @@ pub enum UplinkError {
     #[error("the cloud takes no batch of this size; a smaller one is sent by itself")]
     TooLarge,
     /// The answer makes no sense.
-    #[error("an answer that makes no sense: {0}; check that the address is the cloud's and both are up to date")]
+    #[error(
+        "an answer that makes no sense: {0}; check that the address is the cloud's and both are up to date"
+    )]
     Nonsense(String),
 }
 
@@ -81,9 +85,15 @@ impl CloudClient {
             ("https", None) => {}
             ("http", _) if is_loopback(&url) => {}
             ("http", _) => return Err(address("plain http is for this machine alone; use https")),
-            _ => return Err(address("only https:// (or http:// to this machine) is spoken")),
+            _ => {
+                return Err(address(
+                    "only https:// (or http:// to this machine) is spoken",
+                ));
+            }
         }
-        let http = builder.build().map_err(|error| UplinkError::Address(error.to_string()))?;
+        let http = builder
+            .build()
+            .map_err(|error| UplinkError::Address(error.to_string()))?;
         Ok(Self { http, access })
     }
 
@@ -106,7 +116,9 @@ impl CloudClient {
         if pong.nonce == nonce {
             Ok(pong)
         } else {
-            Err(UplinkError::Unreachable("something else answers in its place".into()))
+            Err(UplinkError::Unreachable(
+                "something else answers in its place".into(),
+            ))
         }
     }
 
@@ -172,7 +184,11 @@ impl CloudClient {
             .body(packed);
         let response = check(request.send().await.map_err(unreachable)?).await?;
         let header = |name: &str| {
-            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
         };
         if header("content-type").as_deref() != Some(MEDIA_TYPE) {
             return Err(UplinkError::Nonsense("not the sync form".into()));
@@ -192,7 +208,10 @@ impl CloudClient {
 
 fn is_loopback(url: &reqwest::Url) -> bool {
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 fn unreachable(error: reqwest::Error) -> UplinkError {
@@ -210,20 +229,36 @@ async fn check(response: Response) -> Result<Response, UplinkError> {
     if status.is_success() {
         return Ok(response);
     }
-    let seconds = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-    let retry_after = Duration::from_secs(seconds.and_then(|s| s.parse().ok()).unwrap_or(0).min(3600));
+    let seconds = response
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.to_str().ok());
+    let retry_after =
+        Duration::from_secs(seconds.and_then(|s| s.parse().ok()).unwrap_or(0).min(3600));
     let body = bounded(response).await.unwrap_or_default();
     let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-    let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-    let detail: String =
-        detail.unwrap_or(status.as_str()).chars().filter(|c| !c.is_control()).take(300).collect();
+    let detail = problem
+        .as_ref()
+        .and_then(|problem| problem["detail"].as_str());
+    let detail: String = detail
+        .unwrap_or(status.as_str())
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(300)
+        .collect();
     Err(match status {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => UplinkError::Unauthorised(detail),
         StatusCode::PAYLOAD_TOO_LARGE => UplinkError::TooLarge,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            UplinkError::Busy { retry_after, detail }
+            UplinkError::Busy {
+                retry_after,
+                detail,
+            }
         }
-        status if status.is_server_error() => UplinkError::Busy { retry_after, detail },
+        status if status.is_server_error() => UplinkError::Busy {
+            retry_after,
+            detail,
+        },
         _ => UplinkError::Nonsense(detail),
     })
 }

@@ -21,7 +21,10 @@ struct Pinned {
 /// A client configuration that trusts one key.
 pub(super) fn pinned(pin: [u8; 32]) -> Result<ClientConfig, Error> {
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Pinned { pin, provider: provider.clone() });
+    let verifier = Arc::new(Pinned {
+        pin,
+        provider: provider.clone(),
+    });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -46,7 +49,9 @@ impl ServerCertVerifier for Pinned {
         if key[..] == self.pin {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(Error::General("the cloud's key is not the pinned one".into()))
+            Err(Error::General(
+                "the cloud's key is not the pinned one".into(),
+            ))
         }
     }
 
@@ -71,6 +76,8 @@ impl ServerCertVerifier for Pinned {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
