@@ -5,6 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use studiovault_protocol::event::Moment;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 
+use crate::driver::Random;
+
 /// A monotonic clock that began with this process, and the wall clock beside it.
 #[derive(Debug, Clone)]
 pub struct Clock {
