@@ -16,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use studiovault_protocol::api;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::limits;
@@ -139,11 +140,11 @@ impl Folder {
     }
     /// Where the running node's API is.
     pub fn api_path(&self) -> PathBuf {
-        self.0.join("api.json")
+        self.0.join(api::ADDRESS_FILE)
     }
     /// The token of the running node's API, 0600.
     pub fn token_path(&self) -> PathBuf {
-        self.0.join("api.token")
+        self.0.join(api::TOKEN_FILE)
     }
     /// The Unix socket of the running node's API.
     pub fn socket_path(&self) -> PathBuf {

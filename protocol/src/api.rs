@@ -6,6 +6,7 @@
 mod conflict;
 mod entity;
 mod event;
+mod place;
 mod problem;
 mod status;
 mod write;
@@ -16,6 +17,7 @@ pub use entity::{
     QueryAnswer, QueryRequest, SubscribeRequest, SyncState,
 };
 pub use event::Event;
+pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
 pub use problem::Problem;
 pub use status::{
     CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,

@@ -5,21 +5,13 @@
 use std::env;
 use std::path::PathBuf;
 
+use studiovault_protocol::api::{self, Platform};
+
 /// The folder for a machine's data if none is named; `None` if the system does not say where a user's data belong.
 pub fn default_folder() -> Option<PathBuf> {
-    let from = |variable: &str| {
-        env::var_os(variable)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    if cfg!(target_os = "macos") {
-        return Some(from("HOME")?.join("Library/Application Support/StudioVault"));
-    }
-    if cfg!(windows) {
-        return Some(from("LOCALAPPDATA")?.join("StudioVault"));
-    }
-    let data = from("XDG_DATA_HOME").or_else(|| Some(from("HOME")?.join(".local/share")))?;
-    Some(data.join("studiovault"))
+    api::default_folder(Platform::CURRENT, |variable| {
+        env::var_os(variable).map(PathBuf::from)
+    })
 }
 
 /// Who acts if nobody is named.
