@@ -3,4 +3,6 @@
 
 #[cfg(target_os = "linux")]
 pub mod lab;
+#[cfg(target_os = "linux")]
+pub mod power;
 pub mod tidy;

@@ -1,0 +1,243 @@
+//! Power cuts: records what a process writes, then rebuilds its files as a cut at any point could have left them.
+//!
+//! The model of the disk: a file's bytes are safe once a sync of that file that began after the write has returned.
+//! Names (created, renamed, removed) become safe in order, with the next sync of anything, as on a journalling file
+//! system. Everything else is at the mercy of the cut's [`Tail`]. `kill -9` alone is [`Tail::Kept`], which is why it
+//! can never find a missing sync.
+
+mod library;
+mod record;
+mod replay;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use tempfile::TempDir;
+
+pub use replay::Replay;
+
+use record::{Op, Record};
+
+/// What happens to bytes that were written but not yet synced when the power goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tail {
+    /// None of them reached the disk.
+    Dropped,
+    /// Any of their 512-byte sectors did, in any combination.
+    Torn,
+    /// All of them did.
+    Kept,
+}
+
+impl Tail {
+    pub const ALL: [Tail; 3] = [Tail::Dropped, Tail::Torn, Tail::Kept];
+}
+
+/// One power cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    /// How many of the recorded events happened before it.
+    pub after: usize,
+    pub tail: Tail,
+    /// Chooses the sectors of a torn tail; the same cut always leaves the same files.
+    pub seed: u64,
+}
+
+/// What had been acknowledged before a cut, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Acked(pub Vec<String>);
+
+/// Watches the files below one folder while processes write to them.
+pub struct Recorder {
+    folder: PathBuf,
+    /// Holds the log and the file for acknowledgements.
+    scratch: TempDir,
+    start: Vec<(PathBuf, Vec<u8>)>,
+}
+
+/// Everything that happened to the files, in order. Cheap to clone.
+#[derive(Clone)]
+pub struct Recording {
+    content: Arc<Content>,
+}
+
+struct Content {
+    bytes: Vec<u8>,
+    records: Vec<Record>,
+    /// Relative paths, by the number that records use.
+    paths: Vec<PathBuf>,
+    /// The files that lay there when the recording began.
+    start: Vec<(PathBuf, Vec<u8>)>,
+}
+
+impl Recorder {
+    /// Begins to record what happens below `folder`, which must exist.
+    pub fn new(folder: &Path) -> Result<Self> {
+        let folder = folder
+            .canonicalize()
+            .with_context(|| format!("opening {}", folder.display()))?;
+        let start = read_files(&folder)?;
+        Ok(Recorder {
+            folder,
+            scratch: scratch("power")?,
+            start,
+        })
+    }
+
+    /// Makes a command, and every process it starts, record what it writes.
+    ///
+    /// It finds the path of a file for acknowledgements in `POWER_ACK`: each append there is one acknowledgement.
+    pub fn watch(&self, command: &mut Command) -> Result<()> {
+        command.env("LD_PRELOAD", library::recorder()?);
+        command
+            .env("POWER_DIR", &self.folder)
+            .env("POWER_LOG", self.log());
+        command.env("POWER_ACK", self.scratch.path().join("acknowledged"));
+        Ok(())
+    }
+
+    /// Notes that somebody outside has now seen `what` acknowledged.
+    pub fn ack(&self, what: &str) -> Result<()> {
+        let mut log = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(self.log())?;
+        // One append, like the library's records, so that none of them is torn apart.
+        Ok(log.write_all(&record::encode_ack(what))?)
+    }
+
+    /// Ends the recording; call it when no watched process runs any more.
+    pub fn finish(self) -> Result<Recording> {
+        let bytes =
+            std::fs::read(self.log()).context("nothing was recorded: was the process watched?")?;
+        let (records, paths) = record::parse(&bytes, &self.folder)?;
+        let content = Content {
+            bytes,
+            records,
+            paths,
+            start: self.start,
+        };
+        Ok(Recording {
+            content: Arc::new(content),
+        })
+    }
+
+    fn log(&self) -> PathBuf {
+        self.scratch.path().join("log")
+    }
+}
+
+impl Recording {
+    /// Runs a command to its end and records what it does below `folder`; fails if it fails or writes unseen.
+    pub fn run(command: &mut Command, folder: &Path) -> Result<Self> {
+        let recorder = Recorder::new(folder)?;
+        recorder.watch(command)?;
+        let status = command
+            .status()
+            .with_context(|| format!("starting {command:?}"))?;
+        ensure!(status.success(), "{command:?}: {status}");
+        let recording = recorder.finish()?;
+        recording.check(folder)?;
+        Ok(recording)
+    }
+
+    /// Compares a whole replay with the files as they are: a difference means that writes went unseen.
+    ///
+    /// Only for processes that ended by themselves; a killed one may have written what it did not get to record.
+    pub fn check(&self, folder: &Path) -> Result<()> {
+        let replayed = scratch("power-check")?;
+        let whole = Cut {
+            after: self.events(),
+            tail: Tail::Kept,
+            seed: 0,
+        };
+        self.replay().materialise(whole, replayed.path())?;
+        let (expected, found) = (read_files(folder)?, read_files(replayed.path())?);
+        let names = |files: &[(PathBuf, Vec<u8>)]| {
+            files
+                .iter()
+                .map(|(path, _)| path.clone())
+                .collect::<Vec<_>>()
+        };
+        ensure!(
+            names(&expected) == names(&found),
+            "files were made unseen: {:?}, replayed {:?}",
+            names(&expected),
+            names(&found)
+        );
+        for ((path, real), (_, replayed)) in expected.iter().zip(&found) {
+            ensure!(
+                real == replayed,
+                "{} was written unseen (by mmap or raw system calls)",
+                path.display()
+            );
+        }
+        Ok(())
+    }
+
+    /// How many events were recorded: writes, syncs, acknowledgements and all others.
+    pub fn events(&self) -> usize {
+        self.content.records.len()
+    }
+
+    /// How many acknowledgements were recorded.
+    pub fn acks(&self) -> usize {
+        self.content
+            .records
+            .iter()
+            .filter(|record| matches!(record.op, Op::Ack(_)))
+            .count()
+    }
+
+    /// About `count` different points, in order, spread over the whole recording; all of them if there are fewer.
+    pub fn cut_points(&self, count: usize) -> Vec<usize> {
+        let all = self.events() + 1;
+        let count = count.clamp(1, all);
+        (0..count).map(|number| number * all / count).collect()
+    }
+
+    /// A replay from the beginning; each thread has its own.
+    pub fn replay(&self) -> Replay {
+        Replay::new(Arc::clone(&self.content))
+    }
+}
+
+/// A temporary folder in memory where there is one: what a replay writes needs no disk.
+pub fn scratch(name: &str) -> Result<TempDir> {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(name)
+        .tempdir_in(parent)
+        .context("creating a temporary folder")
+}
+
+/// All files below a folder with their relative paths, sorted. SQLite's shared-memory files never survive a cut.
+fn read_files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let mut files = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next)? {
+            let (path, kind) = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)))?;
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && !path.to_string_lossy().ends_with("-shm") {
+                let short = path
+                    .strip_prefix(folder)
+                    .expect("the walk stays below its root")
+                    .to_owned();
+                files.push((short, std::fs::read(&path)?));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}

@@ -1,0 +1,6 @@
+//! Power cuts: what was acknowledged is there after the power went, whenever that was.
+#![cfg(target_os = "linux")]
+
+mod power {
+    mod recorder;
+}
