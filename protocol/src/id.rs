@@ -214,7 +214,7 @@ impl Hash {
 }
 
 hex_bytes!(
-    /// The first eight bytes of a [`Hash`].
+    /// The first eight bytes of a [`struct@Hash`].
     HashPrefix,
     8
 );

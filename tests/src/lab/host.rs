@@ -110,7 +110,7 @@ impl Host {
         inside
     }
 
-    /// A client for what listens on a port of this host's loopback; `https` for an [`Api::over_tls`].
+    /// A client for what listens on a port of this host's loopback.
     pub fn api(&self, port: u16) -> Result<Api> {
         let socket = self
             .network
