@@ -1,0 +1,267 @@
+//! The local store: everything that outlives the process, in one SQLite file with one writer.
+//!
+//! What [`Batch::commit`] returned from survives a power cut whole; what it did not return from leaves no trace. Only this file
+//! and the folder beside it name rusqlite. It decides nothing: it carries out [`studiovault_protocol::event::Write`] in order.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use studiovault_protocol::id::{DeviceId, StudioId};
+use studiovault_protocol::merge::{Priorities, StateSum};
+use studiovault_protocol::policy::Policy;
+use studiovault_protocol::vector::{Epochs, Vector};
+
+mod apply;
+mod authors;
+mod batch;
+mod error;
+mod fold;
+mod history;
+mod ledger;
+mod packed;
+mod queue;
+mod restore;
+mod schema;
+mod stream;
+mod touched;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod tests;
+
+pub use batch::{Applied, Batch};
+pub use error::StoreError;
+pub use restore::{OwnTip, Restored};
+pub use stream::{BlockChunk, PageChunk};
+
+use authors::Authors;
+use touched::Types;
+
+/// The database's name inside the data folder.
+const FILE: &str = "studio.db";
+/// Held locked while a process uses the folder.
+const LOCK: &str = "studio.lock";
+
+/// Where a store lives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Location {
+    /// A data folder; made if it does not exist.
+    Folder(PathBuf),
+    /// Nowhere: the same schema in memory, for the simulator and tests.
+    Memory,
+}
+
+/// What the engine knows at the moment of a write, and the store's work depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// The roster's priority table, for the pick that is shown.
+    pub priorities: &'a Priorities,
+    /// The epoch tree, the bundle being written included.
+    pub epochs: &'a Epochs,
+    /// Own commands enter the queue only if somebody waits for them.
+    pub has_cloud: bool,
+}
+
+/// Where the next row of each append-only table goes.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    position: i64,
+    applied: i64,
+    entity: i64,
+}
+
+/// What an author had seen of others at its last applied bundle, and the log position that holds it.
+type Past = (Vector, i64);
+
+/// The writer's side of the store; one thread owns it.
+pub struct Store {
+    connection: Connection,
+    location: Location,
+    authors: Authors,
+    types: Types,
+    /// A transaction was rolled back: what is kept in memory must be read again.
+    stale: bool,
+    /// A cache over `log_bundle.past`; emptied by a rollback.
+    pasts: HashMap<i64, Past>,
+    counters: Counters,
+    state_sum: StateSum,
+    /// What every `shown` was picked with.
+    priorities: Option<Priorities>,
+    _lock: Option<File>,
+}
+
+impl Store {
+    /// Opens or makes a store, brings its schema up to date and checks the settings that durability rests on.
+    pub fn open(location: Location, policy: &Policy) -> Result<Self, StoreError> {
+        let lock = match &location {
+            Location::Folder(folder) => Some(lock_folder(folder)?),
+            Location::Memory => None,
+        };
+        let connection = match &location {
+            Location::Folder(folder) => Connection::open(folder.join(FILE))?,
+            Location::Memory => Connection::open_in_memory()?,
+        };
+        Self::start(connection, location, policy, lock)
+    }
+
+    fn start(
+        mut connection: Connection,
+        location: Location,
+        policy: &Policy,
+        lock: Option<File>,
+    ) -> Result<Self, StoreError> {
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        schema::configure(&connection, &location)?;
+        schema::migrate(&mut connection)?;
+        schema::adopt_policy(&mut connection, policy)?;
+        let mut store = Self {
+            connection,
+            location,
+            authors: Authors::default(),
+            types: Types::default(),
+            stale: true,
+            pasts: HashMap::new(),
+            counters: Counters::default(),
+            state_sum: StateSum::default(),
+            priorities: None,
+            _lock: lock,
+        };
+        store.load()?;
+        Ok(store)
+    }
+
+    /// Reads all that is kept in memory beside the rows.
+    fn load(&mut self) -> Result<(), StoreError> {
+        let connection = &self.connection;
+        self.authors = Authors::load(connection)?;
+        self.types = Types::load(connection)?;
+        let last = |table: &str| -> Result<i64, rusqlite::Error> {
+            connection.query_row(table, [], |row| row.get(0))
+        };
+        self.counters = Counters {
+            position: last("SELECT coalesce(max(position), 0) + 1 FROM log_bundle")?,
+            applied: 1,
+            entity: last("SELECT coalesce(max(id), 0) + 1 FROM entity")?,
+        };
+        self.state_sum = StateSum::default();
+        if let Some((state_sum, applied)) = self.decoded("tally")? {
+            (self.state_sum, self.counters.applied) = (state_sum, applied);
+        }
+        self.pasts.clear();
+        let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
+        self.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Fixes whose folder this is at the first start, and checks it at every later one.
+    pub fn claim(&mut self, studio: StudioId, device: DeviceId) -> Result<(), StoreError> {
+        for (key, id) in [("studio", studio.0), ("device", device.0)] {
+            match self.recall(key)? {
+                None => self.remember(key, &id)?,
+                Some(held) if held == id => {}
+                Some(held) => {
+                    let text =
+                        |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+                    let (held, asked) = (text(&held), text(&id));
+                    return Err(StoreError::OtherOwner {
+                        held: format!("{key} {held}"),
+                        asked: format!("{key} {asked}"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A small value kept under a name.
+    pub fn recall(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self
+            .connection
+            .prepare_cached("SELECT value FROM meta WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Keeps a small value under a name, durably, replacing what stood there.
+    pub fn remember(&mut self, key: &str, value: &[u8]) -> Result<(), StoreError> {
+        put_meta(&self.connection, key, value)
+    }
+
+    fn decoded<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let Some(bytes) = self.recall(key)? else {
+            return Ok(None);
+        };
+        postcard::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|_| StoreError::corrupt(format!("meta {key}")))
+    }
+
+    /// The sum over the state of all entities; equal on machines that applied and folded the same.
+    pub fn state_sum(&self) -> StateSum {
+        self.state_sum
+    }
+
+    /// Begins a transaction; dropped without [`Batch::commit`] it leaves no trace.
+    pub fn begin(&mut self) -> Result<Batch<'_>, StoreError> {
+        Batch::begin(self)
+    }
+
+    /// What a power cut leaves of a store in memory: everything committed, nothing of an open transaction.
+    pub fn crash(self, policy: &Policy) -> Result<Self, StoreError> {
+        let Self {
+            connection,
+            location,
+            ..
+        } = self;
+        assert!(
+            location == Location::Memory,
+            "a folder is crashed by ending its process"
+        );
+        if !connection.is_autocommit() {
+            connection.execute_batch("ROLLBACK")?;
+        }
+        Self::start(connection, location, policy, None)
+    }
+}
+
+/// Makes the folder and takes its lock, which the system lets go when the process ends, however it ends.
+fn lock_folder(folder: &std::path::Path) -> Result<File, StoreError> {
+    let fail = |cause| StoreError::Folder {
+        folder: folder.to_owned(),
+        cause,
+    };
+    std::fs::create_dir_all(folder).map_err(fail)?;
+    let lock = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(folder.join(LOCK))
+        .map_err(fail)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(folder.to_owned())),
+        Err(std::fs::TryLockError::Error(cause)) => Err(fail(cause)),
+    }
+}
+
+fn put_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value")?
+        .execute(params![key, value])?;
+    Ok(())
+}
+
+fn put_encoded<T: serde::Serialize>(
+    connection: &Connection,
+    key: &str,
+    value: &T,
+) -> Result<(), StoreError> {
+    let bytes = postcard::to_stdvec(value).expect("small values always encode");
+    put_meta(connection, key, &bytes)
+}

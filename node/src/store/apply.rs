@@ -1,0 +1,132 @@
+//! Applying a stored bundle to the entities, one command at a time, and showing picks anew when priorities change.
+//!
+//! Keeps the contract of the merge: what stands here afterwards is what [`fold`](studiovault_protocol::merge::fold) over each
+//! entity's whole history gives.
+
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::id::EntityId;
+use studiovault_protocol::merge::Record;
+use studiovault_protocol::vector::Vector;
+
+use super::batch::{Applied, Batch};
+use super::ledger::{self, Decider};
+use super::{Rules, StoreError, history, put_encoded};
+
+impl Batch<'_> {
+    /// Applies a bundle; one that was applied before changes nothing.
+    pub(super) fn apply(
+        &mut self,
+        bundle: &Bundle,
+        past: &Vector,
+        (rules, applied): (&Rules<'_>, &mut Applied),
+    ) -> Result<(), StoreError> {
+        let Some(position) = self.mark_applied(bundle, past)? else {
+            return Ok(());
+        };
+        let mut stale = Vec::new();
+        for (dot, command) in bundle.commands() {
+            let touched = &mut self.touched;
+            let loaded =
+                touched
+                    .entities
+                    .load_or_begin(self.store, command.entity, &command.entity_type)?;
+            if loaded.logged != position {
+                loaded.logged = position;
+                touched.history.push((loaded.row, position));
+                applied
+                    .entities
+                    .push((command.entity, loaded.type_name.clone()));
+            }
+            loaded.dirty = true;
+            loaded.vv.join(rules.epochs, dot);
+            if loaded.stale {
+                continue;
+            }
+            if loaded.entity.must_fold_to_apply(command) {
+                loaded.stale = true;
+                stale.push((command.entity, Decider::Command(dot, command.ts)));
+                continue;
+            }
+            let ctx = history::context(rules.epochs, past, (dot, command));
+            loaded.entity.apply(
+                &Record {
+                    command,
+                    dot,
+                    ctx,
+                    verdict: None,
+                },
+                rules.policy,
+            );
+            let decider = Decider::Command(dot, command.ts);
+            ledger::note(
+                loaded,
+                &mut touched.ledger,
+                (decider, rules.priorities),
+                applied,
+            );
+        }
+        for (entity, decider) in stale {
+            self.refold(entity, decider, (rules, applied))?;
+        }
+        Ok(())
+    }
+
+    /// Folds an entity anew from its whole history.
+    pub(super) fn refold(
+        &mut self,
+        id: EntityId,
+        decider: Decider,
+        (rules, applied): (&Rules<'_>, &mut Applied),
+    ) -> Result<(), StoreError> {
+        self.write_waiting()?;
+        self.touched.flush_history(self.store)?;
+        let touched = &mut self.touched;
+        let loaded = touched
+            .entities
+            .peek(id)
+            .expect("only a loaded entity is folded anew");
+        let history = history::read(&self.store.connection, &self.store.authors, loaded.row)?;
+        loaded.entity = history.fold(&loaded.type_name, id, rules);
+        loaded.stale = false;
+        loaded.dirty = true;
+        ledger::note(
+            loaded,
+            &mut touched.ledger,
+            (decider, rules.priorities),
+            applied,
+        );
+        Ok(())
+    }
+
+    /// Shows anew what a changed priority table may pick otherwise: entities with an open conflict, and no others.
+    pub(super) fn repick(
+        &mut self,
+        rules: &Rules<'_>,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
+        self.flush()?;
+        self.store.priorities = Some(rules.priorities.clone());
+        let table: Vec<_> = rules.priorities.0.iter().collect();
+        put_encoded(&self.store.connection, "priorities", &table)?;
+        let disputed: Vec<[u8; 16]> = self
+            .store
+            .connection
+            .prepare_cached("SELECT uuid FROM entity WHERE conflict = 1")?
+            .query_map([], |row| row.get(0))?
+            .collect::<Result<_, _>>()?;
+        for id in disputed.into_iter().map(EntityId) {
+            let touched = &mut self.touched;
+            if let Some(loaded) = touched.entities.load(self.store, id)? {
+                loaded.dirty = true;
+                applied.entities.push((id, loaded.type_name.clone()));
+                ledger::note(
+                    loaded,
+                    &mut touched.ledger,
+                    (Decider::Roster, rules.priorities),
+                    applied,
+                );
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! One transaction of the store: writes in order, then a commit, or no trace at all.
+//!
+//! Entities that a batch touches stay in memory until it ends, so that each is read and written once however many commands
+//! change it, and rows go out sorted by key.
+
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::event::Write;
+use studiovault_protocol::id::{Author, EntityId};
+use studiovault_protocol::merge::Entity;
+use studiovault_protocol::vector::Vector;
+
+use super::touched::Touched;
+use super::{Rules, Store, StoreError, fold, history, put_encoded, queue};
+
+/// Entities kept in memory at most before they are written out in the middle of a batch.
+const TOUCHED: usize = 20_000;
+/// Stored bundles that wait in memory for their application, so that both become one row write.
+const WAITING: usize = 64;
+
+/// What a write changed, for those who watch.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Applied {
+    /// The entities that were touched, each with its type, in the order of first touch.
+    pub entities: Vec<(EntityId, Arc<str>)>,
+    /// Conflicts that opened.
+    pub opened: Vec<String>,
+    /// Conflicts that were settled.
+    pub closed: Vec<String>,
+}
+
+/// A bundle whose row is not written yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    position: i64,
+    author: i64,
+    own: bool,
+    bundle: Bundle,
+}
+
+/// An open transaction.
+pub struct Batch<'s> {
+    pub(super) store: &'s mut Store,
+    pub(super) touched: Touched,
+    waiting: Vec<Waiting>,
+    ended: bool,
+}
+
+impl<'s> Batch<'s> {
+    pub(super) fn begin(store: &'s mut Store) -> Result<Self, StoreError> {
+        if store.stale {
+            store.load()?;
+        }
+        store
+            .connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])?;
+        let touched = Touched::default();
+        Ok(Self {
+            store,
+            touched,
+            waiting: Vec::new(),
+            ended: false,
+        })
+    }
+
+    /// Carries out one write. After an error the whole transaction is rolled back and takes no further one.
+    pub fn write(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
+        self.guarded(|batch| batch.carry_out(write, rules))
+    }
+
+    /// The entity as this transaction sees it.
+    pub fn entity(&mut self, id: EntityId) -> Result<Option<Entity>, StoreError> {
+        self.guarded(|batch| {
+            let loaded = batch.touched.entities.load(batch.store, id)?;
+            Ok(loaded.map(|loaded| loaded.entity.clone()))
+        })
+    }
+
+    /// A stored bundle, most often a parked one that is to be applied.
+    pub fn bundle(&mut self, author: Author, first: u64) -> Result<Bundle, StoreError> {
+        self.guarded(|batch| {
+            batch.write_waiting()?;
+            let number = batch.store.authors.number(author).unwrap_or(0);
+            let bytes: Option<Vec<u8>> = batch
+                .store
+                .connection
+                .prepare_cached("SELECT bytes FROM log_bundle WHERE author = ?1 AND first = ?2")?
+                .query_row(params![number, first.cast_signed()], |row| row.get(0))
+                .optional()?;
+            let what = || format!("the bundle at {}", author.at(first));
+            let bytes = bytes.ok_or_else(|| StoreError::corrupt(what()))?;
+            history::decode(bytes, &what)
+        })
+    }
+
+    /// Makes all of it durable. When this returns, it survives a power cut; if it fails, nothing of it was kept.
+    pub fn commit(mut self) -> Result<(), StoreError> {
+        self.guarded(|batch| {
+            batch.flush()?;
+            let store = &batch.store;
+            put_encoded(
+                &store.connection,
+                "tally",
+                &(store.state_sum, store.counters.applied),
+            )?;
+            store.connection.prepare_cached("COMMIT")?.execute([])?;
+            Ok(())
+        })?;
+        self.ended = true;
+        Ok(())
+    }
+
+    pub(super) fn guarded<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        if self.ended {
+            return Err(StoreError::Aborted);
+        }
+        let result = work(self);
+        if result.is_err() {
+            self.roll_back();
+        }
+        result
+    }
+
+    fn roll_back(&mut self) {
+        self.ended = true;
+        self.store.stale = true;
+        // SQLite rolls back by itself on a full disk and on I/O errors; a second time would be an error of its own.
+        if !self.store.connection.is_autocommit() {
+            let _ = self.store.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    fn carry_out(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
+        let mut applied = Applied::default();
+        if self.store.priorities.as_ref() != Some(rules.priorities) {
+            self.repick(rules, &mut applied)?;
+        }
+        match write {
+            Write::Store { bundle, own } => self.append(bundle, (*own, rules))?,
+            Write::Apply { bundle, past } => self.apply(bundle, past, (rules, &mut applied))?,
+            Write::Page(page) => fold::keep_page(self.store, page)?,
+            Write::Fold(page) => self.fold(page, rules, &mut applied)?,
+            Write::Record(record) => {
+                let bytes = postcard::to_stdvec(record).expect("records always encode");
+                let hash = studiovault_protocol::id::Hash::of(&bytes);
+                self.store
+                    .connection
+                    .prepare_cached("INSERT OR IGNORE INTO roster (hash, record) VALUES (?1, ?2)")?
+                    .execute(params![hash.0, bytes])?;
+                if record.grant.role == studiovault_protocol::membership::Role::Cloud {
+                    self.write_waiting()?;
+                    queue::enqueue_all(self.store)?;
+                }
+            }
+        }
+        if self.touched.entities.len() > TOUCHED {
+            self.flush()?;
+        }
+        Ok(applied)
+    }
+
+    /// Appends a bundle's bytes; its row is written when it is applied, or at the latest at the commit.
+    fn append(
+        &mut self,
+        bundle: &Bundle,
+        (own, rules): (bool, &Rules<'_>),
+    ) -> Result<(), StoreError> {
+        let author = self
+            .store
+            .authors
+            .intern(&self.store.connection, bundle.author())?;
+        let parent = rules.epochs.parent(bundle.author());
+        if bundle.first() == parent.map_or(0, |(_, counter)| counter) + 1 {
+            self.store
+                .connection
+                .prepare_cached(
+                    "UPDATE epoch SET parent_epoch = ?2, parent_counter = ?3, start = ?4 WHERE id = ?1 AND start IS NULL",
+                )?
+                .execute(params![
+                    author,
+                    parent.map(|(epoch, _)| epoch.0.cast_signed()),
+                    parent.map(|(_, counter)| counter.cast_signed()),
+                    bundle.first().cast_signed()
+                ])?;
+        }
+        if own && rules.has_cloud {
+            queue::enqueue(&self.store.connection, author, bundle)?;
+        }
+        let position = self.store.counters.position;
+        self.store.counters.position += 1;
+        self.waiting.push(Waiting {
+            position,
+            author,
+            own,
+            bundle: bundle.clone(),
+        });
+        if self.waiting.len() > WAITING {
+            self.write_waiting()?;
+        }
+        Ok(())
+    }
+
+    /// Marks a bundle as applied and gives its position; `None` if it was applied before.
+    pub(super) fn mark_applied(
+        &mut self,
+        bundle: &Bundle,
+        past: &Vector,
+    ) -> Result<Option<i64>, StoreError> {
+        let author = self
+            .store
+            .authors
+            .intern(&self.store.connection, bundle.author())?;
+        let found = self
+            .waiting
+            .iter()
+            .position(|w| w.author == author && w.bundle.first() == bundle.first());
+        let applied = self.store.counters.applied;
+        if let Some(at) = found {
+            let waiting = self.waiting.remove(at);
+            let row = self.applied_row(author, waiting.position, past)?;
+            if write_row(self.store, &waiting, Some(&row))? {
+                self.store.counters.applied += 1;
+                return Ok(Some(waiting.position));
+            }
+        }
+        let held: Option<(i64, Option<i64>)> = self
+            .store
+            .connection
+            .prepare_cached(
+                "SELECT position, applied FROM log_bundle WHERE author = ?1 AND first = ?2",
+            )?
+            .query_row(params![author, bundle.first().cast_signed()], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((position, before)) = held else {
+            return Err(StoreError::corrupt(format!(
+                "{} is applied but not stored",
+                bundle.tip()
+            )));
+        };
+        if before.is_some() {
+            return Ok(None);
+        }
+        let row = self.applied_row(author, position, past)?;
+        self.store
+            .connection
+            .prepare_cached(
+                "UPDATE log_bundle SET applied = ?2, past_at = ?3, past = ?4 WHERE position = ?1",
+            )?
+            .execute(params![position, applied, row.past_at, row.past])?;
+        self.store.counters.applied += 1;
+        Ok(Some(position))
+    }
+
+    fn applied_row(
+        &mut self,
+        author: i64,
+        position: i64,
+        past: &Vector,
+    ) -> Result<AppliedRow, StoreError> {
+        let order = self.store.counters.applied;
+        if let Some((held, past_at)) = self.store.pasts.get(&author)
+            && held == past
+        {
+            let past_at = *past_at;
+            return Ok(AppliedRow {
+                order,
+                past_at,
+                past: None,
+            });
+        }
+        let store = &mut *self.store;
+        let pairs = store.authors.pack_vector(&store.connection, past)?;
+        let bytes = postcard::to_stdvec(&pairs).expect("vectors always encode");
+        store.pasts.insert(author, (past.clone(), position));
+        Ok(AppliedRow {
+            order,
+            past_at: position,
+            past: Some(bytes),
+        })
+    }
+
+    /// Writes the rows of bundles that are stored but not applied.
+    pub(super) fn write_waiting(&mut self) -> Result<(), StoreError> {
+        for waiting in std::mem::take(&mut self.waiting) {
+            write_row(self.store, &waiting, None)?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything that waits in memory.
+    pub(super) fn flush(&mut self) -> Result<(), StoreError> {
+        self.write_waiting()?;
+        self.touched.flush(self.store)
+    }
+}
+
+/// The columns of an applied bundle.
+struct AppliedRow {
+    order: i64,
+    past_at: i64,
+    past: Option<Vec<u8>>,
+}
+
+/// `false` if the bundle is held already.
+fn write_row(
+    store: &Store,
+    waiting: &Waiting,
+    applied: Option<&AppliedRow>,
+) -> Result<bool, StoreError> {
+    let bundle = &waiting.bundle;
+    let changed = store
+        .connection
+        .prepare_cached(
+            "INSERT INTO log_bundle (position, author, first, last, applied, own, past_at, past, hash, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (author, first) DO NOTHING",
+        )?
+        .execute(params![
+            waiting.position,
+            waiting.author,
+            bundle.first().cast_signed(),
+            bundle.last().cast_signed(),
+            applied.map(|row| row.order),
+            waiting.own,
+            applied.map(|row| row.past_at),
+            applied.and_then(|row| row.past.as_deref()),
+            bundle.hash().0,
+            &bundle.bytes()[..],
+        ])?;
+    Ok(changed == 1)
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.roll_back();
+        }
+    }
+}

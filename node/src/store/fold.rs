@@ -1,0 +1,195 @@
+//! Feed pages: kept as bytes when they come, their verdicts taken up when everything that they name is applied.
+//!
+//! After a fold every entity is what its history and all verdicts up to there give, whatever was taken up before.
+
+use std::collections::BTreeMap;
+
+use rusqlite::params;
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::id::{Author, EntityId};
+use studiovault_protocol::merge::{Outcome, Verdict};
+use studiovault_protocol::time::WallMs;
+
+use super::batch::{Applied, Batch};
+use super::ledger::{self, Decider};
+use super::{Rules, Store, StoreError, history, put_encoded, queue};
+
+/// Keeps a page and what it says the cloud holds.
+pub(super) fn keep_page(store: &mut Store, page: &Page) -> Result<(), StoreError> {
+    store
+        .connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO feed (first, last, hash, bytes) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute(params![
+            page.body().first.cast_signed(),
+            page.last().cast_signed(),
+            page.hash().0,
+            &page.bytes()[..]
+        ])?;
+    for entry in &page.body().entries {
+        if let Entry::Bundle { author, last, .. } = entry {
+            let number = store.authors.intern(&store.connection, *author)?;
+            store
+                .connection
+                .prepare_cached("UPDATE epoch SET cloud_upto = max(cloud_upto, ?2) WHERE id = ?1")?
+                .execute([number, last.cast_signed()])?;
+            queue::mark_sent(&store.connection, number, (0, *last))?;
+        }
+    }
+    Ok(())
+}
+
+/// One bundle's part of a verdict entry.
+struct Part {
+    number: i64,
+    bundle: Bundle,
+    own: bool,
+    first: u64,
+    last: u64,
+}
+
+impl Batch<'_> {
+    /// Takes up the verdicts of a page.
+    pub(super) fn fold(
+        &mut self,
+        page: &Page,
+        rules: &Rules<'_>,
+        applied: &mut Applied,
+    ) -> Result<(), StoreError> {
+        self.write_waiting()?;
+        let mut stale = BTreeMap::new();
+        for (position, entry) in page.entries() {
+            let Entry::Verdicts {
+                author,
+                first,
+                last,
+                ..
+            } = entry
+            else {
+                continue;
+            };
+            for part in self.parts(*author, (*first, *last))? {
+                self.keep_verdict(&part, (position, entry), page.body().at)?;
+                for (dot, command) in part.bundle.commands() {
+                    if !(part.first..=part.last).contains(&dot.counter) {
+                        continue;
+                    }
+                    let Some(verdict) = entry.verdict(position, dot.counter) else {
+                        continue;
+                    };
+                    let touched = &mut self.touched;
+                    let loaded = touched.entities.load(self.store, command.entity)?;
+                    let what = || StoreError::corrupt(format!("the entity of command {dot}"));
+                    let loaded = loaded.ok_or_else(what)?;
+                    applied
+                        .entities
+                        .push((command.entity, loaded.type_name.clone()));
+                    let decider = Decider::Feed(position, page.body().at);
+                    if loaded.stale || loaded.entity.must_fold(command, &verdict.outcome) {
+                        loaded.stale = true;
+                        stale.insert(command.entity, decider);
+                        continue;
+                    }
+                    loaded.entity.accept(command, dot, position);
+                    loaded.dirty = true;
+                    ledger::note(
+                        loaded,
+                        &mut touched.ledger,
+                        (decider, rules.priorities),
+                        applied,
+                    );
+                }
+            }
+        }
+        for (entity, decider) in stale {
+            self.refold(entity, decider, (rules, applied))?;
+        }
+        dedup(&mut applied.entities);
+        put_encoded(&self.store.connection, "feed_folded", &page.last())
+    }
+
+    /// The stored bundles that a range of counters lies in.
+    fn parts(&self, author: Author, (first, last): (u64, u64)) -> Result<Vec<Part>, StoreError> {
+        let Some(number) = self.store.authors.number(author) else {
+            return Err(StoreError::corrupt(format!(
+                "a verdict on {}, which is not held",
+                author.at(first)
+            )));
+        };
+        let mut statement = self.store.connection.prepare_cached(
+            "SELECT bytes, own FROM log_bundle WHERE author = ?1 AND first <= ?3 AND last >= ?2 AND first > ?2 - 1000
+             ORDER BY first",
+        )?;
+        let mut rows = statement.query([number, first.cast_signed(), last.cast_signed()])?;
+        let mut parts = Vec::new();
+        while let Some(row) = rows.next()? {
+            let bundle =
+                history::decode(row.get(0)?, &|| format!("a bundle of {}", author.at(first)))?;
+            let (from, to) = (first.max(bundle.first()), last.min(bundle.last()));
+            parts.push(Part {
+                number,
+                own: row.get(1)?,
+                first: from,
+                last: to,
+                bundle,
+            });
+        }
+        Ok(parts)
+    }
+
+    /// Writes the row of a verdict and settles the queue's rows.
+    fn keep_verdict(
+        &mut self,
+        part: &Part,
+        (position, entry): (u64, &Entry),
+        at: WallMs,
+    ) -> Result<(), StoreError> {
+        let mut exceptions: Vec<(u64, Outcome)> = Vec::new();
+        if let Entry::Verdicts {
+            exceptions: all, ..
+        } = entry
+        {
+            let within =
+                |(counter, _): &&(u64, Outcome)| (part.first..=part.last).contains(counter);
+            exceptions.extend(all.iter().filter(within).cloned());
+        }
+        let rejected = exceptions
+            .iter()
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Rejected { .. }))
+            .count() as i64;
+        let bytes = postcard::to_stdvec(&exceptions).expect("outcomes always encode");
+        let connection = &self.store.connection;
+        connection
+            .prepare_cached(
+                "INSERT OR IGNORE INTO verdict (author, first, last, position, rejected, exceptions)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                part.number,
+                part.first.cast_signed(),
+                part.last.cast_signed(),
+                position.cast_signed(),
+                rejected,
+                bytes
+            ])?;
+        if !part.own {
+            return Ok(());
+        }
+        queue::confirm(connection, part.number, (part.first, part.last))?;
+        for (counter, outcome) in exceptions {
+            let verdict = Verdict { position, outcome };
+            if let Some(command) = part.bundle.command(counter) {
+                let dot = part.bundle.author().at(counter);
+                queue::settle(connection, (part.number, dot, command), (&verdict, at))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn dedup(entities: &mut Vec<(EntityId, std::sync::Arc<str>)>) {
+    entities.sort_unstable();
+    entities.dedup();
+}

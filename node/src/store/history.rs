@@ -1,0 +1,174 @@
+//! An entity's history as the log holds it, and the fold over it that defines the entity's state.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::Command;
+use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::merge::{Context, Entity, Outcome, Record, Verdict, fold};
+use studiovault_protocol::vector::{Epochs, Vector};
+
+use super::authors::Authors;
+use super::{Rules, StoreError};
+
+/// All bundles that touched one entity, in the order of their application.
+pub(super) struct History {
+    pieces: Vec<Piece>,
+}
+
+/// One bundle with what the fold needs beside it.
+pub(super) struct Piece {
+    /// The bundle.
+    pub bundle: Bundle,
+    /// What its author had seen of others.
+    pub past: Rc<Vector>,
+    /// The verdicts on its commands, by counter.
+    pub verdicts: HashMap<u64, Verdict>,
+}
+
+/// The context of a command: its own if it names one, else what its bundle saw and its author's path up to the one before.
+pub(super) fn context<'a>(
+    epochs: &'a Epochs,
+    past: &'a Vector,
+    (dot, command): (Dot, &'a Command),
+) -> Context<'a> {
+    match &command.ctx {
+        Some(vector) => Context {
+            epochs,
+            vector,
+            own: None,
+        },
+        None => Context {
+            epochs,
+            vector: past,
+            own: Some(dot.author.at(dot.counter - 1)),
+        },
+    }
+}
+
+/// Decodes stored bytes.
+pub(super) fn decode(bytes: Vec<u8>, what: &dyn Fn() -> String) -> Result<Bundle, StoreError> {
+    Bundle::decode(bytes).map_err(|error| StoreError::corrupt(format!("{}: {error}", what())))
+}
+
+/// Reads the history of an entity row.
+pub(super) fn read(
+    connection: &Connection,
+    authors: &Authors,
+    row: i64,
+) -> Result<History, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT bundle.position, bundle.past_at, bundle.bytes FROM entity_log AS noted
+         JOIN log_bundle AS bundle ON bundle.position = noted.position
+         WHERE noted.entity = ?1 ORDER BY bundle.applied",
+    )?;
+    let mut rows = statement.query([row])?;
+    let (mut pieces, mut pasts) = (Vec::new(), HashMap::new());
+    while let Some(row) = rows.next()? {
+        let (position, past_at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let bundle = decode(row.get(2)?, &|| format!("log position {position}"))?;
+        let past = match pasts.get(&past_at) {
+            Some(past) => Rc::clone(past),
+            None => {
+                let past = Rc::new(past(connection, authors, past_at)?);
+                pasts.insert(past_at, Rc::clone(&past));
+                past
+            }
+        };
+        let verdicts = verdicts(connection, authors, &bundle)?;
+        pieces.push(Piece {
+            bundle,
+            past,
+            verdicts,
+        });
+    }
+    Ok(History { pieces })
+}
+
+impl History {
+    /// Every command of the entity, in the order of application.
+    pub fn records<'a>(
+        &'a self,
+        id: EntityId,
+        epochs: &'a Epochs,
+    ) -> impl Iterator<Item = (&'a Piece, Record<'a>)> {
+        self.pieces.iter().flat_map(move |piece| {
+            piece
+                .bundle
+                .commands()
+                .filter(move |(_, command)| command.entity == id)
+                .map(move |(dot, command)| {
+                    let ctx = context(epochs, &piece.past, (dot, command));
+                    let verdict = piece.verdicts.get(&dot.counter);
+                    (
+                        piece,
+                        Record {
+                            command,
+                            dot,
+                            ctx,
+                            verdict,
+                        },
+                    )
+                })
+        })
+    }
+
+    /// The state that the history defines.
+    pub fn fold(&self, type_name: &str, id: EntityId, rules: &Rules<'_>) -> Entity {
+        let records = self.records(id, rules.epochs).map(|(_, record)| record);
+        fold(type_name, id, records, rules.policy)
+    }
+}
+
+/// What stands at a log position as an author's past.
+pub(super) fn past(
+    connection: &Connection,
+    authors: &Authors,
+    position: i64,
+) -> Result<Vector, StoreError> {
+    let what = || StoreError::corrupt(format!("the past at log position {position}"));
+    let bytes: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT past FROM log_bundle WHERE position = ?1")?
+        .query_row([position], |row| row.get(0))
+        .optional()?
+        .ok_or_else(what)?;
+    let pairs: Vec<(i64, u64)> =
+        postcard::from_bytes(&bytes.ok_or_else(what)?).map_err(|_| what())?;
+    authors.unpack_vector(&pairs)
+}
+
+/// The verdicts that were taken up on a bundle's commands.
+fn verdicts(
+    connection: &Connection,
+    authors: &Authors,
+    bundle: &Bundle,
+) -> Result<HashMap<u64, Verdict>, StoreError> {
+    let number = authors.number(bundle.author()).unwrap_or(0);
+    let mut statement = connection.prepare_cached(
+        "SELECT first, last, position, exceptions FROM verdict
+         WHERE author = ?1 AND first <= ?3 AND last >= ?2 AND first > ?2 - 1000",
+    )?;
+    let mut rows = statement.query(params![
+        number,
+        bundle.first().cast_signed(),
+        bundle.last().cast_signed()
+    ])?;
+    let mut verdicts = HashMap::new();
+    while let Some(row) = rows.next()? {
+        let (first, last): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let position = row.get::<_, i64>(2)?.cast_unsigned();
+        let exceptions = row.get_ref(3)?.as_blob().unwrap_or_default();
+        let exceptions: Vec<(u64, Outcome)> = postcard::from_bytes(exceptions)
+            .map_err(|_| StoreError::corrupt(format!("the verdict at feed position {position}")))?;
+        let mut exceptions: HashMap<u64, Outcome> = exceptions.into_iter().collect();
+        for counter in
+            first.cast_unsigned().max(bundle.first())..=last.cast_unsigned().min(bundle.last())
+        {
+            let outcome = exceptions.remove(&counter).unwrap_or(Outcome::Accepted);
+            verdicts.insert(counter, Verdict { position, outcome });
+        }
+    }
+    Ok(verdicts)
+}

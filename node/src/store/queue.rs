@@ -1,0 +1,164 @@
+//! The sync queue and the dead-letter bin: rows for people about this machine's own commands.
+//!
+//! The gateway forwards by log position and never reads them, so a wrong row here cannot lose a command.
+
+use rusqlite::{Connection, params};
+use serde_json::{Map, Value as Json, json};
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::{Change, Command, Op};
+use studiovault_protocol::id::Dot;
+use studiovault_protocol::merge::{Outcome, Verdict};
+use studiovault_protocol::time::WallMs;
+
+use super::{Store, StoreError, history};
+
+/// The queue's word for what a command does.
+pub(super) fn operation(command: &Command) -> &'static str {
+    match (command.op, command.entity_type.as_str()) {
+        (Op::Create, "pos_void") => "void",
+        (op, _) => op.word(),
+    }
+}
+
+/// What a command says, as JSON: the entity and its changes.
+pub(super) fn payload(command: &Command) -> Json {
+    let mut changes = Map::new();
+    for write in &command.writes {
+        changes.insert(write.field.clone(), change_json(&write.change));
+    }
+    json!({ "entity_id": command.entity.to_string(), "fields": changes })
+}
+
+/// One change as JSON: a plain value, or `{ "add": [] }`, `{ "remove": [] }`, `{ "increment": n }`.
+pub(super) fn change_json(change: &Change) -> Json {
+    match change {
+        Change::Write(value) => value.to_json(),
+        Change::Add(elements) => {
+            json!({ "add": elements.iter().map(|element| element.to_json()).collect::<Vec<_>>() })
+        }
+        Change::Remove(elements) => {
+            json!({ "remove": elements.iter().map(|(element, _)| element.to_json()).collect::<Vec<_>>() })
+        }
+        Change::Increment(by) => json!({ "increment": by }),
+    }
+}
+
+/// Puts every command of an own bundle into the queue.
+pub(super) fn enqueue(
+    connection: &Connection,
+    author: i64,
+    bundle: &Bundle,
+) -> Result<(), StoreError> {
+    let mut statement = connection.prepare_cached(
+        "INSERT OR IGNORE INTO sync_queue (author, counter, id, entity_type, operation, payload_json, created_at, sync_status)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending')",
+    )?;
+    for (dot, command) in bundle.commands() {
+        statement.execute(params![
+            author,
+            dot.counter.cast_signed(),
+            command.id.to_string(),
+            command.entity_type,
+            operation(command),
+            payload(command).to_string(),
+            command.ts.0
+        ])?;
+    }
+    Ok(())
+}
+
+/// Puts every own command that no verdict decided into the queue: a cloud truth was added to the studio.
+pub(super) fn enqueue_all(store: &Store) -> Result<(), StoreError> {
+    let connection = &store.connection;
+    let mut statement = connection.prepare_cached(
+        "SELECT author, position, bytes FROM log_bundle WHERE own = 1 AND NOT EXISTS
+         (SELECT 1 FROM verdict WHERE verdict.author = log_bundle.author AND verdict.first = log_bundle.first)",
+    )?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let position: i64 = row.get(1)?;
+        let bundle = history::decode(row.get(2)?, &|| format!("log position {position}"))?;
+        enqueue(connection, row.get(0)?, &bundle)?;
+    }
+    Ok(())
+}
+
+/// Notes that the cloud, or whoever carries it there, took an author's commands up to a counter.
+pub(super) fn mark_sent(
+    connection: &Connection,
+    author: i64,
+    (after, upto): (u64, u64),
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE sync_queue SET sync_status = 'sent'
+             WHERE author = ?1 AND counter > ?2 AND counter <= ?3 AND sync_status = 'pending'",
+        )?
+        .execute([author, after.cast_signed(), upto.cast_signed()])?;
+    Ok(())
+}
+
+/// Confirms a range; the exceptions in it are settled one by one afterwards.
+pub(super) fn confirm(
+    connection: &Connection,
+    author: i64,
+    (first, last): (u64, u64),
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "UPDATE sync_queue SET sync_status = 'confirmed' WHERE author = ?1 AND counter BETWEEN ?2 AND ?3",
+        )?
+        .execute([author, first.cast_signed(), last.cast_signed()])?;
+    Ok(())
+}
+
+/// Notes what became of a command that was not simply accepted.
+pub(super) fn settle(
+    connection: &Connection,
+    (author, dot, command): (i64, Dot, &Command),
+    (verdict, at): (&Verdict, WallMs),
+) -> Result<(), StoreError> {
+    let counter = dot.counter.cast_signed();
+    let (status, error) = match &verdict.outcome {
+        Outcome::Accepted => return Ok(()),
+        Outcome::Merged(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(field, code)| format!("{field}: {}", code.word()))
+                .collect();
+            ("confirmed", fields.join(", "))
+        }
+        Outcome::Rejected { code, detail } => ("rejected", format!("{}: {detail}", code.word())),
+    };
+    connection
+        .prepare_cached(
+            "UPDATE sync_queue SET sync_status = ?3, last_error = ?4 WHERE author = ?1 AND counter = ?2",
+        )?
+        .execute(params![author, counter, status, error])?;
+    let Outcome::Rejected { code, detail } = &verdict.outcome else {
+        return Ok(());
+    };
+    if code.is_conflict() {
+        return Ok(());
+    }
+    connection
+        .prepare_cached(
+            "INSERT OR IGNORE INTO dead_letter
+             (author, counter, command, entity, entity_type, operation, payload_json, code, detail, feed_position, rejected_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            author,
+            counter,
+            command.id.to_string(),
+            command.entity.0,
+            command.entity_type,
+            operation(command),
+            payload(command).to_string(),
+            code.word(),
+            detail,
+            verdict.position.cast_signed(),
+            at.0
+        ])?;
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! What a start reads back: enough for the engine's indices to be as they were at the last commit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Row, params};
+use studiovault_protocol::bundle::Header;
+use studiovault_protocol::feed::Page;
+use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
+use studiovault_protocol::log::{Chain, ChainRow};
+use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::vector::{Parent, Vector};
+
+use super::{Store, StoreError, history};
+
+/// The newest bundle that this store itself wrote.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OwnTip {
+    /// The dot of its last command.
+    pub dot: Dot,
+    /// Its hash: the next bundle's `prev`.
+    pub hash: Hash,
+}
+
+/// All of it.
+#[derive(Clone, Debug, Default)]
+pub struct Restored {
+    /// Whose folder it is, once claimed.
+    pub studio: Option<StudioId>,
+    /// The machine, once claimed.
+    pub device: Option<DeviceId>,
+    /// Every held epoch.
+    pub chains: Vec<ChainRow>,
+    /// The heads of stored bundles that are not applied, in chain order.
+    pub parked: Vec<Header>,
+    /// The last held feed position and its page's hash.
+    pub feed_held: (u64, Hash),
+    /// The last folded feed position.
+    pub feed_folded: u64,
+    /// How far the feed says that the cloud holds each epoch.
+    pub cloud_holds: BTreeMap<Author, u64>,
+    /// Held pages that are not folded, in order.
+    pub unfolded: Vec<Page>,
+    /// The roster's records.
+    pub records: Vec<SignedGrant>,
+    /// The newest own bundle.
+    pub own_tip: Option<OwnTip>,
+}
+
+/// The head of an author's log, or of its applied part.
+struct Head {
+    position: i64,
+    last: u64,
+    hash: Hash,
+    own: bool,
+    past_at: Option<i64>,
+}
+
+impl Store {
+    /// Reads what the engine starts from.
+    pub fn restore(&self) -> Result<Restored, StoreError> {
+        let id = |key: &str| -> Result<Option<[u8; 16]>, StoreError> {
+            self.recall(key)?
+                .map(|bytes| {
+                    bytes
+                        .try_into()
+                        .map_err(|_| StoreError::corrupt(format!("meta {key}")))
+                })
+                .transpose()
+        };
+        let mut restored = Restored {
+            studio: id("studio")?.map(StudioId),
+            device: id("device")?.map(DeviceId),
+            feed_folded: self.decoded("feed_folded")?.unwrap_or(0),
+            ..Restored::default()
+        };
+        self.restore_chains(&mut restored)?;
+        self.restore_parked(&mut restored)?;
+        self.restore_feed(&mut restored)?;
+        let mut statement = self
+            .connection
+            .prepare("SELECT record FROM roster ORDER BY hash")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let record = row.get_ref(0)?.as_blob().unwrap_or_default();
+            let record =
+                postcard::from_bytes(record).map_err(|_| StoreError::corrupt("a roster record"))?;
+            restored.records.push(record);
+        }
+        Ok(restored)
+    }
+
+    fn restore_chains(&self, restored: &mut Restored) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT id, parent_epoch, parent_counter, start, cloud_upto FROM epoch ORDER BY id",
+        )?;
+        let mut rows = statement.query([])?;
+        let mut newest = 0;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            let what = || StoreError::corrupt(format!("epoch {number}"));
+            let author = self.authors.author(number).ok_or_else(what)?;
+            let cloud_upto = row.get::<_, i64>(4)?.cast_unsigned();
+            if cloud_upto > 0 {
+                restored.cloud_holds.insert(author, cloud_upto);
+            }
+            let Some(start) = row.get::<_, Option<i64>>(3)? else {
+                continue;
+            };
+            let Some(held) = self.head(number, "1 = 1")? else {
+                return Err(what());
+            };
+            if held.own && held.position > newest {
+                newest = held.position;
+                restored.own_tip = Some(OwnTip {
+                    dot: author.at(held.last),
+                    hash: held.hash,
+                });
+            }
+            let applied = self.head(number, "applied IS NOT NULL")?;
+            let past = match applied.as_ref().and_then(|head| head.past_at) {
+                Some(position) => history::past(&self.connection, &self.authors, position)?,
+                None => Vector::default(),
+            };
+            let chain = Chain {
+                parent: parent(row)?,
+                start: start.cast_unsigned(),
+                held: (held.last, held.hash),
+                applied: applied.map(|head| (head.last, head.hash)),
+                past,
+            };
+            restored.chains.push(ChainRow { author, chain });
+        }
+        Ok(())
+    }
+
+    fn head(&self, author: i64, which: &str) -> Result<Option<Head>, StoreError> {
+        let sql = format!(
+            "SELECT position, last, hash, own, past_at FROM log_bundle
+             WHERE author = ?1 AND {which} ORDER BY first DESC LIMIT 1"
+        );
+        let read = |row: &Row<'_>| {
+            Ok(Head {
+                position: row.get(0)?,
+                last: row.get::<_, i64>(1)?.cast_unsigned(),
+                hash: Hash(row.get(2)?),
+                own: row.get(3)?,
+                past_at: row.get(4)?,
+            })
+        };
+        Ok(self
+            .connection
+            .prepare_cached(&sql)?
+            .query_row(params![author], read)
+            .optional()?)
+    }
+
+    fn restore_parked(&self, restored: &mut Restored) -> Result<(), StoreError> {
+        let mut statement = self.connection.prepare(
+            "SELECT position, bytes FROM log_bundle WHERE applied IS NULL ORDER BY author, first",
+        )?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let position: i64 = row.get(0)?;
+            let bundle = history::decode(row.get(1)?, &|| format!("log position {position}"))?;
+            restored.parked.push(bundle.header().clone());
+        }
+        Ok(())
+    }
+
+    fn restore_feed(&self, restored: &mut Restored) -> Result<(), StoreError> {
+        let held = self
+            .connection
+            .query_row(
+                "SELECT last, hash FROM feed ORDER BY first DESC LIMIT 1",
+                [],
+                |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Hash(row.get(1)?))),
+            )
+            .optional()?;
+        restored.feed_held = held.unwrap_or_default();
+        let mut statement = self
+            .connection
+            .prepare("SELECT first, bytes FROM feed WHERE first > ?1 ORDER BY first")?;
+        let mut rows = statement.query([restored.feed_folded.cast_signed()])?;
+        while let Some(row) = rows.next()? {
+            let first: i64 = row.get(0)?;
+            let bytes: Arc<[u8]> = row.get::<_, Vec<u8>>(1)?.into();
+            let page = Page::decode(bytes)
+                .map_err(|_| StoreError::corrupt(format!("feed page {first}")))?;
+            restored.unfolded.push(page);
+        }
+        Ok(())
+    }
+}
+
+fn parent(row: &Row<'_>) -> Result<Parent, StoreError> {
+    let (epoch, counter): (Option<i64>, Option<i64>) = (row.get(1)?, row.get(2)?);
+    Ok(epoch
+        .zip(counter)
+        .map(|(epoch, counter)| (Epoch(epoch.cast_unsigned()), counter.cast_unsigned())))
+}

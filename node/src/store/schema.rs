@@ -1,0 +1,148 @@
+//! The schema: numbered migrations, the settings that durability rests on, and the views for applications.
+//!
+//! A released migration is never edited. Views are made anew whenever the policy changes and hold no data.
+
+use std::fmt::Write as _;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite_migration::{M, Migrations};
+use studiovault_protocol::policy::Policy;
+
+use super::{Location, StoreError};
+
+/// Each takes the schema from the version of its place to the next.
+const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("schema_1.sql"))];
+/// The newest schema version known here.
+const KNOWN: i64 = MIGRATIONS.len() as i64;
+/// Pages of the writer's cache, in KiB. With 100,000 entities the whole process must stay below 80 MiB.
+const CACHE_KIB: i64 = 24 * 1024;
+/// Prepared statements kept per connection: more than the store has.
+const STATEMENTS: usize = 96;
+/// A log that was larger than this is cut back after a checkpoint, bytes.
+const WAL_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Makes the settings that every commit rests on, and checks that they hold.
+pub(super) fn configure(connection: &Connection, location: &Location) -> Result<(), StoreError> {
+    let journal = match location {
+        Location::Folder(_) => "wal",
+        Location::Memory => "memory",
+    };
+    let found: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if found != journal {
+        let setting = "journal_mode";
+        return Err(StoreError::NotDurable { setting, found });
+    }
+    connection.execute_batch(&format!(
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
+         PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;
+         PRAGMA journal_size_limit = {WAL_BYTES};"
+    ))?;
+    for (setting, wanted) in [("synchronous", 2i64), ("fullfsync", 1)] {
+        let found: i64 = connection.pragma_query_value(None, setting, |row| row.get(0))?;
+        if found != wanted {
+            let found = found.to_string();
+            return Err(StoreError::NotDurable { setting, found });
+        }
+    }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// Brings the schema up to date; a folder of a newer version is refused untouched.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if found > KNOWN {
+        let known = KNOWN;
+        return Err(StoreError::Newer { found, known });
+    }
+    match Migrations::from_slice(MIGRATIONS).to_latest(connection) {
+        Ok(()) => Ok(()),
+        Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
+        Err(other) => Err(StoreError::corrupt(other.to_string())),
+    }
+}
+
+/// Notes the policy and makes the views of its types, if they are not of this policy already.
+pub(super) fn adopt_policy(connection: &mut Connection, policy: &Policy) -> Result<(), StoreError> {
+    let hash = policy.hash();
+    let held: Option<Vec<u8>> = connection
+        .query_row("SELECT value FROM meta WHERE key = 'policy'", [], |row| {
+            row.get(0)
+        })
+        .optional()?;
+    if held.as_deref() == Some(&hash.0[..]) {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    let views: Vec<String> = transaction
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'view' AND name LIKE 'app\\_%' ESCAPE '\\'")?
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    for view in views {
+        transaction.execute_batch(&format!("DROP VIEW {}", quoted(&view)))?;
+    }
+    let document = serde_json::to_vec(policy).expect("a policy always encodes");
+    transaction.execute(
+        "INSERT OR IGNORE INTO policy (hash, version, document) VALUES (?1, ?2, ?3)",
+        params![hash.0, policy.version, document],
+    )?;
+    transaction.execute(
+        "INSERT INTO meta (key, value) VALUES ('policy', ?1) ON CONFLICT DO UPDATE SET value = excluded.value",
+        [hash.0],
+    )?;
+    for name in policy.types.keys() {
+        transaction.execute(
+            "INSERT OR IGNORE INTO entity_type (name) VALUES (?1)",
+            [name],
+        )?;
+        let id: i64 = transaction.query_row(
+            "SELECT id FROM entity_type WHERE name = ?1",
+            [name],
+            |row| row.get(0),
+        )?;
+        transaction.execute_batch(&view(policy, name, id))?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+/// The statement that makes the view of one type: plain SQL, so that any SQLite driver can read it.
+fn view(policy: &Policy, name: &str, id: i64) -> String {
+    let mut sql = format!(
+        "CREATE VIEW {} AS SELECT {} AS id",
+        quoted(&format!("app_{name}")),
+        uuid_text("entity.uuid")
+    );
+    for field in policy.types[name].fields.keys() {
+        let path = format!("$.\"{field}\"").replace('\'', "''");
+        write!(sql, ", json_extract(shown, '{path}') AS {}", quoted(field)).expect("text grows");
+    }
+    write!(
+        sql,
+        ", CASE WHEN conflict THEN 'conflict' WHEN confirmed THEN 'confirmed' ELSE 'saved here' END AS _sync_state,
+         conflict AS _conflict,
+         (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ' ')
+            FROM json_each(entity.vv) AS tip JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,
+         deleted AS _deleted
+         FROM entity WHERE type = {id} AND deleted = 0"
+    )
+    .expect("text grows");
+    sql
+}
+
+/// An SQL expression that writes a UUID blob as text.
+fn uuid_text(column: &str) -> String {
+    let part = |from: u8, length: u8| format!("substr(lower(hex({column})), {from}, {length})");
+    format!(
+        "{} || '-' || {} || '-' || {} || '-' || {} || '-' || {}",
+        part(1, 8),
+        part(9, 4),
+        part(13, 4),
+        part(17, 4),
+        part(21, 12)
+    )
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,344 @@
+//! The entities that a transaction touches: read once, changed in memory, written once, sorted by row.
+//!
+//! What stands here is what the transaction sees; the rows follow at [`Touched::flush`].
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, params};
+use studiovault_protocol::id::EntityId;
+use studiovault_protocol::merge::{Conflict, Entity, LifeKind, Priorities, StateSum};
+use studiovault_protocol::vector::Vector;
+
+use super::authors::Authors;
+use super::ledger::{self, LedgerEntry};
+use super::{Store, StoreError, packed};
+
+/// One entity in memory.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Its row.
+    pub row: i64,
+    /// Its type's name.
+    pub type_name: Arc<str>,
+    /// Its state.
+    pub entity: Entity,
+    /// The commands applied to it.
+    pub vv: Vector,
+    /// The conflicts open now.
+    pub conflicts: Vec<Conflict>,
+    /// The newest log position noted in its history.
+    pub logged: i64,
+    /// Something changed.
+    pub dirty: bool,
+    /// The state must be folded anew from the history before anything reads it.
+    pub stale: bool,
+    /// As the row has it.
+    stored: Option<Stored>,
+}
+
+/// What a row says that the next one must be compared with.
+#[derive(Debug)]
+struct Stored {
+    share: StateSum,
+    deleted: bool,
+    conflict: bool,
+}
+
+/// All of a transaction.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    /// By id.
+    pub entities: Entities,
+    /// Entity row and log position.
+    pub history: Vec<(i64, i64)>,
+    /// Conflicts that opened, changed or closed, in order.
+    pub ledger: Vec<LedgerEntry>,
+}
+
+/// The entities in memory.
+#[derive(Debug, Default)]
+pub(super) struct Entities {
+    loaded: HashMap<EntityId, Loaded>,
+}
+
+impl Entities {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// The entity if it is in memory.
+    pub fn peek(&mut self, id: EntityId) -> Option<&mut Loaded> {
+        self.loaded.get_mut(&id)
+    }
+
+    /// The entity from memory or from its row.
+    pub fn load(&mut self, store: &Store, id: EntityId) -> Result<Option<&mut Loaded>, StoreError> {
+        match self.loaded.entry(id) {
+            Entry::Occupied(held) => Ok(Some(held.into_mut())),
+            Entry::Vacant(place) => Ok(read(store, id)?.map(|loaded| place.insert(loaded))),
+        }
+    }
+
+    /// The entity, begun if there is none.
+    pub fn load_or_begin(
+        &mut self,
+        store: &mut Store,
+        id: EntityId,
+        type_name: &str,
+    ) -> Result<&mut Loaded, StoreError> {
+        match self.loaded.entry(id) {
+            Entry::Occupied(held) => Ok(held.into_mut()),
+            Entry::Vacant(place) => {
+                let loaded = match read(store, id)? {
+                    Some(loaded) => loaded,
+                    None => begin(store, id, type_name)?,
+                };
+                Ok(place.insert(loaded))
+            }
+        }
+    }
+}
+
+impl Touched {
+    /// Writes the history rows that wait, sorted by key.
+    pub fn flush_history(&mut self, store: &Store) -> Result<(), StoreError> {
+        self.history.sort_unstable();
+        let mut statement = store.connection.prepare_cached(
+            "INSERT OR IGNORE INTO entity_log (entity, position) VALUES (?1, ?2)",
+        )?;
+        for (entity, position) in self.history.drain(..) {
+            statement.execute([entity, position])?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything and forgets it.
+    pub fn flush(&mut self, store: &mut Store) -> Result<(), StoreError> {
+        self.flush_history(store)?;
+        ledger::write(&store.connection, &mut self.ledger)?;
+        let mut entities: Vec<Loaded> = self
+            .entities
+            .loaded
+            .drain()
+            .map(|(_, loaded)| loaded)
+            .filter(|loaded| loaded.dirty)
+            .collect();
+        entities.sort_unstable_by_key(|loaded| loaded.row);
+        let priorities = store.priorities.take().unwrap_or_default();
+        let result = entities
+            .iter()
+            .try_for_each(|loaded| write(store, loaded, &priorities));
+        store.priorities = Some(priorities);
+        result
+    }
+}
+
+fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreError> {
+    let mut statement = store.connection.prepare_cached(
+        "SELECT id, type, deleted, conflict, vv, state FROM entity WHERE uuid = ?1",
+    )?;
+    let mut rows = statement.query([id.0])?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let what = || StoreError::corrupt(format!("entity {id}"));
+    let type_name = store.types.name(row.get(1)?).ok_or_else(what)?;
+    let state = row.get_ref(5)?.as_blob().map_err(|_| what())?;
+    let entity = packed::unpack(&type_name, id, state, &store.authors)?;
+    let vv = row.get_ref(4)?.as_str().map_err(|_| what())?;
+    let vv = unpack_vv(vv, &store.authors)?;
+    let conflict: bool = row.get(3)?;
+    let priorities = store
+        .priorities
+        .clone()
+        .filter(|_| conflict)
+        .unwrap_or_default();
+    let conflicts = if conflict {
+        entity.conflicts(&priorities)
+    } else {
+        Vec::new()
+    };
+    let stored = Stored {
+        share: entity.state_sum(),
+        deleted: row.get(2)?,
+        conflict,
+    };
+    Ok(Some(Loaded {
+        row: row.get(0)?,
+        type_name,
+        entity,
+        vv,
+        conflicts,
+        logged: 0,
+        dirty: false,
+        stale: false,
+        stored: Some(stored),
+    }))
+}
+
+fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, StoreError> {
+    let type_name = store.types.intern(&store.connection, type_name)?;
+    let row = store.counters.entity;
+    store.counters.entity += 1;
+    Ok(Loaded {
+        row,
+        entity: Entity::new(&type_name, id),
+        type_name,
+        vv: Vector::default(),
+        conflicts: Vec::new(),
+        logged: 0,
+        dirty: true,
+        stale: false,
+        stored: None,
+    })
+}
+
+fn write(store: &mut Store, loaded: &Loaded, priorities: &Priorities) -> Result<(), StoreError> {
+    assert!(
+        !loaded.stale,
+        "a stale entity is folded before it is written"
+    );
+    let entity = &loaded.entity;
+    let shown = entity.shown(priorities);
+    let text = serde_json::to_string(&shown.fields).expect("JSON always encodes");
+    let state = packed::pack(entity, &store.authors);
+    let vv = pack_vv(&loaded.vv, &store.authors);
+    let connection = &store.connection;
+    match &loaded.stored {
+        None => {
+            let number = store
+                .types
+                .number(&loaded.type_name)
+                .expect("a begun entity's type has a number");
+            connection
+                .prepare_cached(
+                    "INSERT INTO entity (id, uuid, type, deleted, confirmed, conflict, vv, shown, state)
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                )?
+                .execute(params![
+                    loaded.row, entity.id.0, number, shown.deleted, shown.confirmed, shown.conflict, vv, text, state
+                ])?;
+        }
+        Some(stored) => {
+            store.state_sum.remove(stored.share);
+            connection
+                .prepare_cached(
+                    "UPDATE entity SET deleted = ?2, confirmed = ?3, conflict = ?4, vv = ?5, shown = ?6, state = ?7 WHERE id = ?1",
+                )?
+                .execute(params![
+                    loaded.row, shown.deleted, shown.confirmed, shown.conflict, vv, text, state
+                ])?;
+        }
+    }
+    store.state_sum.add(entity.state_sum());
+    let (was_deleted, was_disputed) = loaded
+        .stored
+        .as_ref()
+        .map_or((false, false), |stored| (stored.deleted, stored.conflict));
+    if shown.deleted || was_deleted {
+        write_tombstone(store, loaded, shown.deleted)?;
+    }
+    if shown.conflict || was_disputed {
+        ledger::write_open(&store.connection, loaded)?;
+    }
+    Ok(())
+}
+
+/// A deleted entity's row in `tombstone` says since when; its bare id never goes.
+fn write_tombstone(store: &Store, loaded: &Loaded, deleted: bool) -> Result<(), StoreError> {
+    let writes = &loaded.entity.life.writes;
+    match writes.iter().rfind(|write| write.kind == LifeKind::Deleted) {
+        Some(delete) if deleted => store
+            .connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO tombstone (entity, dot, deleted_at) VALUES (?1, ?2, ?3)",
+            )?
+            .execute(params![loaded.row, delete.dot.to_string(), delete.ts.0])?,
+        _ => store
+            .connection
+            .prepare_cached("DELETE FROM tombstone WHERE entity = ?1")?
+            .execute([loaded.row])?,
+    };
+    Ok(())
+}
+
+fn pack_vv(vv: &Vector, authors: &Authors) -> String {
+    let pairs: BTreeSet<(i64, u64)> = vv
+        .tips()
+        .iter()
+        .map(|tip| {
+            let number = authors.number(tip.author);
+            (
+                number.expect("the author of an applied command has a number"),
+                tip.counter,
+            )
+        })
+        .collect();
+    serde_json::to_string(&pairs).expect("JSON always encodes")
+}
+
+pub(super) fn unpack_vv(text: &str, authors: &Authors) -> Result<Vector, StoreError> {
+    let pairs: Vec<(i64, u64)> =
+        serde_json::from_str(text).map_err(|_| StoreError::corrupt(format!("vv {text}")))?;
+    authors.unpack_vector(&pairs)
+}
+
+/// The types under small numbers.
+#[derive(Debug, Default)]
+pub(super) struct Types {
+    numbers: HashMap<Arc<str>, i64>,
+    names: HashMap<i64, Arc<str>>,
+}
+
+impl Types {
+    /// As the store holds them.
+    pub fn load(connection: &rusqlite::Connection) -> Result<Self, StoreError> {
+        let mut types = Self::default();
+        let mut statement = connection.prepare("SELECT id, name FROM entity_type")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            types.insert(row.get(0)?, row.get::<_, String>(1)?.into());
+        }
+        Ok(types)
+    }
+
+    fn insert(&mut self, number: i64, name: Arc<str>) {
+        self.numbers.insert(name.clone(), number);
+        self.names.insert(number, name);
+    }
+
+    /// The name of a number.
+    pub fn name(&self, number: i64) -> Option<Arc<str>> {
+        self.names.get(&number).cloned()
+    }
+
+    /// The number of a name.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The one shared text of a name, which gets a number if it has none.
+    fn intern(
+        &mut self,
+        connection: &rusqlite::Connection,
+        name: &str,
+    ) -> Result<Arc<str>, StoreError> {
+        if let Some((held, _)) = self.numbers.get_key_value(name) {
+            return Ok(held.clone());
+        }
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO entity_type (name) VALUES (?1)")?
+            .execute([name])?;
+        let number = connection
+            .prepare_cached("SELECT id FROM entity_type WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))
+            .optional()?
+            .ok_or_else(|| StoreError::corrupt(format!("entity type {name}")))?;
+        let name: Arc<str> = name.into();
+        self.insert(number, name.clone());
+        Ok(name)
+    }
+}
