@@ -222,7 +222,7 @@ fn check_bounds(body: &Body) -> Result<(), BundleError> {
     if count == 0 || count > limits::BUNDLE_COMMANDS {
         return Err(BundleError::Malformed("not 1 to 1000 commands"));
     }
-    if header.first_counter == 0 || header.first_counter > u64::MAX / 2 {
+    if header.first_counter == 0 || header.first_counter > limits::COUNTER {
         return Err(BundleError::Malformed("a counter out of range"));
     }
     if header.actor.len() > limits::ACTOR_BYTES {
@@ -234,6 +234,13 @@ fn check_bounds(body: &Body) -> Result<(), BundleError> {
         .all(|pair| pair[0].dot.author < pair[1].dot.author);
     if !sorted || header.saw.len() > limits::TIPS {
         return Err(BundleError::Malformed("tips out of order or too many"));
+    }
+    if header
+        .saw
+        .iter()
+        .any(|seen| seen.dot.counter == 0 || seen.dot.counter > limits::COUNTER)
+    {
+        return Err(BundleError::Malformed("a tip with a counter out of range"));
     }
     if header
         .saw

@@ -159,6 +159,14 @@ impl Command {
         if self.writes.len() > limits::COMMAND_FIELDS {
             return Some("over 256 field writes in one command");
         }
+        let same = |one: &FieldWrite, other: &FieldWrite| {
+            let kind = std::mem::discriminant(&one.change);
+            one.field == other.field && kind == std::mem::discriminant(&other.change)
+        };
+        let mut writes = self.writes.iter().enumerate();
+        if writes.any(|(at, write)| self.writes[..at].iter().any(|other| same(write, other))) {
+            return Some("one field is changed twice in one command");
+        }
         if self.ctx.as_ref().is_some_and(|ctx| !ctx.is_canonical()) {
             return Some("a context whose tips are out of order");
         }

@@ -193,7 +193,7 @@ impl Election {
                 }
                 let since = *self.better_since.get_or_insert(now);
                 if now.since(since) >= limits::HOLD_MS {
-                    self.claim(holder.claim.unwrap_or(0) + 1);
+                    self.claim(holder.claim.unwrap_or(0).saturating_add(1));
                 }
             }
             None if now < self.not_before => {}
@@ -204,7 +204,7 @@ impl Election {
                     .map(|s| self.rank(s))
                     .max();
                 if best.is_none_or(|best| self.rank(&self.own) > best) {
-                    self.claim(self.highest_term() + 1);
+                    self.claim(self.highest_term().saturating_add(1));
                 }
             }
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bundle::{Bundle, Header};
+use crate::command::{Change, Command};
 use crate::election::Election;
 use crate::event::{Effects, Input, LinkId, Moment, Network, Notice, Transaction, Write};
 use crate::feed::{FeedIndex, Page};
@@ -278,15 +279,8 @@ impl Engine {
         if actor.len() > limits::ACTOR_BYTES {
             return Err("the actor's name is over 128 bytes; shorten it".into());
         }
-        let applied = self.log.applied();
         for command in &mut commands {
-            let current = command
-                .ctx
-                .as_ref()
-                .is_some_and(|ctx| ctx.covers_all(self.log.epochs(), applied));
-            if current {
-                command.ctx = None;
-            }
+            self.fit_context(command);
         }
         let (author, parent, since) = self.place();
         let header = Header {
@@ -301,6 +295,27 @@ impl Engine {
         };
         Bundle::seal(header, commands, &self.me.secret)
             .map_err(|error| format!("{error}: split the transaction (TRANSACTION_TOO_LARGE)"))
+    }
+
+    /// A context may name only what is applied here: one that was read elsewhere could name what this bundle's readers do not
+    /// hold yet. What is current goes without saying, and a remove takes only what its author had read.
+    fn fit_context(&self, command: &mut Command) {
+        let (epochs, applied) = (self.log.epochs(), self.log.applied());
+        let Some(read) = command.ctx.take() else {
+            return;
+        };
+        if read.covers_all(epochs, applied) {
+            return;
+        }
+        let ctx = read.meet(epochs, applied);
+        for write in &mut command.writes {
+            if let Change::Remove(elements) = &mut write.change {
+                for (_, dots) in elements.iter_mut() {
+                    dots.retain(|dot| ctx.covers(epochs, *dot));
+                }
+            }
+        }
+        command.ctx = Some(ctx);
     }
 
     /// Where the next own bundle goes: its author, the end of the path before it, and what its author had seen so far.
@@ -346,7 +361,7 @@ impl Engine {
             return self.fault(from, "a bundle of another studio", fx);
         }
         let admission = self.log.judge(&bundle);
-        self.owe(from, author);
+        self.owe(from, &bundle);
         match admission {
             Admission::Duplicate => return Some(false),
             Admission::Gap => {
@@ -370,7 +385,7 @@ impl Engine {
             return self.fault(from, &error.to_string(), fx);
         }
         self.log.hold(&bundle);
-        self.owe(from, author);
+        self.owe(from, &bundle);
         fx.writes.push(Write::Store {
             bundle: bundle.clone(),
             own: false,

@@ -116,7 +116,9 @@ impl Page {
         let (body, rest) = postcard::take_from_bytes::<PageBody>(&bytes[..end])
             .map_err(|_| PageError::Malformed)?;
         let again = postcard::to_stdvec(&body).expect("wire types always encode");
-        let in_range = body.first > 0 && body.first < u64::MAX / 2;
+        let in_range = body.first > 0
+            && body.first <= limits::COUNTER
+            && body.entries.iter().all(Entry::is_in_range);
         if !rest.is_empty() || again != bytes[..end] || body.entries.is_empty() || !in_range {
             return Err(PageError::Malformed);
         }
@@ -163,6 +165,28 @@ impl Page {
 }
 
 impl Entry {
+    /// Whether its counters are in order and within bounds.
+    fn is_in_range(&self) -> bool {
+        match self {
+            Self::Genesis | Self::Checkpoint(_) => true,
+            Self::Bundle { first, last, .. } => {
+                0 < *first && first <= last && *last <= limits::COUNTER
+            }
+            Self::Verdicts {
+                first,
+                last,
+                exceptions,
+                ..
+            } => {
+                let ascending = exceptions.windows(2).all(|pair| pair[0].0 < pair[1].0);
+                let within = exceptions
+                    .iter()
+                    .all(|(at, _)| (first..=last).contains(&at));
+                0 < *first && first <= last && *last <= limits::COUNTER && ascending && within
+            }
+        }
+    }
+
     /// The verdict on one counter, if this entry at `position` decides it.
     pub fn verdict(&self, position: u64, counter: u64) -> Option<Verdict> {
         let Self::Verdicts {

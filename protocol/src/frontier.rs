@@ -40,7 +40,15 @@ impl Frontier {
                 .tips
                 .windows(2)
                 .all(|pair| pair[0].author < pair[1].author)
-            && self.tips.iter().all(|tip| tip.trail.len() <= limits::TRAIL)
+            && self.feed <= limits::COUNTER
+            && self.tips.iter().all(|tip| {
+                tip.counter <= limits::COUNTER
+                    && tip.trail.len() <= limits::TRAIL
+                    && tip
+                        .trail
+                        .iter()
+                        .all(|(_, counter)| *counter <= limits::COUNTER)
+            })
     }
 }
 

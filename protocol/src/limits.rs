@@ -12,6 +12,8 @@ pub const COMMAND_FIELDS: usize = 256;
 pub const NAME_BYTES: usize = 64;
 /// Bytes of the name of the person who acted.
 pub const ACTOR_BYTES: usize = 128;
+/// The highest counter, feed position or term that is taken from anybody: counting on from it can never overflow.
+pub const COUNTER: u64 = u64::MAX / 4;
 /// Bytes of one frame between peers: a bundle and its envelope.
 pub const FRAME_BYTES: usize = 256 * 1024;
 /// Uncompressed bytes of bundles in one block frame; compresses to well below a frame, and one larger bundle still fits.

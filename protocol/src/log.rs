@@ -359,7 +359,7 @@ impl LogIndex {
             let mut after = reach.held(*author);
             // A peer that holds a later epoch of this path holds the path below it too.
             for (tip, counter) in reach.of_device(device) {
-                after = after.max(self.shared(tip.at(counter), *author));
+                after = after.max(self.epochs.upto(tip.at(counter), *author));
             }
             let after = after.max(chain.start - 1);
             if chain.held.0 > after {
@@ -371,21 +371,6 @@ impl LogIndex {
             }
         }
         ranges
-    }
-
-    /// How much of `author` lies on the path that ends in `tip`; 0 if none or unknown.
-    fn shared(&self, tip: Dot, author: Author) -> u64 {
-        let mut at = Some((tip.author.epoch, tip.counter));
-        while let Some((epoch, counter)) = at {
-            if epoch == author.epoch {
-                return counter;
-            }
-            at = self.epochs.parent(Author {
-                device: tip.author.device,
-                epoch,
-            });
-        }
-        0
     }
 
     /// The devices of which a peer of that reach holds something that we lack.

@@ -15,7 +15,7 @@ mod view;
 pub use conflict::{Conflict, ConflictKind, Side, SideState};
 pub use entity::{Entity, Record, StateSum, fold};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
-pub use life::{Life, LifeKind, LifeWrite, Survivor};
+pub use life::{Life, LifeKind, LifeWrite, LostLife, Survivor};
 pub use pick::{Pick, PickRule, Priorities};
 pub use view::Shown;
 

@@ -49,6 +49,41 @@ impl Epochs {
             .map(|(author, parent)| (author.epoch, *parent))
     }
 
+    /// The last dot that lies on both the paths that end in `one` and in `other`.
+    fn meet(&self, one: Dot, other: Dot) -> Option<Dot> {
+        let mut at = Some((one.author.epoch, one.counter));
+        while let Some((epoch, counter)) = at {
+            let author = Author {
+                device: one.author.device,
+                epoch,
+            };
+            let upto = self.upto(other, author).min(counter);
+            if upto > 0 {
+                return Some(author.at(upto));
+            }
+            at = self.parent(author);
+        }
+        None
+    }
+
+    /// How far the path that ends in `tip` runs through `author`'s epoch; 0 if it does not.
+    pub(crate) fn upto(&self, tip: Dot, author: Author) -> u64 {
+        if tip.author.device != author.device {
+            return 0;
+        }
+        let mut at = Some((tip.author.epoch, tip.counter));
+        while let Some((epoch, counter)) = at {
+            if epoch == author.epoch {
+                return counter;
+            }
+            at = self.parent(Author {
+                device: tip.author.device,
+                epoch,
+            });
+        }
+        0
+    }
+
     /// Whether `dot` lies on the path that ends in `tip` (the tip itself included).
     pub fn reaches(&self, tip: Dot, dot: Dot) -> bool {
         if tip.author.device != dot.author.device || dot.counter > tip.counter {
@@ -145,6 +180,23 @@ impl Vector {
         for tip in &other.tips {
             self.join(epochs, *tip);
         }
+    }
+
+    /// What both cover.
+    pub fn meet(&self, epochs: &Epochs, other: &Vector) -> Vector {
+        let mut both = Vector::default();
+        for one in &self.tips {
+            let from = other
+                .tips
+                .partition_point(|tip| tip.author.device < one.author.device);
+            let of_device = other.tips[from..]
+                .iter()
+                .take_while(|tip| tip.author.device == one.author.device);
+            for dot in of_device.filter_map(|tip| epochs.meet(*one, *tip)) {
+                both.join(epochs, dot);
+            }
+        }
+        both
     }
 
     /// Whether everything that `other` covers is covered here.

@@ -191,15 +191,26 @@ impl Frame {
                 frontier, devices, ..
             } => frontier.is_canonical() && devices.len() <= limits::TIPS,
             Self::Links(devices) => devices.len() <= limits::PEERS * 4,
-            Self::Held(dots) => dots.len() <= limits::TIPS,
-            Self::Statuses(statuses) => statuses.len() <= limits::STATUSES,
+            Self::Held(dots) => {
+                dots.len() <= limits::TIPS && dots.iter().all(|dot| dot.counter <= limits::COUNTER)
+            }
+            Self::Beat(beat) => beat.feed <= limits::COUNTER,
+            Self::WantFeed(after) => *after <= limits::COUNTER,
+            Self::Statuses(statuses) => {
+                let claims = || statuses.iter().filter_map(|status| status.claim);
+                statuses.len() <= limits::STATUSES && claims().all(|term| term <= limits::COUNTER)
+            }
             Self::Block { raw, .. } => *raw as usize <= limits::FRAME_BYTES * 2,
             _ => true,
         };
-        if within {
-            Ok(frame)
-        } else {
-            Err(FrameError("a frame with a list out of bounds"))
+        if !within {
+            return Err(FrameError("a frame with a list or a number out of bounds"));
         }
+        if frame.encode() != bytes {
+            return Err(FrameError(
+                "a frame that is not in its one canonical encoding",
+            ));
+        }
+        Ok(frame)
     }
 }

@@ -169,6 +169,10 @@ impl Engine {
         roster
             .insert(hello.grant.clone())
             .map_err(|error| error.to_string())?;
+        let member = roster.member(hello.grant.grant.device);
+        if member.is_none_or(|member| member.grant.key != state.key) {
+            return Err("a newer record of the studio names another key for this device".into());
+        }
         let ready = self.sessions().count();
         if ready >= limits::PEERS {
             return Err("this machine has 64 peers already".into());

@@ -177,7 +177,7 @@ impl Engine {
     pub(super) fn gap(&mut self, from: Option<LinkId>, author: Author) {
         if let Some(session) = from.and_then(|link| self.session_mut(link)) {
             // It holds more than we do, whatever we believed: let the plan see it.
-            session.reach.extend(author, u64::MAX / 2);
+            session.reach.extend(author, limits::COUNTER);
             session.barren.remove(&author.device);
         }
     }
@@ -413,6 +413,7 @@ impl Engine {
         if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
             self.feed_asked = None;
         }
+        let before = self.feed.held();
         for bytes in pages {
             match self.take_page(bytes.0.into(), Some(link), fx) {
                 Ok(_) => {}
@@ -424,7 +425,12 @@ impl Engine {
         }
         let held = self.feed.held();
         if let Some(session) = self.session_mut(link) {
-            session.feed = session.feed.max(held);
+            // An answer that brought nothing is not asked for again at once: the next beat says what it holds.
+            session.feed = if held > before {
+                session.feed.max(held)
+            } else {
+                held
+            };
         }
         self.want_feed(now, fx);
     }

@@ -156,12 +156,14 @@ impl Engine {
             && nearer.is_none_or(|nearer| !nearer.neighbours.contains(&session.device))
     }
 
-    /// A bundle of `author` came by `from`: tell it at the end of the step how far we hold that log.
-    pub(super) fn owe(&mut self, from: Option<LinkId>, author: Author) {
+    /// A bundle came by `from`: tell it at the end of the step how far we hold that log.
+    pub(super) fn owe(&mut self, from: Option<LinkId>, bundle: &Bundle) {
+        let author = bundle.author();
         let held = self.log.held(author);
         if let Some(session) = from.and_then(|link| self.session_mut(link)) {
             session.owes.insert(author, held);
-            session.reach.extend(author, held);
+            // It holds what it sent, and not all that we hold.
+            session.reach.extend(author, bundle.last().min(held));
         }
     }
 

@@ -126,7 +126,8 @@ impl Engine {
         if !gateway && !self.uplink.view.escaped || now < self.uplink.resume_at {
             return;
         }
-        let (since, have) = (self.feed.held(), self.log.frontier(self.feed.held()));
+        // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
+        let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
         let device = self.me.device;
         let ranges: Vec<Range> = lacking
             .into_iter()
@@ -221,7 +222,7 @@ impl Engine {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
                 self.uplink.limit = limits::BATCH_COMMANDS;
-                let held = self.feed.held();
+                let held = (self.feed.held(), self.log.digest());
                 for refused in &answer.refused {
                     fx.notices.push(Notice::Fault(format!(
                         "the cloud refused a bundle: {}",
@@ -230,14 +231,21 @@ impl Engine {
                 }
                 let stuck = !answer.refused.is_empty() || !answer.gaps.is_empty();
                 self.take_changes(answer.changes, fx);
-                if stuck || self.feed.held() == held {
+                if stuck || (self.feed.held(), self.log.digest()) == held {
                     self.uplink.back_off(moment, 0);
                 }
             }
             UplinkEvent::Changed(changes) => {
                 (self.uplink.asking, self.uplink.catching_up) = (false, false);
                 self.uplink.succeed(now);
+                let (held, news) = (
+                    (self.feed.held(), self.log.digest()),
+                    !changes.pages.is_empty(),
+                );
                 self.take_changes(*changes, fx);
+                if news && (self.feed.held(), self.log.digest()) == held {
+                    self.uplink.back_off(moment, 0);
+                }
             }
             UplinkEvent::Failed { order, failure } => {
                 self.uplink_failed(moment, (order, failure), fx)

@@ -123,23 +123,33 @@ impl Entity {
                 sides.push(side(survivor.dot, write.ts, state(survivor.accepted)));
             }
         }
+        sides.extend(self.life.lost.iter().map(|lost| Side {
+            code: Some(lost.code),
+            ..side(lost.dot, lost.ts, SideState::Lost)
+        }));
         sides.sort_by_key(|side| side.dot);
         sides.dedup_by_key(|side| side.dot);
-        let delete = self
-            .life
-            .writes
-            .iter()
-            .find(|write| write.kind == LifeKind::Deleted);
-        let delete = delete.expect("only a delete has survivors");
-        let kept = delete.survivors.iter().find(|survivor| survivor.accepted);
+        let deletes = || {
+            self.life
+                .writes
+                .iter()
+                .filter(|w| w.kind == LifeKind::Deleted)
+        };
+        let kept = deletes()
+            .flat_map(|delete| &delete.survivors)
+            .find(|survivor| survivor.accepted)
+            .map(|survivor| survivor.dot);
+        let newest = deletes().next().or(self.life.writes.last());
+        let suggested = kept.or(newest.map(|write| write.dot));
+        let confirmed = kept.is_some() || !self.life.lost.is_empty();
         Conflict {
             id: self.conflict_id(None),
             entity: self.id,
             field: None,
             kind: ConflictKind::DeleteUpdate,
+            suggested: suggested.unwrap_or(sides[0].dot),
             sides,
-            suggested: kept.map_or(delete.dot, |survivor| survivor.dot),
-            rule: if kept.is_some() {
+            rule: if confirmed {
                 PickRule::Confirmed
             } else {
                 PickRule::Only

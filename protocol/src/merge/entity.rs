@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostSide, Outcome, Register};
-use super::{Sibling, Survivor, Verdict};
+use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome};
+use super::{Register, Sibling, Survivor, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
-use crate::policy::Policy;
+use crate::policy::{Policy, Rule};
 
 /// The state of one entity.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ pub struct Record<'a> {
     pub verdict: Option<&'a Verdict>,
 }
 
-/// The state of an entity from its whole history, in a causal order. This defines the merge.
+/// The state of an entity from its whole history, in a causal order. This defines the merge. Where authors disagree about the
+/// type, the first accepted create names it, else the lowest dot among the creates; `entity_type` if nothing was created.
 pub fn fold<'a>(
     entity_type: &str,
     id: EntityId,
@@ -46,7 +47,7 @@ pub fn fold<'a>(
     policy: &Policy,
 ) -> Entity {
     let records: Vec<Record> = records.into_iter().collect();
-    let mut entity = Entity::new(entity_type, id);
+    let mut entity = Entity::new(type_of(&records).unwrap_or(entity_type), id);
     for record in &records {
         entity.step(record, policy);
     }
@@ -59,6 +60,15 @@ pub fn fold<'a>(
         }
     }
     entity
+}
+
+/// The type that the creates agree on, whatever the order in which they came.
+fn type_of<'a>(records: &[Record<'a>]) -> Option<&'a str> {
+    let creates = records
+        .iter()
+        .filter(|r| r.command.op == Op::Create && r.stands());
+    let first = creates.min_by_key(|r| (r.verdict.map_or(u64::MAX, |v| v.position), r.dot))?;
+    Some(&first.command.entity_type)
 }
 
 impl Record<'_> {
@@ -98,6 +108,15 @@ fn survivors_of(delete: Dot, standing: &[&Record]) -> Vec<Survivor> {
     survivors
 }
 
+/// Whether a field of that rule takes a change of that kind.
+fn fits(rule: Rule, change: &Change) -> bool {
+    match rule {
+        Rule::Lww | Rule::Immutable => matches!(change, Change::Write(_)),
+        Rule::Set => matches!(change, Change::Add(_) | Change::Remove(_)),
+        Rule::Counter => matches!(change, Change::Increment(_)),
+    }
+}
+
 impl Entity {
     /// An entity of which nothing is known yet.
     pub fn new(entity_type: &str, id: EntityId) -> Self {
@@ -115,21 +134,28 @@ impl Entity {
     pub fn apply(&mut self, record: &Record, policy: &Policy) {
         assert!(
             !self.must_fold_to_apply(record.command),
-            "a delete is folded, never stepped"
+            "a delete or a second type is folded, never stepped"
         );
         self.step(record, policy);
     }
 
     /// Whether a command can only be applied by folding the entity with its whole history.
     pub fn must_fold_to_apply(&self, command: &Command) -> bool {
-        command.op == Op::Delete || self.life.has_delete()
+        command.op == Op::Delete
+            || self.life.has_delete()
+            || self.opaque
+            || command.entity_type != self.entity_type
     }
 
     fn step(&mut self, record: &Record, policy: &Policy) {
         let command = record.command;
         let rules = policy.entity_type(&command.entity_type);
-        if rules.is_none() || command.entity_type != self.entity_type {
+        let Some(rules) = rules.filter(|_| command.entity_type == self.entity_type) else {
             self.opaque = true;
+            return;
+        };
+        if rules.append_only && command.op != Op::Create {
+            // No update and no delete exist for it; a liar's is held and does not stand.
             return;
         }
         let (accepted, lost) = match record.verdict {
@@ -152,6 +178,14 @@ impl Entity {
         };
         self.live(record, accepted);
         for write in &command.writes {
+            let rule = rules.field(&write.field).map(|field| field.rule);
+            if !rule.is_some_and(|rule| fits(rule, &write.change)) {
+                self.opaque = true;
+                continue;
+            }
+            if rule == Some(Rule::Immutable) && matches!(command.op, Op::Update | Op::Delete) {
+                continue;
+            }
             match lost.iter().find(|(field, _)| *field == write.field) {
                 Some((_, code)) => self.lose(record, &write.field, *code),
                 None => self.write(record, (&write.field, &write.change), accepted),
@@ -226,6 +260,13 @@ impl Entity {
     }
 
     fn reject(&mut self, record: &Record, code: Code) {
+        let (dot, ts) = (record.dot, record.command.ts);
+        if matches!(
+            code,
+            Code::ConflictDeleteUpdate | Code::ConflictUpdateDelete
+        ) {
+            self.life.lose(LostLife { dot, ts, code });
+        }
         for write in &record.command.writes {
             self.lose(record, &write.field, code);
         }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Context;
+use super::{Code, Context};
 use crate::id::Dot;
 use crate::time::WallMs;
 
@@ -45,11 +45,25 @@ pub struct LifeWrite {
     pub survivors: Vec<Survivor>,
 }
 
+/// A delete, or a change of a deleted entity, that the cloud did not take. It stays a side of the conflict about the entity's
+/// life until a standing life write covers it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LostLife {
+    /// Who wrote it.
+    pub dot: Dot,
+    /// The author's wall clock.
+    pub ts: WallMs,
+    /// Why it lost.
+    pub code: Code,
+}
+
 /// All standing life writes, sorted by dot.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Life {
     /// Sorted by dot.
     pub writes: Vec<LifeWrite>,
+    /// Sorted by dot.
+    pub lost: Vec<LostLife>,
 }
 
 impl Life {
@@ -71,14 +85,21 @@ impl Life {
 
     /// Whether a person must say if it lives: a delete and something concurrent with it.
     pub fn in_conflict(&self) -> bool {
-        self.writes.iter().any(|write| !write.survivors.is_empty())
+        !self.lost.is_empty() || self.writes.iter().any(|write| !write.survivors.is_empty())
     }
 
     /// Applies a standing life write. The survivors of a delete are filled in by the fold, which sees the whole history.
     pub fn write(&mut self, write: LifeWrite, ctx: &Context) {
         self.writes.retain(|other| !ctx.covers(other.dot));
+        self.lost.retain(|side| !ctx.covers(side.dot));
         let at = self.writes.partition_point(|other| other.dot < write.dot);
         self.writes.insert(at, write);
+    }
+
+    /// Takes up a command that the cloud did not take because of the entity's life. It supersedes nothing.
+    pub fn lose(&mut self, side: LostLife) {
+        let at = self.lost.partition_point(|other| other.dot < side.dot);
+        self.lost.insert(at, side);
     }
 
     /// Whether a delete stands: then only the fold over the whole history is exact.
