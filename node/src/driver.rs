@@ -208,7 +208,13 @@ impl Driver {
             step.event(event)?;
         }
         step.input(Input::Tick)?;
-        let Step { batch, blocks, pages, orders, .. } = step;
+        let Step {
+            batch,
+            blocks,
+            pages,
+            orders,
+            ..
+        } = step;
         batch.commit()?;
         Ok((blocks, pages, orders))
     }
@@ -257,8 +263,9 @@ impl Driver {
 
     /// Reads feed pages and sends them.
     fn send_pages(&mut self, read: &PagesRead, output: &mut Output) -> Result<(), StoreError> {
-        let (pages, _) = self.store.pages(read)?;
-        let pages = pages
+        let chunk = self.store.pages(read)?;
+        let pages = chunk
+            .pages
             .into_iter()
             .map(|bytes| Packed(bytes.to_vec()))
             .collect();

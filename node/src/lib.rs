@@ -1,6 +1,8 @@
 //! One machine of a studio: its store, its links to peers and the cloud, and what applications see of it.
 
+pub mod clock;
 pub mod config;
 pub mod discovery;
+pub mod driver;
 pub mod mesh;
 pub mod store;
