@@ -87,6 +87,11 @@ impl Batch<'_> {
             .expect("only a loaded entity is folded anew");
         let history = history::read(&self.store.connection, &self.store.authors, loaded.row)?;
         loaded.entity = history.fold(&loaded.type_name, id, rules);
+        if loaded.entity.entity_type != *loaded.type_name {
+            // Authors disagreed about the type, and the fold names another than the command that came first.
+            loaded.type_name =
+                (self.store.types).intern(&self.store.connection, &loaded.entity.entity_type)?;
+        }
         loaded.stale = false;
         loaded.dirty = true;
         ledger::note(

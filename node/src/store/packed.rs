@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{
-    Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostSide, Register, Sibling,
-    Survivor,
+    Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Register,
+    Sibling, Survivor,
 };
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value;
@@ -97,6 +97,13 @@ impl Writer<'_> {
                 let at = self.dot(survivor.dot);
                 self.number(at * 2 + u64::from(survivor.accepted));
             }
+        }
+        self.number(life.lost.len() as u64);
+        for lost in &life.lost {
+            let at = self.stamp((lost.dot, lost.ts, None));
+            self.number(at);
+            let body = std::mem::take(&mut self.body);
+            self.body = postcard::to_extend(&lost.code, body).expect("codes always encode");
         }
     }
 
@@ -243,6 +250,12 @@ impl Reader<'_> {
                 accepted,
                 survivors,
             });
+        }
+        for _ in 0..self.number()? {
+            let at = self.number()?;
+            let (dot, ts, _) = self.stamp(at)?;
+            let code = self.decoded()?;
+            life.lost.push(LostLife { dot, ts, code });
         }
         Some(life)
     }

@@ -207,12 +207,12 @@ fn write(store: &mut Store, loaded: &Loaded, priorities: &Priorities) -> Result<
     let state = packed::pack(entity, &store.authors);
     let vv = pack_vv(&loaded.vv, &store.authors);
     let connection = &store.connection;
+    let number = store
+        .types
+        .number(&loaded.type_name)
+        .expect("an entity's type has a number");
     match &loaded.stored {
         None => {
-            let number = store
-                .types
-                .number(&loaded.type_name)
-                .expect("a begun entity's type has a number");
             connection
                 .prepare_cached(
                     "INSERT INTO entity (id, uuid, type, deleted, confirmed, conflict, vv, shown, state)
@@ -226,10 +226,10 @@ fn write(store: &mut Store, loaded: &Loaded, priorities: &Priorities) -> Result<
             store.state_sum.remove(stored.share);
             connection
                 .prepare_cached(
-                    "UPDATE entity SET deleted = ?2, confirmed = ?3, conflict = ?4, vv = ?5, shown = ?6, state = ?7 WHERE id = ?1",
+                    "UPDATE entity SET deleted = ?2, confirmed = ?3, conflict = ?4, vv = ?5, shown = ?6, state = ?7, type = ?8 WHERE id = ?1",
                 )?
                 .execute(params![
-                    loaded.row, shown.deleted, shown.confirmed, shown.conflict, vv, text, state
+                    loaded.row, shown.deleted, shown.confirmed, shown.conflict, vv, text, state, number
                 ])?;
         }
     }
@@ -321,7 +321,7 @@ impl Types {
     }
 
     /// The one shared text of a name, which gets a number if it has none.
-    fn intern(
+    pub fn intern(
         &mut self,
         connection: &rusqlite::Connection,
         name: &str,
