@@ -5,4 +5,7 @@ pub mod config;
 pub mod discovery;
 pub mod driver;
 pub mod mesh;
+pub mod node;
+pub mod runner;
 pub mod store;
+pub mod uplink;

@@ -22,9 +22,11 @@ mod history;
 mod ledger;
 mod packed;
 mod queue;
+mod reader;
 mod restore;
 mod schema;
 mod stream;
+mod tally;
 mod touched;
 
 #[cfg(test)]
@@ -34,6 +36,7 @@ mod tests;
 
 pub use batch::{Applied, Batch};
 pub use error::StoreError;
+pub use reader::Reader;
 pub use restore::{OwnTip, Restored};
 pub use stream::{BlockChunk, PageChunk};
 
