@@ -20,6 +20,7 @@ mod error;
 mod fold;
 mod history;
 mod ledger;
+mod look;
 mod packed;
 mod queue;
 mod reader;

@@ -3,6 +3,7 @@
 //! Decisions are pure (`decide`), one studio has one writer at a time (`studio`), and only `store` knows the database. All
 //! of one request's accepted work and the feed pages that tell of it are one transaction.
 
+mod bare;
 mod body;
 mod clock;
 mod config;
@@ -18,6 +19,7 @@ mod tls;
 mod tokens;
 mod truth;
 
+pub use bare::{BareError, BareTruth, Founding};
 pub use config::{CloudConfig, Transport};
 pub use error::CloudError;
 pub use server::{RunningCloud, serve};

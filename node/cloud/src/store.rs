@@ -77,7 +77,8 @@ impl From<rusqlite::Error> for StoreError {
 /// The database.
 pub struct Store {
     writer: Mutex<Connection>,
-    reader: Mutex<Connection>,
+    /// In memory there is one connection for both.
+    reader: Option<Mutex<Connection>>,
 }
 
 impl Store {
@@ -93,7 +94,19 @@ impl Store {
         reader.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self {
             writer: Mutex::new(writer),
-            reader: Mutex::new(reader),
+            reader: Some(Mutex::new(reader)),
+        })
+    }
+
+    /// The same tables in memory: gone with the process.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let mut writer = Connection::open_in_memory()?;
+        writer.set_prepared_statement_cache_capacity(STATEMENTS);
+        writer.pragma_update(None, "foreign_keys", true)?;
+        schema::migrate(&mut writer, Path::new("memory"))?;
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: None,
         })
     }
 
@@ -118,7 +131,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = hold(&self.reader);
+        let mut connection = hold(self.reader.as_ref().unwrap_or(&self.writer));
         let transaction = connection.transaction().map_err(StoreError::from)?;
         work(&Session {
             connection: &transaction,

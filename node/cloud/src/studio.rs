@@ -9,6 +9,7 @@ mod carriers;
 mod changes;
 mod intake;
 mod ledger;
+mod summary;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 

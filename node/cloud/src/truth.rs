@@ -11,6 +11,7 @@ use studiovault_protocol::keys::{SecretKey, VerifyKey};
 use studiovault_protocol::limits;
 use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::policy::Policy;
+use studiovault_protocol::time::WallMs;
 
 use crate::clock::wall_now;
 use crate::error::CloudError;
@@ -75,6 +76,24 @@ impl Truth {
         })
     }
 
+    /// A truth in memory with a given key.
+    pub fn in_memory(key: SecretKey) -> Result<Self, StoreError> {
+        Ok(Self {
+            store: Store::in_memory()?,
+            key,
+            policy: Policy::default(),
+            studios: Mutex::default(),
+        })
+    }
+
+    /// Forgets everything but the database, as a restart does.
+    pub fn forget(&self) {
+        self.studios
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// The admin token of the folder, made at the first start; the database keeps only its hash.
     pub fn admin_token(&self, folder: &Path) -> Result<String, CloudError> {
         let token = secrets::load_or_create(&folder.join("admin-token"), tokens::mint_admin)?;
@@ -100,6 +119,20 @@ impl Truth {
 
     /// Enrols a studio: its feed begins. Asked again with the same root key it tells the same again.
     pub fn enrol(&self, request: &EnrolRequest) -> Result<EnrolAnswer, EnrolError> {
+        let cloud = Author {
+            device: DeviceId::from_random(secrets::random()),
+            epoch: Epoch(u64::from_le_bytes(secrets::random())),
+        };
+        self.enrol_as(request, cloud, wall_now())
+    }
+
+    /// Like [`Self::enrol`], with a name and a time that the caller drew.
+    pub fn enrol_as(
+        &self,
+        request: &EnrolRequest,
+        fresh: Author,
+        at: WallMs,
+    ) -> Result<EnrolAnswer, EnrolError> {
         let named = (1..=limits::NAME_BYTES).contains(&request.name.len());
         if !named || VerifyKey::new(&request.root).is_none() {
             return Err(EnrolError::Malformed);
@@ -109,8 +142,8 @@ impl Truth {
                 Some(known) if known.root == request.root => known.cloud,
                 Some(_) => return Err(EnrolError::OtherRoot),
                 None => {
-                    let (studio, page) = self.begin(request);
-                    let row = session.enrol(&studio, wall_now())?;
+                    let (studio, page) = self.begin(request, fresh, at);
+                    let row = session.enrol(&studio, at)?;
                     session.insert_page(row, &page)?;
                     let line = Audit {
                         studio: Some(row),
@@ -119,7 +152,7 @@ impl Truth {
                         what: format!("enrol {}", request.studio),
                         outcome: "enrolled".into(),
                     };
-                    session.audit(&line, wall_now())?;
+                    session.audit(&line, at)?;
                     studio.cloud
                 }
             };
@@ -131,17 +164,13 @@ impl Truth {
     }
 
     /// A new studio and the first page of its feed.
-    fn begin(&self, request: &EnrolRequest) -> (StudioRow, Page) {
-        let cloud = Author {
-            device: DeviceId::from_random(secrets::random()),
-            epoch: Epoch(u64::from_le_bytes(secrets::random())),
-        };
+    fn begin(&self, request: &EnrolRequest, cloud: Author, at: WallMs) -> (StudioRow, Page) {
         let body = PageBody {
             studio: request.studio,
             author: cloud,
             first: 1,
             prev: Hash::default(),
-            at: wall_now(),
+            at,
             entries: vec![Entry::Genesis],
         };
         let page = Page::seal(body, &self.key);

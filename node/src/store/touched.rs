@@ -136,7 +136,8 @@ impl Touched {
     }
 }
 
-fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreError> {
+/// The entity as its row has it.
+pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreError> {
     let mut statement = store.connection.prepare_cached(
         "SELECT id, type, deleted, conflict, vv, state FROM entity WHERE uuid = ?1",
     )?;

@@ -8,7 +8,7 @@ use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide,
 use super::{Register, Sibling, Survivor, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
-use crate::policy::{Policy, Rule};
+use crate::policy::{Policy, Rule, TypeRule};
 
 /// The state of one entity.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -172,7 +172,7 @@ impl Entity {
                 outcome: Outcome::Rejected { code, .. },
                 ..
             }) => {
-                self.reject(record, *code);
+                self.reject(record, (rules, *code));
                 return;
             }
         };
@@ -259,7 +259,7 @@ impl Entity {
         }
     }
 
-    fn reject(&mut self, record: &Record, code: Code) {
+    fn reject(&mut self, record: &Record, (rules, code): (&TypeRule, Code)) {
         let (dot, ts) = (record.dot, record.command.ts);
         if matches!(
             code,
@@ -268,7 +268,10 @@ impl Entity {
             self.life.lose(LostLife { dot, ts, code });
         }
         for write in &record.command.writes {
-            self.lose(record, &write.field, code);
+            let rule = rules.field(&write.field).map(|field| field.rule);
+            if rule.is_some_and(|rule| fits(rule, &write.change)) {
+                self.lose(record, &write.field, code);
+            }
         }
     }
 

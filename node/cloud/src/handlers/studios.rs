@@ -11,7 +11,7 @@ use super::App;
 use super::access::{Asker, open};
 use crate::body::{self, Raw};
 use crate::problem::Problem;
-use crate::store::StoreError;
+
 
 /// Enrols a studio, or tells again what is enrolled.
 pub async fn enrol(
@@ -37,23 +37,7 @@ pub async fn summary(
     let summary = app
         .run(move |truth| {
             let studio = open(truth, id)?;
-            let summary = truth.store.read(|session| {
-                let row = session.studio(id)?;
-                let row = row.ok_or(StoreError::Damaged("a studio that is gone"))?;
-                let counts = session.command_counts(studio.row)?;
-                let (pos_gross_cents, pos_voided_cents) = session.sales(studio.row)?;
-                Ok::<_, StoreError>(Summary {
-                    commands: counts.held,
-                    confirmed: counts.confirmed,
-                    rejected: counts.rejected,
-                    entities: session.live_entities(studio.row)?,
-                    pos_gross_cents,
-                    pos_voided_cents,
-                    head: row.head.0,
-                    state_hash: row.sum.hex(),
-                })
-            })?;
-            Ok(summary)
+            Ok(studio.summary(truth)?)
         })
         .await?;
     Ok(Json(summary))
