@@ -27,7 +27,6 @@ mod reader;
 mod restore;
 mod schema;
 mod stream;
-mod tally;
 mod touched;
 
 #[cfg(test)]
@@ -37,7 +36,10 @@ mod tests;
 
 pub use batch::{Applied, Batch};
 pub use error::StoreError;
-pub use reader::Reader;
+pub use reader::{
+    ConflictRow, DeadLetterRow, EntityRow, HistoryEntry, LedgerRow, Listing, QUERY_ROWS, QueryRows,
+    QueueRow, Reader, Ruling, View,
+};
 pub use restore::{OwnTip, Restored};
 pub use stream::{BlockChunk, PageChunk};
 
@@ -77,6 +79,7 @@ struct Counters {
     position: i64,
     applied: i64,
     entity: i64,
+    bytes: i64,
 }
 
 /// What an author had seen of others at its last applied bundle, and the log position that holds it.
@@ -151,6 +154,9 @@ impl Store {
             position: last("SELECT coalesce(max(position), 0) + 1 FROM log_bundle")?,
             applied: 1,
             entity: last("SELECT coalesce(max(id), 0) + 1 FROM entity")?,
+            bytes: last(
+                "SELECT coalesce((SELECT ends FROM log_bundle ORDER BY position DESC LIMIT 1), 0)",
+            )?,
         };
         self.state_sum = StateSum::default();
         if let Some((state_sum, applied)) = self.decoded("tally")? {

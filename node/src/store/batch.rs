@@ -37,6 +37,7 @@ pub(super) struct Waiting {
     position: i64,
     author: i64,
     own: bool,
+    ends: i64,
     bundle: Bundle,
 }
 
@@ -155,6 +156,7 @@ impl<'s> Batch<'s> {
                     .execute(params![hash.0, bytes])?;
                 if record.grant.role == studiovault_protocol::membership::Role::Cloud {
                     self.write_waiting()?;
+                    put_encoded(&self.store.connection, "has_cloud", &true)?;
                     queue::enqueue_all(self.store)?;
                 }
             }
@@ -194,10 +196,13 @@ impl<'s> Batch<'s> {
         }
         let position = self.store.counters.position;
         self.store.counters.position += 1;
+        self.store.counters.bytes += bundle.bytes().len() as i64;
+        let ends = self.store.counters.bytes;
         self.waiting.push(Waiting {
             position,
             author,
             own,
+            ends,
             bundle: bundle.clone(),
         });
         if self.waiting.len() > WAITING {
@@ -319,8 +324,8 @@ fn write_row(
     let changed = store
         .connection
         .prepare_cached(
-            "INSERT INTO log_bundle (position, author, first, last, applied, own, past_at, past, hash, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (author, first) DO NOTHING",
+            "INSERT INTO log_bundle (position, author, first, last, applied, own, ends, past_at, past, hash, bytes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT (author, first) DO NOTHING",
         )?
         .execute(params![
             waiting.position,
@@ -329,6 +334,7 @@ fn write_row(
             bundle.last().cast_signed(),
             applied.map(|row| row.order),
             waiting.own,
+            waiting.ends,
             applied.map(|row| row.past_at),
             applied.and_then(|row| row.past.as_deref()),
             bundle.hash().0,

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use studiovault_protocol::bundle::{Bundle, Header, Seen};
-use studiovault_protocol::command::{Command, Op};
+use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::event::Write;
 use studiovault_protocol::feed::{Entry, FeedIndex, Page, PageBody};
 use studiovault_protocol::id::{
@@ -16,6 +16,7 @@ use studiovault_protocol::log::{Admission, LogIndex};
 use studiovault_protocol::merge::{Outcome, Priorities};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
+use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::Vector;
 
 use super::{Applied, Location, Rules, Store, StoreError};
@@ -77,6 +78,33 @@ pub fn command(op: Op, id: EntityId, dice: &mut Dice) -> Command {
         ctx: None,
         ts: WallMs(1_700_000_000_000 + dice.below(600_000).cast_signed()),
         nonce: Nonce(dice.bytes()),
+    }
+}
+
+pub fn text(field: &str, value: &str) -> FieldWrite {
+    FieldWrite {
+        field: field.into(),
+        change: Change::Write(Value::Text(value.into())),
+    }
+}
+
+/// A create of a client with about 300 bytes of values.
+pub fn a_client(id: EntityId, dice: &mut Dice) -> Command {
+    let name = format!("Client {:x}", dice.next());
+    let writes = vec![
+        text("name", &name),
+        text("email", &format!("{:x}@studio.example", dice.next())),
+        text("phone", "+351 210 000 000"),
+        text("customer_number", "C-000123"),
+        text(
+            "notes",
+            &"prefers the garden in the evening light; ".repeat(4),
+        ),
+    ];
+    Command {
+        entity_type: "client".into(),
+        writes,
+        ..command(Op::Create, id, dice)
     }
 }
 
@@ -158,6 +186,14 @@ impl Machine {
         self.hold(&bundle);
         self.ready(&mut writes);
         (bundle, writes)
+    }
+
+    /// Takes back an own bundle, as a start does with what the store holds.
+    pub fn adopt(&mut self, bundle: &Bundle) {
+        self.author = bundle.author();
+        self.next = bundle.last() + 1;
+        self.prev = Some(bundle.hash());
+        let _ = self.take(bundle);
     }
 
     /// Writes that a bundle of somebody else brings about.

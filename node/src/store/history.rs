@@ -60,7 +60,7 @@ pub(super) fn read(
     row: i64,
 ) -> Result<History, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT bundle.position, bundle.past_at, bundle.bytes FROM entity_log AS noted
+        "SELECT bundle.position, bundle.past_at, bundle.bytes, bundle.author FROM entity_log AS noted
          JOIN log_bundle AS bundle ON bundle.position = noted.position
          WHERE noted.entity = ?1 ORDER BY bundle.applied",
     )?;
@@ -77,7 +77,7 @@ pub(super) fn read(
                 past
             }
         };
-        let verdicts = verdicts(connection, authors, &bundle)?;
+        let verdicts = verdicts(connection, row.get(3)?, &bundle)?;
         pieces.push(Piece {
             bundle,
             past,
@@ -140,12 +140,11 @@ pub(super) fn past(
 }
 
 /// The verdicts that were taken up on a bundle's commands.
-fn verdicts(
+pub(super) fn verdicts(
     connection: &Connection,
-    authors: &Authors,
+    number: i64,
     bundle: &Bundle,
 ) -> Result<HashMap<u64, Verdict>, StoreError> {
-    let number = authors.number(bundle.author()).unwrap_or(0);
     let mut statement = connection.prepare_cached(
         "SELECT first, last, position, exceptions FROM verdict
          WHERE author = ?1 AND first <= ?3 AND last >= ?2 AND first > ?2 - 1000",

@@ -13,7 +13,7 @@ use studiovault_protocol::time::WallMs;
 use super::{Store, StoreError, history};
 
 /// The queue's word for what a command does.
-pub(super) fn operation(command: &Command) -> &'static str {
+fn operation(command: &Command) -> &'static str {
     match (command.op, command.entity_type.as_str()) {
         (Op::Create, "pos_void") => "void",
         (op, _) => op.word(),
@@ -21,16 +21,25 @@ pub(super) fn operation(command: &Command) -> &'static str {
 }
 
 /// What a command says, as JSON: the entity and its changes.
-pub(super) fn payload(command: &Command) -> Json {
+fn payload(command: &Command) -> Json {
+    json!({ "entity_id": command.entity.to_string(), "fields": changes(command) })
+}
+
+/// A command's changes by field.
+pub(super) fn changes(command: &Command) -> Map<String, Json> {
     let mut changes = Map::new();
     for write in &command.writes {
-        changes.insert(write.field.clone(), change_json(&write.change));
+        match (change_json(&write.change), changes.get_mut(&write.field)) {
+            // Adding to and removing from one set in one command.
+            (Json::Object(more), Some(Json::Object(held))) => held.extend(more),
+            (change, _) => drop(changes.insert(write.field.clone(), change)),
+        }
     }
-    json!({ "entity_id": command.entity.to_string(), "fields": changes })
+    changes
 }
 
 /// One change as JSON: a plain value, or `{ "add": [] }`, `{ "remove": [] }`, `{ "increment": n }`.
-pub(super) fn change_json(change: &Change) -> Json {
+fn change_json(change: &Change) -> Json {
     match change {
         Change::Write(value) => value.to_json(),
         Change::Add(elements) => {

@@ -1,15 +1,252 @@
-//! The read-only side of the store, for applications.
+//! Reading for people and applications: entities, counts, conflicts, dead letters, the queue, history, SQL.
+//!
+//! Nothing here can write: the connection is opened read-only and says so to SQLite once more. A [`View`] reads the same rows
+//! over the writer's connection, for stores in memory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use super::StoreError;
+use rusqlite::types::Value as Sql;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
+use serde_json::{Map, Value as Json};
+use studiovault_protocol::api::{Counts, vv_from_text};
+use studiovault_protocol::id::EntityId;
+use studiovault_protocol::time::WallMs;
+use studiovault_protocol::vector::Vector;
 
-/// Read-only connections to a folder's store.
-pub struct Reader;
+use super::{FILE, Store, StoreError, schema};
+
+mod inbox;
+mod past;
+mod sql;
+
+pub use inbox::{ConflictRow, DeadLetterRow, LedgerRow, QueueRow};
+pub use past::{HistoryEntry, Ruling};
+pub use sql::{QUERY_ROWS, QueryRows};
+
+/// Connections kept for the next question, each with its own cache.
+const IDLE_READERS: usize = 4;
+
+/// Read-only connections to a folder's store, for any number of threads.
+pub struct Reader {
+    path: PathBuf,
+    /// Connections that nobody reads with now.
+    idle: Mutex<Vec<Connection>>,
+}
+
+/// What can be read, over whichever connection.
+#[derive(Clone, Copy)]
+pub struct View<'c> {
+    connection: &'c Connection,
+}
+
+/// One entity as it is shown.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EntityRow {
+    /// Its id.
+    pub id: EntityId,
+    /// Its type.
+    pub entity_type: String,
+    /// One value a field.
+    pub fields: Map<String, Json>,
+    /// It shows as deleted.
+    pub deleted: bool,
+    /// Every standing write of it is confirmed.
+    pub confirmed: bool,
+    /// It has an open conflict.
+    pub conflict: bool,
+    /// The commands applied to it: as a context it covers all that is shown.
+    pub vv: Vector,
+}
+
+/// A question for entities of one type, in the order in which this machine met them.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Listing {
+    /// The type.
+    pub entity_type: String,
+    /// Fields that must equal a value; of a set, contain it.
+    pub filter: Vec<(String, Json)>,
+    /// Go on after this one.
+    pub after: Option<EntityId>,
+    /// Rows at most.
+    pub limit: usize,
+}
 
 impl Reader {
-    /// Opens a folder's store for reading.
-    pub fn open(_folder: &Path) -> Result<Self, StoreError> {
-        Ok(Self)
+    /// Reads the store of a folder that a [`Store`] has made.
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        let reader = Self {
+            path: folder.join(FILE),
+            idle: Mutex::default(),
+        };
+        reader.read(|_| Ok(()))?;
+        Ok(reader)
     }
+
+    /// Reads; all that `work` reads is of one moment.
+    pub fn read<T>(
+        &self,
+        work: impl FnOnce(View<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.connect()?,
+        };
+        connection.execute_batch("BEGIN DEFERRED")?;
+        let found = work(View {
+            connection: &connection,
+        });
+        connection.execute_batch("ROLLBACK")?;
+        let mut idle = self.lock();
+        if idle.len() < IDLE_READERS {
+            idle.push(connection);
+        }
+        found
+    }
+
+    fn connect(&self) -> Result<Connection, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        schema::configure_reader(&connection)?;
+        Ok(connection)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // A list of idle connections is whole whatever a panicking holder did.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Store {
+    /// The same reads over the writer's connection.
+    pub fn view(&self) -> View<'_> {
+        View {
+            connection: &self.connection,
+        }
+    }
+
+    /// The figures of a status.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        self.view().counts()
+    }
+
+    /// When the oldest own command without a verdict was written.
+    pub fn oldest_pending(&self) -> Result<Option<WallMs>, StoreError> {
+        self.view().oldest_pending()
+    }
+}
+
+const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict,
+     (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]'))
+     FROM entity JOIN entity_type ON entity_type.id = entity.type";
+
+impl View<'_> {
+    /// One entity, deleted ones included.
+    pub fn entity(&self, id: EntityId) -> Result<Option<EntityRow>, StoreError> {
+        self.connection
+            .prepare_cached(&format!("{ENTITY} WHERE entity.uuid = ?1"))?
+            .query_row([id.0], |row| Ok(entity_row(row)))
+            .optional()?
+            .transpose()
+    }
+
+    /// Live entities of a type.
+    pub fn entities(&self, listing: &Listing) -> Result<Vec<EntityRow>, StoreError> {
+        let mut sql = format!(
+            "{ENTITY} WHERE entity.type = (SELECT id FROM entity_type WHERE name = ?1) AND entity.deleted = 0
+             AND entity.id > coalesce((SELECT id FROM entity WHERE uuid = ?2), 0)"
+        );
+        let after = listing
+            .after
+            .map_or(Sql::Null, |id| Sql::Blob(id.0.to_vec()));
+        let mut values = vec![Sql::Text(listing.entity_type.clone()), after];
+        for (field, value) in &listing.filter {
+            if field.contains(['"', '\\']) {
+                return Err(StoreError::Query(format!("`{field}` is no field")));
+            }
+            let at = values.len();
+            let (path, value) = (format!("$.\"{field}\""), sql::to_sql(value));
+            // A scalar is one row of json_each, a set one row an element.
+            sql += &format!(
+                " AND EXISTS (SELECT 1 FROM json_each(shown, ?{}) AS part WHERE part.value = ?{})",
+                at + 1,
+                at + 2
+            );
+            values.extend([Sql::Text(path), value]);
+        }
+        sql += &format!(" ORDER BY entity.id LIMIT {}", listing.limit);
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let mut rows = statement.query(params_from_iter(values))?;
+        let mut entities = Vec::new();
+        while let Some(row) = rows.next()? {
+            entities.push(entity_row(row)?);
+        }
+        Ok(entities)
+    }
+
+    /// The figures of a status, each counted from rows.
+    pub fn counts(&self) -> Result<Counts, StoreError> {
+        let (commands, confirmed, rejected) = (
+            self.count(
+                "SELECT coalesce(sum((SELECT last FROM log_bundle WHERE author = epoch.id ORDER BY first DESC LIMIT 1)
+                 - start + 1), 0) FROM epoch WHERE start IS NOT NULL",
+            )?,
+            self.count("SELECT coalesce(sum(last - first + 1 - rejected), 0) FROM verdict")?,
+            self.count("SELECT coalesce(sum(rejected), 0) FROM verdict")?,
+        );
+        let has_cloud = self.count("SELECT count(*) FROM meta WHERE key = 'has_cloud'")? > 0;
+        let undecided = commands.saturating_sub(confirmed + rejected);
+        Ok(Counts {
+            entities: self.count("SELECT count(*) FROM entity WHERE deleted = 0")?,
+            commands,
+            pending: if has_cloud { undecided } else { 0 },
+            confirmed,
+            rejected,
+            conflicts: self.count("SELECT count(*) FROM conflict")?,
+            dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
+            parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
+            log_bytes: self.count(
+                "SELECT coalesce((SELECT ends FROM log_bundle ORDER BY position DESC LIMIT 1), 0)",
+            )?,
+        })
+    }
+
+    /// When the oldest own command without a verdict was written.
+    pub fn oldest_pending(&self) -> Result<Option<WallMs>, StoreError> {
+        let sql = "SELECT min(created_at) FROM sync_queue
+                   WHERE sync_status <> 'confirmed' AND sync_status IN ('pending', 'sent')";
+        let oldest: Option<i64> = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        Ok(oldest.map(WallMs))
+    }
+
+    fn count(&self, sql: &str) -> Result<u64, StoreError> {
+        let number: i64 = self
+            .connection
+            .prepare_cached(sql)?
+            .query_row([], |row| row.get(0))?;
+        Ok(number.unsigned_abs())
+    }
+}
+
+fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
+    let id = EntityId(row.get(0)?);
+    let what = || StoreError::corrupt(format!("entity {id}"));
+    let shown = row.get_ref(2)?.as_str().map_err(|_| what())?;
+    let vv: Option<String> = row.get(6)?;
+    let vv = vv.map_or(Some(Vector::EMPTY), |text| vv_from_text(&text));
+    Ok(EntityRow {
+        id,
+        entity_type: row.get(1)?,
+        fields: serde_json::from_str(shown).map_err(|_| what())?,
+        deleted: row.get(3)?,
+        confirmed: row.get(4)?,
+        conflict: row.get(5)?,
+        vv: vv.ok_or_else(what)?,
+    })
 }

@@ -16,6 +16,8 @@ const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("schema_1.sql"))];
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// Pages of the writer's cache, in KiB. With 100,000 entities the whole process must stay below 80 MiB.
 const CACHE_KIB: i64 = 24 * 1024;
+/// KiB of a read-only connection's cache; a node has a few of them.
+const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection: more than the store has.
 const STATEMENTS: usize = 96;
 /// A log that was larger than this is cut back after a checkpoint, bytes.
@@ -44,6 +46,15 @@ pub(super) fn configure(connection: &Connection, location: &Location) -> Result<
             return Err(StoreError::NotDurable { setting, found });
         }
     }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// The settings of a read-only connection.
+pub(super) fn configure_reader(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(&format!(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -{READER_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
+    ))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
@@ -121,8 +132,8 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
         sql,
         ", CASE WHEN conflict THEN 'conflict' WHEN confirmed THEN 'confirmed' ELSE 'saved here' END AS _sync_state,
          conflict AS _conflict,
-         (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ' ')
-            FROM json_each(entity.vv) AS tip JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,
+         (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
+            FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,
          deleted AS _deleted
          FROM entity WHERE type = {id} AND deleted = 0"
     )

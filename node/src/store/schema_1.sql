@@ -25,6 +25,7 @@ CREATE TABLE log_bundle (
     last INTEGER NOT NULL,
     applied INTEGER, -- the order of application; NULL while parked
     own INTEGER NOT NULL,
+    ends INTEGER NOT NULL, -- bytes of the log up to and with this bundle
     past_at INTEGER, -- the position whose `past` holds for this bundle
     past BLOB, -- what the author had seen of others, only where it moved
     hash BLOB NOT NULL,
@@ -46,7 +47,7 @@ CREATE TABLE entity (
     deleted INTEGER NOT NULL,
     confirmed INTEGER NOT NULL,
     conflict INTEGER NOT NULL,
-    vv TEXT NOT NULL, -- [[epoch.id, counter], ...] of the commands applied to it
+    vv TEXT NOT NULL, -- [[epoch.id, counter], ...] of the commands applied to it, in the order of dots
     shown TEXT NOT NULL, -- JSON, one value a field
     state BLOB NOT NULL
 );

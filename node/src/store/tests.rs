@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
+use studiovault_protocol::event::Write;
 use studiovault_protocol::feed::Entry;
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::log::LogIndex;
@@ -270,3 +271,7 @@ proptest! {
         incremental_is_fold(seed);
     }
 }
+
+mod durable;
+mod reading;
+mod streaming;

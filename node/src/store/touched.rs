@@ -2,8 +2,8 @@
 //!
 //! What stands here is what the transaction sees; the rows follow at [`Touched::flush`].
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
@@ -267,7 +267,7 @@ fn write_tombstone(store: &Store, loaded: &Loaded, deleted: bool) -> Result<(), 
 }
 
 fn pack_vv(vv: &Vector, authors: &Authors) -> String {
-    let pairs: BTreeSet<(i64, u64)> = vv
+    let pairs: Vec<(i64, u64)> = vv
         .tips()
         .iter()
         .map(|tip| {

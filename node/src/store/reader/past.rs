@@ -1,0 +1,103 @@
+//! The history of one entity for people: every command with its author, its changes and what the cloud truth said.
+
+use rusqlite::params;
+use serde_json::{Map, Value as Json};
+use studiovault_protocol::command::Op;
+use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::merge::{Code, Outcome};
+use studiovault_protocol::time::WallMs;
+
+use super::super::{history, queue};
+use super::{StoreError, View};
+
+/// One command of an entity.
+#[derive(Clone, PartialEq, Debug)]
+pub struct HistoryEntry {
+    /// Its name.
+    pub dot: Dot,
+    /// The person.
+    pub actor: String,
+    /// The author's wall clock.
+    pub ts: WallMs,
+    /// What it did.
+    pub op: Op,
+    /// Its changes by field: a value, or `{ "add": [] }`, `{ "remove": [] }`, `{ "increment": n }`.
+    pub fields: Map<String, Json>,
+    /// What the cloud truth said, if it did.
+    pub ruling: Option<Ruling>,
+}
+
+/// What the cloud truth said on a command.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Ruling {
+    /// The feed position.
+    pub position: u64,
+    /// accepted, merged or rejected.
+    pub word: &'static str,
+    /// Why not, in whole or in part.
+    pub code: Option<Code>,
+    /// In words: the fields that lost, or the cloud's detail.
+    pub why: String,
+}
+
+impl View<'_> {
+    /// Every command of an entity, in the order in which this machine applied them.
+    pub fn history(&self, id: EntityId) -> Result<Vec<HistoryEntry>, StoreError> {
+        let sql = "SELECT bundle.position, bundle.author, bundle.bytes FROM entity
+             JOIN entity_log AS noted ON noted.entity = entity.id
+             JOIN log_bundle AS bundle ON bundle.position = noted.position
+             WHERE entity.uuid = ?1 ORDER BY bundle.applied";
+        let entries = self.gather(sql, params![id.0], |row| {
+            let position: i64 = row.get(0)?;
+            let bundle = history::decode(row.get(2)?, &|| format!("log position {position}"))?;
+            let mut verdicts = history::verdicts(self.connection, row.get(1)?, &bundle)?;
+            let actor = bundle.header().actor.clone();
+            let of_entity = bundle
+                .commands()
+                .filter(|(_, command)| command.entity == id);
+            Ok(of_entity
+                .map(|(dot, command)| HistoryEntry {
+                    dot,
+                    actor: actor.clone(),
+                    ts: command.ts,
+                    op: command.op,
+                    fields: queue::changes(command),
+                    ruling: verdicts
+                        .remove(&dot.counter)
+                        .map(|verdict| ruling(verdict.position, verdict.outcome)),
+                })
+                .collect::<Vec<_>>())
+        })?;
+        Ok(entries.into_iter().flatten().collect())
+    }
+}
+
+fn ruling(position: u64, outcome: Outcome) -> Ruling {
+    match outcome {
+        Outcome::Accepted => Ruling {
+            position,
+            word: "accepted",
+            code: None,
+            why: String::new(),
+        },
+        Outcome::Merged(lost) => {
+            let why: Vec<String> = lost
+                .iter()
+                .map(|(field, code)| format!("{field}: {}", code.word()))
+                .collect();
+            let code = lost.first().map(|(_, code)| *code);
+            Ruling {
+                position,
+                word: "merged",
+                code,
+                why: why.join(", "),
+            }
+        }
+        Outcome::Rejected { code, detail } => Ruling {
+            position,
+            word: "rejected",
+            code: Some(code),
+            why: detail,
+        },
+    }
+}
