@@ -1,6 +1,7 @@
 //! The lab: what shows that the product keeps its promises, and that its source keeps its shape.
 //! Nothing here is part of the product, and nothing in the product may depend on it.
 
+pub mod bench;
 #[cfg(target_os = "linux")]
 pub mod lab;
 #[cfg(target_os = "linux")]

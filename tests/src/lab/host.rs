@@ -95,7 +95,8 @@ impl Host {
         run(&mut self.inside(command))
     }
 
-    fn inside(&self, command: &Command) -> Command {
+    /// The command as it runs on this host, for those who start it themselves.
+    pub fn inside(&self, command: &Command) -> Command {
         let mut inside = self.namespace.command(command.get_program());
         inside.args(command.get_args());
         for (key, value) in command.get_envs() {

@@ -1,0 +1,92 @@
+//! Studios made for a measurement: machines in folders, and rows of about 300 bytes.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+use studiovault_node::config::{Admission, Folder, Founder, Machine, StudioFile};
+use studiovault_node::node::{Announce, Node, NodeConfig, WriteRequest};
+use studiovault_protocol::author::Mutation;
+use studiovault_protocol::command::Op;
+use studiovault_protocol::membership::Role;
+
+/// Makes `count` machines of one new studio without a cloud, each in a folder of its own below `root`.
+pub fn machines(root: &Path, count: usize) -> Result<Vec<Machine>> {
+    let founder = Founder {
+        name: "Bench".into(),
+        cloud: None,
+    };
+    let mut studio = StudioFile::found(founder)?;
+    let mut machines = Vec::new();
+    for number in 0..count {
+        let folder = Folder::at(root.join(format!("node{number}")));
+        let admission = Admission {
+            name: format!("node{number}"),
+            role: Role::Admin,
+            priority: 0,
+            gateway_preference: 0,
+        };
+        let machine = Machine::make(folder, studio.clone(), admission)?;
+        studio = machine.studio.clone();
+        machines.push(machine);
+    }
+    Ok(machines)
+}
+
+/// Starts a node that is found only by the given addresses.
+pub async fn start_silent(machine: Machine, peers: Vec<SocketAddr>) -> Result<Node> {
+    let listen = vec!["127.0.0.1:0".parse().context("an address")?];
+    let config = NodeConfig {
+        machine,
+        listen,
+        peers,
+        announce: Announce::Silent,
+    };
+    Ok(Node::start(config).await?)
+}
+
+/// The fields of a row of about 300 bytes.
+pub fn row(number: usize) -> Map<String, Value> {
+    let notes = format!(
+        "{number:08} two albums, forty proofs, delivery by the end of the month; the couple asks for black and white prints of the church and a slide show for the evening, see the call of Tuesday"
+    );
+    let fields = json!({
+        "title": format!("Wedding {number:08}"),
+        "status": "shooting",
+        "shoot_date": "2026-11-20",
+        "notes": notes,
+    });
+    let Value::Object(fields) = fields else {
+        unreachable!("an object")
+    };
+    fields
+}
+
+/// A transaction that creates `count` new rows.
+pub fn creates(from: usize, count: usize) -> WriteRequest {
+    let mutation = |number| Mutation {
+        entity_type: "project".into(),
+        entity: None,
+        op: Op::Create,
+        fields: row(number),
+        read: None,
+    };
+    WriteRequest {
+        actor: "bench".into(),
+        mutations: (from..from + count).map(mutation).collect(),
+        together: false,
+        skip_existing: false,
+    }
+}
+
+/// Writes `count` rows in transactions of `size`.
+pub async fn fill(node: &Node, count: usize, size: usize) -> Result<()> {
+    let mut from = 0;
+    while from < count {
+        let size = size.min(count - from);
+        node.write(creates(from, size)).await?;
+        from += size;
+    }
+    Ok(())
+}

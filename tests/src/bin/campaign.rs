@@ -1,0 +1,65 @@
+//! What takes longer than a test: benchmarks and campaigns, on demand.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use studiovault_lab::bench;
+
+/// Benchmarks and campaigns.
+#[derive(Parser)]
+#[command(name = "campaign")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Campaign,
+}
+
+#[derive(Subcommand)]
+enum Campaign {
+    /// Measures, each figure beside its physical limit and its target.
+    Bench {
+        /// Only these parts: local, receive, mesh.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// One node of a benchmark; started by `bench` itself.
+    #[command(hide = true)]
+    BenchNode {
+        /// The machine's data folder.
+        #[arg(long)]
+        folder: PathBuf,
+        /// Where its mesh listens.
+        #[arg(long, default_value = "0.0.0.0:0")]
+        listen: SocketAddr,
+    },
+}
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    match Arguments::parse().command {
+        Campaign::Bench { only } => {
+            let root = tempfile::tempdir()?;
+            let wanted = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
+            let mut figures = Vec::new();
+            if wanted("receive") {
+                figures.extend(bench::receive::measure(root.path())?);
+            }
+            if wanted("local") {
+                figures.extend(runtime.block_on(bench::local::measure(root.path()))?);
+            }
+            #[cfg(target_os = "linux")]
+            if wanted("mesh") {
+                figures.extend(bench::mesh::measure(root.path())?);
+            }
+            bench::print(&figures);
+            Ok(())
+        }
+        Campaign::BenchNode { folder, listen } => {
+            runtime.block_on(bench::agent::run(folder, listen))
+        }
+    }
+}
