@@ -8,6 +8,7 @@
 mod library;
 mod record;
 mod replay;
+pub mod studio;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -197,6 +198,46 @@ impl Recording {
         let all = self.events() + 1;
         let count = count.clamp(1, all);
         (0..count).map(|number| number * all / count).collect()
+    }
+
+    /// The same run on a disk that only pretends to sync the files with that ending: shows that a test can fail.
+    pub fn without_syncs(&self, ending: &str) -> Self {
+        let Content {
+            bytes,
+            paths,
+            start,
+            records,
+        } = &*self.content;
+        let pretended = |record: &&Record| match record.op {
+            Op::Sync { path, .. } => paths[path].to_string_lossy().ends_with(ending),
+            _ => false,
+        };
+        let content = Content {
+            bytes: bytes.clone(),
+            records: records
+                .iter()
+                .filter(|record| !pretended(record))
+                .cloned()
+                .collect(),
+            paths: paths.clone(),
+            start: start.clone(),
+        };
+        Recording {
+            content: Arc::new(content),
+        }
+    }
+
+    /// Everything that was acknowledged in the whole run, in order.
+    pub fn acknowledged(&self) -> Acked {
+        let told = self
+            .content
+            .records
+            .iter()
+            .filter_map(|record| match &record.op {
+                Op::Ack(what) => Some(what.clone()),
+                _ => None,
+            });
+        Acked(told.collect())
     }
 
     /// A replay from the beginning; each thread has its own.

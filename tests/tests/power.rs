@@ -3,4 +3,5 @@
 
 mod power {
     mod recorder;
+    mod store;
 }

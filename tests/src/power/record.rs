@@ -14,6 +14,7 @@ const ACK: u8 = 7;
 /// Index into the table of paths.
 pub(super) type PathNumber = usize;
 
+#[derive(Clone)]
 pub(super) enum Op {
     Create(PathNumber),
     Write {
@@ -38,6 +39,7 @@ pub(super) enum Op {
     Ack(String),
 }
 
+#[derive(Clone)]
 pub(super) struct Record {
     /// Where it begins in the log.
     pub(super) at: u64,
