@@ -8,7 +8,7 @@ mod secret;
 mod studio;
 
 pub use place::{default_folder, system_user};
-pub use secret::{SecretBytes, random_bytes};
+pub use secret::{SecretBytes, random_bytes, write as write_secret};
 pub use studio::{CloudAccess, Founder, StudioFile};
 
 use std::fs::{self, File};
@@ -134,10 +134,6 @@ impl Folder {
     pub fn studio_path(&self) -> PathBuf {
         self.0.join("studio.json")
     }
-    /// The store.
-    pub fn store_path(&self) -> PathBuf {
-        self.0.join("studiovault.db")
-    }
     /// Where the running node's API is.
     pub fn api_path(&self) -> PathBuf {
         self.0.join(api::ADDRESS_FILE)
@@ -216,7 +212,7 @@ impl Machine {
             return Err(ConfigError::AlreadyMade(folder.0));
         }
         check_name(&admission.name)?;
-        fs::create_dir_all(folder.path()).map_err(ConfigError::disk(folder.path()))?;
+        secret::make_folder(folder.path())?;
         let _lock = folder.lock()?;
         let key = SecretKey::from_seed(random_bytes());
         let device = DeviceId::from_random(random_bytes());

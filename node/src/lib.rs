@@ -1,5 +1,6 @@
 //! One machine of a studio: its store, its links to peers and the cloud, and what applications see of it.
 
+pub mod api;
 pub mod clock;
 pub mod config;
 pub mod discovery;

@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `studiovault` command. Everything it can do stands in `cli`; here it only starts and ends.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -71,6 +71,15 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Makes a folder, and those above it, that only its owner enters.
+pub fn make_folder(path: &Path) -> Result<(), ConfigError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(ConfigError::disk(path))
+}
+
 /// Writes a file that only its owner reads: beside it first, made durable, then put in its place.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
     let beside = path.with_extension("new");

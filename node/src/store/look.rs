@@ -24,7 +24,9 @@ impl Store {
     pub fn undecided(&self) -> Result<u64, StoreError> {
         let count: i64 = self
             .connection
-            .prepare_cached("SELECT count(*) FROM sync_queue WHERE sync_status IN ('pending', 'sent')")?
+            .prepare_cached(
+                "SELECT count(*) FROM sync_queue WHERE sync_status IN ('pending', 'sent')",
+            )?
             .query_row([], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }

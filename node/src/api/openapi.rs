@@ -1,0 +1,197 @@
+//! The OpenAPI document of the local API, kept by hand beside the routes.
+//!
+//! A path that stands here answers: a test asks each of them.
+
+use axum::Json;
+use serde_json::{Map, Value, json};
+use studiovault_protocol::api::PREFIX;
+
+/// One operation: method, path below the prefix, what it is for, and its body's schema if it takes one.
+type Operation = (
+    &'static str,
+    &'static str,
+    &'static str,
+    Option<&'static str>,
+);
+
+/// Every operation under the prefix.
+pub(super) const OPERATIONS: [Operation; 15] = [
+    (
+        "get",
+        "/status",
+        "What this machine knows of itself and others",
+        None,
+    ),
+    (
+        "post",
+        "/tx",
+        "An atomic list of mutations; durable when it answers",
+        Some("TxRequest"),
+    ),
+    (
+        "post",
+        "/network",
+        "Take this machine off the LAN or bring it back",
+        Some("NetworkRequest"),
+    ),
+    (
+        "get",
+        "/entities/{type}",
+        "Entities of a type: ?limit, ?after, ?field.NAME=VALUE, ?at_least=VV",
+        None,
+    ),
+    (
+        "get",
+        "/entities/{type}/{id}",
+        "One entity, deleted ones included: ?at_least=VV",
+        None,
+    ),
+    ("get", "/history/{id}", "Every command of an entity", None),
+    (
+        "get",
+        "/dead-letters",
+        "Own commands that the cloud did not take",
+        None,
+    ),
+    ("get", "/devices", "The machines of the studio", None),
+    (
+        "post",
+        "/query",
+        "One SELECT over the views app_<type>",
+        Some("QueryRequest"),
+    ),
+    (
+        "post",
+        "/subscribe",
+        "The same, told again as server-sent events whenever the answer changes",
+        Some("SubscribeRequest"),
+    ),
+    (
+        "get",
+        "/events",
+        "Server-sent events: status, entities, conflicts, peers, gateway, feed",
+        None,
+    ),
+    ("get", "/conflicts", "Open questions for people", None),
+    ("get", "/conflicts/{id}", "One of them", None),
+    (
+        "post",
+        "/conflicts/{id}/resolve",
+        "A person's answer",
+        Some("ResolveRequest"),
+    ),
+    ("get", "/metrics", "The status as Prometheus reads it", None),
+];
+
+/// `GET /openapi.json`.
+pub(super) async fn document() -> Json<Value> {
+    let mut paths = Map::new();
+    for (method, path, summary, body) in OPERATIONS {
+        let mut operation = json!({
+            "summary": summary,
+            "parameters": parameters(path),
+            "responses": {
+                "200": {"description": "Done"},
+                "default": {
+                    "description": "Refused or failed",
+                    "content": {"application/problem+json": {"schema": reference("Problem")}},
+                },
+            },
+        });
+        if let Some(name) = body {
+            let content = json!({"application/json": {"schema": reference(name)}});
+            operation["requestBody"] = json!({"required": true, "content": content});
+        }
+        let held = paths
+            .entry(format!("{PREFIX}{path}"))
+            .or_insert_with(|| json!({}));
+        held[method] = operation;
+    }
+    Json(json!({
+        "openapi": "3.1.0",
+        "info": {"title": "StudioVault local API", "version": env!("CARGO_PKG_VERSION")},
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "schemas": schemas(),
+        },
+    }))
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+/// The parts of a path in braces.
+fn parameters(path: &str) -> Vec<Value> {
+    let names = path
+        .split('/')
+        .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    let parameter =
+        |name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
+    names.map(parameter).collect()
+}
+
+fn schemas() -> Value {
+    let text = json!({"type": "string"});
+    let id = json!({"type": "string", "format": "uuid"});
+    let flag = json!({"type": "boolean", "default": false});
+    let sql = json!({
+        "type": "object",
+        "required": ["sql"],
+        "properties": {"sql": text, "params": {"type": "array"}},
+    });
+    let mutation = json!({
+        "type": "object",
+        "required": ["type", "op"],
+        "properties": {
+            "type": text,
+            "id": id,
+            "op": {"enum": ["create", "update", "delete", "restore", "resolve"]},
+            "fields": {"type": "object"},
+            "read": {"type": "string", "description": "the `vv` of what had been read"},
+        },
+    });
+    json!({
+        "Mutation": mutation,
+        "TxRequest": {
+            "type": "object",
+            "required": ["mutations"],
+            "properties": {
+                "actor": text,
+                "mutations": {"type": "array", "items": reference("Mutation"), "minItems": 1, "maxItems": 1000},
+                "together": flag,
+                "skip_existing": flag,
+            },
+        },
+        "NetworkRequest": {
+            "type": "object",
+            "required": ["network"],
+            "properties": {"network": {"enum": ["online", "offline"]}},
+        },
+        "QueryRequest": sql,
+        "SubscribeRequest": sql,
+        "ResolveRequest": {
+            "type": "object",
+            "required": ["choice"],
+            "properties": {
+                "choice": {"oneOf": [
+                    {"enum": ["restore", "accept_delete"]},
+                    {"type": "object", "properties": {"side": text}, "required": ["side"]},
+                    {"type": "object", "properties": {"value": {}}, "required": ["value"]},
+                ]},
+                "actor": text,
+                "read": text,
+            },
+        },
+        "Problem": {
+            "type": "object",
+            "required": ["type", "status", "title", "detail", "code", "next_step"],
+            "properties": {
+                "type": text, "status": {"type": "integer"}, "title": text, "detail": text,
+                "code": text, "field": text, "next_step": text,
+            },
+        },
+    })
+}

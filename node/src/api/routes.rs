@@ -1,0 +1,96 @@
+//! Which path leads where.
+//!
+//! Every route stands behind the guard and the body limit; one that is not listed in the OpenAPI document fails its test.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::{get, post};
+use studiovault_protocol::api::BODY_BYTES;
+use tokio::sync::{Semaphore, watch};
+
+use super::answer::Refused;
+use super::guard::{self, Guard};
+use super::{conflicts, events, metrics, openapi, reads, subscribe, writes};
+use crate::node::Node;
+use crate::store::{StoreError, View};
+
+/// Streams open at one time; each holds a receiver and a connection.
+const STREAMS: usize = 64;
+
+/// What every handler has.
+#[derive(Clone)]
+pub(super) struct Shared {
+    /// The node.
+    pub node: Node,
+    /// True once the API stops.
+    pub stopped: watch::Receiver<bool>,
+    /// One permit a stream.
+    pub streams: Arc<Semaphore>,
+}
+
+impl Shared {
+    /// For one served API.
+    pub fn new(node: Node, stopped: watch::Receiver<bool>) -> Self {
+        Self {
+            node,
+            stopped,
+            streams: Arc::new(Semaphore::new(STREAMS)),
+        }
+    }
+
+    /// Asks the store on a thread that may block.
+    pub async fn read<T, F>(&self, question: F) -> Result<T, Refused>
+    where
+        T: Send + 'static,
+        F: FnOnce(View<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let node = self.node.clone();
+        let answer = tokio::task::spawn_blocking(move || node.reader().read(question)).await;
+        let answer = answer.map_err(|error| {
+            tracing::error!(%error, "a read broke off");
+            Refused::broken()
+        })?;
+        answer.map_err(Refused::from)
+    }
+}
+
+/// All routes behind one guard.
+pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
+    let local = Router::new()
+        .route("/status", get(reads::status))
+        .route("/tx", post(writes::tx))
+        .route("/network", post(writes::network))
+        .route("/entities/{type}", get(reads::entities))
+        .route("/entities/{type}/{id}", get(reads::entity))
+        .route("/history/{id}", get(reads::history))
+        .route("/dead-letters", get(reads::dead_letters))
+        .route("/devices", get(reads::devices))
+        .route("/query", post(reads::query))
+        .route("/subscribe", post(subscribe::subscribe))
+        .route("/events", get(events::events))
+        .route("/conflicts", get(conflicts::list))
+        .route("/conflicts/{id}", get(conflicts::one))
+        .route("/conflicts/{id}/resolve", post(conflicts::resolve))
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document));
+    Router::new()
+        .nest(studiovault_protocol::api::PREFIX, local)
+        .route("/metrics", get(metrics::metrics))
+        .route("/openapi.json", get(openapi::document))
+        .fallback(async || Refused::not_found("path", "see /openapi.json for the paths there are"))
+        .method_not_allowed_fallback(async || {
+            Refused::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "WRONG_METHOD",
+                "the path is there, but not for this method",
+                "see /openapi.json for the methods there are",
+            )
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .with_state(shared)
+}

@@ -1,0 +1,189 @@
+//! The listeners of the local API: loopback and a Unix socket, found through `api.json` in the data folder.
+//!
+//! `api.json` and the token stand only while the process does; a stale pair names a port where the token is not taken.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Router;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::guard::Guard;
+use super::routes;
+use crate::config::{ConfigError, Folder, SecretBytes, write_secret};
+use crate::node::Node;
+
+/// How the API is to be served.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ApiOptions {
+    /// The port on loopback; 0 takes a free one.
+    pub port: u16,
+}
+
+/// Why the API is not served. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The machine's: something else has the port.
+    #[error(
+        "port {port} of the local API is in use ({source}); name another with --api-port, or leave it out for a free one"
+    )]
+    PortInUse {
+        /// Which.
+        port: u16,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The disk's.
+    #[error(transparent)]
+    Folder(#[from] ConfigError),
+}
+
+/// Where the API of a running node is: `api.json`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The port on 127.0.0.1 (and ::1 where there is one).
+    pub port: u16,
+    /// The process.
+    pub pid: u32,
+    /// The Unix socket, if there is one.
+    pub socket: Option<PathBuf>,
+}
+
+/// The API while it is served.
+#[derive(Debug)]
+pub struct RunningApi {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    folder: Folder,
+    stop: watch::Sender<bool>,
+    servers: Vec<JoinHandle<()>>,
+}
+
+impl RunningApi {
+    /// Ends streams, answers what is under way, and takes `api.json` away.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for server in self.servers {
+            // A server that panicked has nothing left to stop.
+            let _ = server.await;
+        }
+        for path in [
+            self.folder.api_path(),
+            self.folder.token_path(),
+            self.folder.socket_path(),
+        ] {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Binds, writes `api.json` and the token, and serves until told to stop.
+pub async fn serve(
+    node: Node,
+    folder: Folder,
+    options: ApiOptions,
+) -> Result<RunningApi, ApiError> {
+    let in_use = |source| ApiError::PortInUse {
+        port: options.port,
+        source,
+    };
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
+        .await
+        .map_err(in_use)?;
+    let port = first.local_addr().map_err(in_use)?.port();
+    let token = SecretBytes::random().to_string();
+    let (stop, stopped) = watch::channel(false);
+    let state = routes::Shared::new(node, stopped.clone());
+    let loopback = routes::router(state.clone(), Arc::new(Guard::loopback(&token, port)));
+    let mut servers = vec![spawn(first, loopback.clone(), stopped.clone())];
+    // A machine without IPv6, or with the port taken there, is served on IPv4 alone.
+    if let Ok(second) = TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
+        servers.push(spawn(second, loopback, stopped.clone()));
+    }
+    write_secret(&folder.token_path(), token.as_bytes())?;
+    let socket = serve_socket(
+        &folder,
+        |guard| {
+            (
+                routes::router(state.clone(), Arc::new(guard)),
+                stopped.clone(),
+            )
+        },
+        &token,
+    );
+    let socket = socket.map(|(path, server)| {
+        servers.push(server);
+        path
+    });
+    let endpoint = Endpoint {
+        port,
+        pid: std::process::id(),
+        socket,
+    };
+    let text = serde_json::to_string_pretty(&endpoint).expect("an endpoint always encodes");
+    write_secret(&folder.api_path(), text.as_bytes())?;
+    Ok(RunningApi {
+        endpoint,
+        folder,
+        stop,
+        servers,
+    })
+}
+
+/// The Unix socket beside loopback. A path that is too long for one is no reason not to run.
+#[cfg(unix)]
+fn serve_socket(
+    folder: &Folder,
+    router: impl FnOnce(Guard) -> (Router, watch::Receiver<bool>),
+    token: &str,
+) -> Option<(PathBuf, JoinHandle<()>)> {
+    use std::os::unix::fs::PermissionsExt;
+    let path = folder.socket_path();
+    let _ = std::fs::remove_file(&path);
+    let listener = match tokio::net::UnixListener::bind(&path) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::info!(%error, path = %path.display(), "no Unix socket for the local API; loopback serves it");
+            return None;
+        }
+    };
+    let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
+    let (router, stopped) = router(Guard::socket(token));
+    Some((path, spawn(listener, router, stopped)))
+}
+
+#[cfg(not(unix))]
+fn serve_socket(
+    _folder: &Folder,
+    _router: impl FnOnce(Guard) -> (Router, watch::Receiver<bool>),
+    _token: &str,
+) -> Option<(PathBuf, JoinHandle<()>)> {
+    None
+}
+
+fn spawn<L>(listener: L, router: Router, stopped: watch::Receiver<bool>) -> JoinHandle<()>
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
+    tokio::spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(until(stopped));
+        if let Err(error) = served.await {
+            tracing::error!(%error, "a listener of the local API ended");
+        }
+    })
+}
+
+/// Ends once the API stops.
+pub(super) fn until(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
+    async move {
+        // The sender is gone only together with the API.
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+    }
+}

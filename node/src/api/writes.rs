@@ -1,0 +1,109 @@
+//! Writes: a list of mutations that is durable when the answer goes out, and the switch of the LAN.
+//!
+//! The node validates; here texts only become types.
+
+use axum::Json;
+use axum::extract::State;
+use studiovault_protocol::api::{
+    BundleName, MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer, TxRequest,
+    vv_from_text,
+};
+use studiovault_protocol::author::Mutation;
+use studiovault_protocol::command::Op;
+use studiovault_protocol::event::Network;
+use studiovault_protocol::policy::{Policy, Rule};
+use studiovault_protocol::vector::Vector;
+
+use super::answer::{Answer, Body, Refused};
+use super::routes::Shared;
+use crate::config::system_user;
+use crate::driver::{WriteRequest, Written};
+
+/// `POST /tx`.
+pub(super) async fn tx(
+    State(shared): State<Shared>,
+    Body(request): Body<TxRequest>,
+) -> Answer<TxAnswer> {
+    let mut mutations = Vec::with_capacity(request.mutations.len());
+    for asked in request.mutations {
+        mutations.push(whole(&shared, mutation(asked)?).await?);
+    }
+    let request = WriteRequest {
+        actor: request.actor.unwrap_or_else(system_user),
+        mutations,
+        together: request.together,
+        skip_existing: request.skip_existing,
+    };
+    let written = shared.node.write(request).await?;
+    Ok(Json(answer(written)))
+}
+
+/// `POST /network`.
+pub(super) async fn network(
+    State(shared): State<Shared>,
+    Body(request): Body<NetworkRequest>,
+) -> Answer<Status> {
+    let network = match request.network {
+        NetworkState::Online => Network::Online,
+        NetworkState::Offline => Network::Offline,
+    };
+    shared.node.set_network(network).await.map_err(|error| {
+        tracing::error!(%error, "the LAN could not be switched");
+        Refused::broken()
+    })?;
+    Ok(Json(Status::clone(&shared.node.status())))
+}
+
+fn mutation(request: MutationRequest) -> Result<Mutation, Refused> {
+    Ok(Mutation {
+        entity_type: request.entity_type,
+        entity: request.id,
+        op: request.op,
+        fields: request.fields,
+        read: request.read.as_deref().map(read_token).transpose()?,
+    })
+}
+
+/// A restore carries the whole entity: one that names no fields carries what was last shown.
+pub(super) async fn whole(shared: &Shared, mutation: Mutation) -> Result<Mutation, Refused> {
+    let Some(id) = mutation.entity else {
+        return Ok(mutation);
+    };
+    if mutation.op != Op::Restore || !mutation.fields.is_empty() {
+        return Ok(mutation);
+    }
+    let row = shared.read(move |view| view.entity(id)).await?;
+    let mut fields = row.map(|row| row.fields).unwrap_or_default();
+    let policy = Policy::default();
+    let rules = policy.entity_type(&mutation.entity_type);
+    // A counter is a sum of increments that all stand: carrying it would count them twice.
+    fields.retain(|name, _| {
+        let rule = rules.and_then(|rules| rules.field(name));
+        rule.is_some_and(|rule| rule.rule != Rule::Counter)
+    });
+    Ok(Mutation { fields, ..mutation })
+}
+
+/// A read token as it came back.
+pub(super) fn read_token(text: &str) -> Result<Vector, Refused> {
+    vv_from_text(text).ok_or_else(|| {
+        Refused::bad_request(
+            "BAD_READ_TOKEN",
+            "this is no read token that a node handed out",
+            "hand back the `vv` of the entity or conflict as it was read, or leave it out",
+        )
+    })
+}
+
+/// What a durable write is told as.
+pub(super) fn answer(written: Written) -> TxAnswer {
+    TxAnswer {
+        bundle: written.bundle.map(|(author, first, last)| BundleName {
+            first: author.at(first).to_string(),
+            last: author.at(last).to_string(),
+        }),
+        ids: written.ids,
+        skipped: written.skipped as u64,
+        vv: written.vv,
+    }
+}

@@ -1,0 +1,193 @@
+//! The command line: what can be asked, and how each answer ends.
+//!
+//! Every command prints JSON with `--json`; every error ends with the next step; the exit code says what kind it was.
+
+mod client;
+mod cloud;
+mod failure;
+mod folder;
+mod import;
+mod make;
+mod output;
+mod parse;
+mod read;
+mod run;
+mod upkeep;
+mod watch;
+mod window;
+mod write;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use failure::{Exit, Failure};
+
+/// What a command needs of the way it was called.
+pub(crate) struct Call {
+    /// The data folder's path, if one was named.
+    pub data: Option<std::path::PathBuf>,
+    /// Print JSON.
+    pub json: bool,
+}
+
+/// What a command comes to.
+pub(crate) type Outcome = Result<(), Failure>;
+
+const EXIT_CODES: &str = "Exit codes:
+  0  done
+  1  failed, or a check was off
+  2  wrong arguments
+  3  no node runs with the data folder
+  4  refused: the input or the policy says no; nothing was written
+  5  no such thing";
+
+/// The machines of one studio share one truth, with or without a network.
+#[derive(Parser)]
+#[command(name = "studiovault", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    /// The data folder of this machine [default: the platform's folder for a user's data]
+    #[arg(long, global = true, env = "STUDIOVAULT_DATA", value_name = "FOLDER")]
+    data: Option<std::path::PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Found a studio and make this its first machine
+    Init(make::Init),
+    /// Make this a machine of a studio whose file you have
+    Join(make::Join),
+    /// Run this machine's node until it is told to stop
+    Run(run::Run),
+    /// Show what this machine knows and what is safe where
+    Status,
+    /// Create something, or change it if an id is given
+    Put(write::Put),
+    /// Delete something
+    Delete(write::Named),
+    /// Bring something deleted back
+    Restore(write::Named),
+    /// Show one thing
+    Get(read::Get),
+    /// List the things of a type
+    List(read::List),
+    /// Ask in SQL over the views app_<type> (read-only)
+    Query(read::Query),
+    /// Follow events, or an SQL question whose answer is told again when it changes
+    Watch(watch::Watch),
+    /// Take up a file; importing it again adds nothing
+    Import(import::Import),
+    /// List the open conflicts
+    Conflicts,
+    /// Settle a conflict
+    Resolve(write::Resolve),
+    /// Show everything that was ever done to one thing
+    History(read::History),
+    /// List own writes that the cloud did not take
+    DeadLetters,
+    /// List the machines of the studio
+    Devices,
+    /// Run a cloud truth on this machine
+    Cloud(cloud::Cloud),
+    /// Take this machine off the LAN or bring it back; it accepts writes either way
+    Network(write::Network),
+    /// Check the whole log: chains, signatures, and the state that it folds to
+    Verify,
+    /// Fold the state anew from the log
+    Rebuild,
+    /// Print completions for a shell
+    Completions(window::Completions),
+    /// Open the window
+    Window(window::Window),
+}
+
+/// Runs what was asked for.
+pub(crate) fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let call = Call {
+        data: cli.data,
+        json: cli.json,
+    };
+    match dispatch(&call, cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.tell(call.json),
+    }
+}
+
+fn dispatch(call: &Call, command: Command) -> Outcome {
+    match command {
+        Command::Init(init) => make::init(call, init),
+        Command::Join(join) => make::join(call, join),
+        Command::Run(run) => run::run(call, run),
+        Command::Status => read::status(call),
+        Command::Put(put) => write::put(call, put),
+        Command::Delete(named) => write::delete(call, named),
+        Command::Restore(named) => write::restore(call, named),
+        Command::Get(get) => read::entity(call, get),
+        Command::List(list) => read::list(call, list),
+        Command::Query(query) => read::query(call, query),
+        Command::Watch(watch) => watch::watch(call, watch),
+        Command::Import(import) => import::import(call, import),
+        Command::Conflicts => read::conflicts(call),
+        Command::Resolve(resolve) => write::resolve(call, resolve),
+        Command::History(history) => read::history(call, history),
+        Command::DeadLetters => read::dead_letters(call),
+        Command::Devices => read::devices(call),
+        Command::Cloud(cloud) => cloud::cloud(call, cloud),
+        Command::Network(network) => write::network(call, network),
+        Command::Verify => upkeep::verify(call),
+        Command::Rebuild => upkeep::rebuild(call),
+        Command::Completions(completions) => window::completions(completions, Cli::command()),
+        Command::Window(window) => window::window(call, window),
+    }
+}
+
+/// A runtime for a command that waits for answers.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            let text =
+                format!("no thread can be started: {error}\nClose other programs and try again.");
+            Failure::new(Exit::Failed, text)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_parses_and_documents_itself() {
+        Cli::command().debug_assert();
+        for command in Cli::command().get_subcommands() {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_command_takes_json_and_a_folder() {
+        for command in Cli::command().get_subcommands() {
+            let words = match command.get_name() {
+                "join" => vec!["join", "--studio-file", "f", "--name", "n"],
+                "init" => vec!["init", "--name", "n", "--studio-name", "s"],
+                "status" | "conflicts" | "dead-letters" | "devices" | "verify" | "rebuild" => {
+                    vec![command.get_name()]
+                }
+                _ => continue,
+            };
+            let line = ["studiovault"]
+                .into_iter()
+                .chain(words)
+                .chain(["--json", "--data", "here"]);
+            let cli = Cli::try_parse_from(line).expect("parses");
+            assert!(cli.json && cli.data.is_some());
+        }
+    }
+}

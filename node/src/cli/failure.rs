@@ -1,0 +1,107 @@
+//! How a command fails: a kind, which is the exit code, and a sentence that ends with the next step.
+
+use std::process::ExitCode;
+
+use studiovault_node::config::ConfigError;
+use studiovault_protocol::api::Problem;
+
+/// What kind of failure, as the exit code tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    /// Failed, or a check was off.
+    Failed = 1,
+    /// Wrong arguments.
+    Usage = 2,
+    /// No node runs with the folder.
+    NotRunning = 3,
+    /// The input or the policy says no.
+    Refused = 4,
+    /// No such thing.
+    NotFound = 5,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    problem: Problem,
+}
+
+impl Failure {
+    /// A failure in words: what happened, and in its last line what to do.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        let text = text.into();
+        let (detail, next_step) = text.rsplit_once('\n').unwrap_or((&text, ""));
+        let code = match exit {
+            Exit::Failed => "FAILED",
+            Exit::Usage => "USAGE",
+            Exit::NotRunning => "NOT_RUNNING",
+            Exit::Refused => "REFUSED",
+            Exit::NotFound => "NOT_FOUND",
+        };
+        Self {
+            exit,
+            problem: Problem::new(0, code, detail.to_owned(), next_step),
+        }
+    }
+
+    /// What went wrong, for another sentence about it.
+    pub fn text(&self) -> String {
+        self.problem.to_string()
+    }
+
+    /// Prints it on the error stream.
+    pub fn tell(&self, json: bool) -> ExitCode {
+        if json {
+            let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
+            eprintln!("{text}");
+        } else {
+            eprintln!("{}", self.problem);
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        let exit = match problem.status {
+            404 => Exit::NotFound,
+            400..=499 => Exit::Refused,
+            _ => Exit::Failed,
+        };
+        Self { exit, problem }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        let exit = match error {
+            ConfigError::Name(_) => Exit::Usage,
+            ConfigError::AlreadyMade(_) => Exit::Refused,
+            ConfigError::NoMachine(_) => Exit::NotFound,
+            _ => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_line_is_the_next_step() {
+        let failure = Failure::new(Exit::NotRunning, "nothing runs\nRun it.");
+        assert_eq!(failure.problem.detail, "nothing runs");
+        assert_eq!(failure.problem.next_step, "Run it.");
+        assert_eq!(failure.text(), "nothing runs\nRun it.");
+    }
+
+    #[test]
+    fn the_exit_code_tells_refused_from_missing_from_broken() {
+        let exit = |status| Failure::from(Problem::new(status, "X", String::new(), "")).exit;
+        assert_eq!(exit(404), Exit::NotFound);
+        assert_eq!(exit(422), Exit::Refused);
+        assert_eq!(exit(500), Exit::Failed);
+    }
+}

@@ -1,0 +1,299 @@
+//! Tables and JSON lines: a column becomes a field by its name, a cell a value by the policy's kind.
+//!
+//! A column `id` holds entity ids; a column `X` of a type that has only `X_cents` holds amounts such as 29.33; days may be
+//! written 19970118 or 1997-01-18; elements of a set are parted by `;`.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value as Json, json};
+use studiovault_protocol::id::EntityId;
+use studiovault_protocol::policy::{Policy, Rule, TypeRule};
+use studiovault_protocol::value::ValueKind;
+
+use super::identity::entity_id;
+use super::money::cents;
+use super::plan::Plan;
+use super::{Exit, Failure, Format};
+use crate::cli::parse;
+
+/// How a file is to be read.
+pub(super) struct Shape<'a> {
+    /// What its rows become.
+    pub entity_type: &'a str,
+    /// How it is written.
+    pub format: Format,
+    /// The columns' names, if its first line does not give them.
+    pub columns: &'a [String],
+    /// The column that tells rows apart.
+    pub key: Option<&'a str>,
+}
+
+/// One row before its id is known: its line, named cells.
+type NamedRow = (u64, Vec<(String, Json)>);
+
+/// Reads the whole file.
+pub(super) fn plan(shape: &Shape<'_>, text: &str) -> Result<Plan, Failure> {
+    let policy = Policy::default();
+    let rules = policy.entity_type(shape.entity_type).ok_or_else(|| {
+        let known: Vec<&str> = policy.types.keys().map(String::as_str).collect();
+        let text = format!(
+            "the policy has no type `{}`\nUse one of {}.",
+            shape.entity_type,
+            known.join(", ")
+        );
+        Failure::new(Exit::Refused, text)
+    })?;
+    let mut plan = Plan::default();
+    let rows = match shape.format {
+        Format::Jsonl => json_lines(&mut plan, text),
+        _ => cells(&mut plan, shape, text)?,
+    };
+    let mut places = HashMap::new();
+    for (line, row) in rows {
+        let taken = fields(rules, &row).and_then(|(explicit, fields)| {
+            let id = match explicit {
+                Some(id) => id,
+                None => derived(shape, &row, &mut places)?,
+            };
+            plan.create(shape.entity_type, id, fields)
+        });
+        if let Err(reason) = taken {
+            plan.refuse(line, reason);
+        }
+    }
+    plan.bad.sort_by_key(|bad| bad.line);
+    Ok(plan)
+}
+
+fn json_lines(plan: &mut Plan, text: &str) -> Vec<NamedRow> {
+    let mut rows = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        if line.trim().is_empty() {
+            continue;
+        }
+        plan.lines += 1;
+        match serde_json::from_str::<Map<String, Json>>(line) {
+            Ok(object) => rows.push((at as u64 + 1, object.into_iter().collect())),
+            Err(error) => plan.refuse(at as u64 + 1, format!("no JSON object: {error}")),
+        }
+    }
+    rows
+}
+
+fn cells(plan: &mut Plan, shape: &Shape<'_>, text: &str) -> Result<Vec<NamedRow>, Failure> {
+    let mut records = match shape.format {
+        Format::Columns => blank_parted(text),
+        format => parted(plan, format, text),
+    }
+    .into_iter();
+    let names: Vec<String> = if shape.columns.is_empty() {
+        let first = records.next().map(|(_, cells)| cells).unwrap_or_default();
+        first.iter().map(|name| name.trim().to_owned()).collect()
+    } else {
+        shape.columns.to_vec()
+    };
+    if let Some(key) = shape
+        .key
+        .filter(|key| !names.iter().any(|name| name == key))
+    {
+        let text = format!(
+            "there is no column `{key}`\nThe file has {}; give --key one of them.",
+            names.join(", ")
+        );
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let mut rows = Vec::new();
+    for (line, record) in records {
+        plan.lines += 1;
+        if record.len() == names.len() {
+            let cells = names
+                .iter()
+                .cloned()
+                .zip(record.into_iter().map(Json::String));
+            rows.push((line, cells.filter(|(_, cell)| cell != "").collect()));
+        } else {
+            let reason = format!("expected {} columns, got {}", names.len(), record.len());
+            plan.refuse(line, reason);
+        }
+    }
+    Ok(rows)
+}
+
+fn blank_parted(text: &str) -> Vec<(u64, Vec<String>)> {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+    let lines = text.lines().enumerate();
+    lines
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(|(at, line)| (at as u64 + 1, words(line)))
+        .collect()
+}
+
+fn parted(plan: &mut Plan, format: Format, text: &str) -> Vec<(u64, Vec<String>)> {
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(if format == Format::Tsv { b'\t' } else { b',' })
+        .from_reader(text.as_bytes());
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        match record {
+            Ok(record) => {
+                let line = record.position().map_or(0, csv::Position::line);
+                rows.push((line, record.iter().map(str::to_owned).collect()));
+            }
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                plan.refuse(line, error.to_string());
+            }
+        }
+    }
+    rows
+}
+
+/// The fields of a row, and its id if the row gives one.
+fn fields(
+    rules: &TypeRule,
+    row: &[(String, Json)],
+) -> Result<(Option<EntityId>, Map<String, Json>), String> {
+    let mut explicit = None;
+    let mut fields = Map::new();
+    for (name, cell) in row {
+        match cell {
+            Json::String(text) if name == "id" => {
+                explicit = Some(text.parse().map_err(|error| format!("{error}"))?);
+            }
+            Json::String(text) => {
+                let (name, value) = value(rules, name, text.trim())?;
+                fields.insert(name, value);
+            }
+            other => {
+                fields.insert(name.clone(), other.clone());
+            }
+        }
+    }
+    Ok((explicit, fields))
+}
+
+fn value(rules: &TypeRule, name: &str, text: &str) -> Result<(String, Json), String> {
+    let in_cents = format!("{name}_cents");
+    if rules.field(name).is_none() && rules.field(&in_cents).is_some() {
+        let cents = cents(text)
+            .ok_or_else(|| format!("`{name}` takes an amount such as 29.33; got `{text}`"))?;
+        return Ok((in_cents, cents.into()));
+    }
+    let Some(rule) = rules.field(name) else {
+        // Unknown: the policy's own words say which fields there are.
+        return Ok((name.to_owned(), text.into()));
+    };
+    let is_bare_day = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = match (rule.rule, rule.kind) {
+        (Rule::Set, _) => {
+            let elements = text.split(';').map(str::trim);
+            json!(
+                elements
+                    .filter(|element| !element.is_empty())
+                    .collect::<Vec<_>>()
+            )
+        }
+        (_, ValueKind::Date) if is_bare_day => {
+            format!("{}-{}-{}", &text[..4], &text[4..6], &text[6..]).into()
+        }
+        (_, kind) => parse::value(name, kind, text).map_err(|failure| {
+            let text = failure.text();
+            text.lines().next().unwrap_or_default().to_owned()
+        })?,
+    };
+    Ok((name.to_owned(), value))
+}
+
+/// The id that a row's content gives: by the key column, else by all cells and the place among equal rows.
+fn derived(
+    shape: &Shape<'_>,
+    row: &[(String, Json)],
+    places: &mut HashMap<String, u64>,
+) -> Result<EntityId, String> {
+    if let Some(key) = shape.key {
+        let cell = row.iter().find(|(name, _)| name == key);
+        let (_, cell) = cell.ok_or_else(|| format!("`{key}`, the key, is empty"))?;
+        let text = crate::cli::output::plain(cell);
+        return Ok(entity_id(shape.entity_type, &["key", key, &text]));
+    }
+    let mut parts: Vec<String> = row
+        .iter()
+        .map(|(name, cell)| format!("{name}={cell}"))
+        .collect();
+    parts.sort();
+    let content = parts.join("\n");
+    let place = places.entry(content.clone()).or_default();
+    *place += 1;
+    let key = ["row", &content, &place.to_string()];
+    Ok(entity_id(shape.entity_type, &key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(entity_type: &str, format: Format, key: Option<&str>, text: &str) -> Plan {
+        let shape = Shape {
+            entity_type,
+            format,
+            columns: &[],
+            key,
+        };
+        plan(&shape, text).unwrap_or_else(|failure| panic!("{}", failure.text()))
+    }
+
+    #[test]
+    fn cells_become_values_of_the_fields_kinds() {
+        let text = "client,sold_on,items,amount,notes\n6f1c0d0e-6a1b-4c58-9a55-0e1a5a3f7d11,19970118,2,29.33,\"a, \"\"b\"\"\nsecond line\"\n";
+        let plan = read("pos_order", Format::Csv, None, text);
+        assert!(plan.bad.is_empty(), "{:?}", plan.bad);
+        let fields = &plan.rows[0].mutation.fields;
+        assert_eq!(fields["amount_cents"], json!(2933));
+        assert_eq!(fields["sold_on"], json!("1997-01-18"));
+        assert_eq!(fields["notes"], json!("a, \"b\"\nsecond line"));
+        let text = "name\ttags\tphone\nAna\tvip; wedding\t\n";
+        let plan = read("client", Format::Tsv, None, text);
+        let fields = &plan.rows[0].mutation.fields;
+        assert_eq!(fields["tags"], json!(["vip", "wedding"]));
+        assert!(!fields.contains_key("phone"), "an empty cell is no value");
+    }
+
+    #[test]
+    fn the_same_rows_have_the_same_ids_and_equal_rows_stay_two() {
+        let text = "name,email\nAna,a@x\nAna,a@x\nRui,r@x\n";
+        let ids = |key, text| {
+            let plan = read("client", Format::Csv, key, text);
+            let ids = plan.rows.iter().filter_map(|row| row.mutation.id);
+            ids.collect::<Vec<_>>()
+        };
+        let first = ids(None, text);
+        assert_eq!(first, ids(None, text));
+        assert_eq!(first.len(), 3);
+        assert_eq!(ids(Some("email"), text).len(), 2, "one a key");
+        let swapped = ids(None, "email,name\na@x,Ana\n");
+        assert_eq!(swapped[0], first[0], "whatever the order of columns");
+    }
+
+    #[test]
+    fn bad_lines_are_told_in_order_and_the_good_ones_kept() {
+        let text = "{\"name\":\"Ana\"}\nnot json\n{\"shoe\":1}\n[]\n{\"name\":\"Rui\",\"tags\":[\"vip\"]}\n";
+        let plan = read("client", Format::Jsonl, None, text);
+        let lines: Vec<u64> = plan.bad.iter().map(|bad| bad.line).collect();
+        assert_eq!((lines, plan.rows.len()), (vec![2, 3, 4], 2));
+        let text = "name phone\nAna 1\nRui\nEva 2 3\n";
+        let plan = read("client", Format::Columns, None, text);
+        let lines: Vec<u64> = plan.bad.iter().map(|bad| bad.line).collect();
+        assert_eq!((lines, plan.rows.len()), (vec![3, 4], 1));
+    }
+
+    #[test]
+    fn a_field_of_the_wrong_kind_is_a_bad_line() {
+        let text = "sold_on,items,amount_cents\n1997-01-18,two,1\n1997-02-31x,2,1\n1997-01-18,2,1.5\n1997-01-18,2,150\n";
+        let plan = read("pos_order", Format::Csv, None, text);
+        let lines: Vec<u64> = plan.bad.iter().map(|bad| bad.line).collect();
+        assert_eq!((lines, plan.rows.len()), (vec![2, 3, 4], 1));
+        assert!(plan.bad[0].reason.contains("items"), "{:?}", plan.bad);
+    }
+}

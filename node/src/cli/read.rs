@@ -1,0 +1,285 @@
+//! Commands that read: each asks the running node and prints a table, or its answer as JSON.
+
+use clap::Args;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use studiovault_protocol::api::{
+    ConflictPage, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage, QueryAnswer,
+    QueryRequest, Status,
+};
+use studiovault_protocol::id::EntityId;
+
+use super::failure::{Exit, Failure};
+use super::folder::client;
+use super::output::{Table, moment, plain, print_json};
+use super::{Call, Outcome, runtime};
+
+mod summary;
+
+#[derive(Args)]
+pub(crate) struct Get {
+    /// The type
+    #[arg(value_name = "TYPE")]
+    entity_type: String,
+    /// Which
+    id: EntityId,
+}
+
+#[derive(Args)]
+pub(crate) struct List {
+    /// The type, such as client or pos_order
+    #[arg(value_name = "TYPE")]
+    entity_type: String,
+    /// Only those whose field shows this value
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    filters: Vec<String>,
+    /// Rows at most
+    #[arg(long, default_value_t = 100)]
+    limit: usize,
+}
+
+#[derive(Args)]
+pub(crate) struct Query {
+    /// One SELECT over the views app_<type>
+    sql: String,
+}
+
+#[derive(Args)]
+pub(crate) struct History {
+    /// Which
+    id: EntityId,
+}
+
+/// `studiovault status`.
+pub(crate) fn status(call: &Call) -> Outcome {
+    show(call, "/status", |status: &Status| summary::print(status))
+}
+
+/// `studiovault get`.
+pub(crate) fn entity(call: &Call, get: Get) -> Outcome {
+    let path = format!(
+        "/entities/{}/{}",
+        super::client::escaped(&get.entity_type),
+        get.id
+    );
+    show(call, &path, |entity: &EntityView| {
+        let mut table = Table::new(["field", "value"]);
+        for (name, value) in &entity.fields {
+            table.row(vec![name.clone(), plain(value)]);
+        }
+        println!("{} {}", entity.entity_type, entity.id);
+        table.print("no fields");
+        let deleted = if entity.deleted { "deleted, " } else { "" };
+        println!("{deleted}{}", standing(entity));
+    })
+}
+
+/// `studiovault list`.
+pub(crate) fn list(call: &Call, list: List) -> Outcome {
+    let client = client(call)?;
+    let path = format!("/entities/{}", super::client::escaped(&list.entity_type));
+    let page = runtime()?.block_on(pages(&client, &path, &list))?;
+    if call.json {
+        print_json(&page);
+        return Ok(());
+    }
+    let mut names: Vec<String> = Vec::new();
+    for name in page.entities.iter().flat_map(|entity| entity.fields.keys()) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let headings = [
+        vec!["id".to_owned()],
+        names.clone(),
+        vec!["state".to_owned()],
+    ]
+    .concat();
+    let mut table = Table::of(headings);
+    for entity in &page.entities {
+        let cells = names
+            .iter()
+            .map(|name| entity.fields.get(name).map(plain).unwrap_or_default());
+        let mut row = vec![entity.id.to_string()];
+        row.extend(cells);
+        row.push(standing(entity));
+        table.row(row);
+    }
+    table.print("none");
+    if page.next.is_some() {
+        println!("... and more; raise --limit to see them");
+    }
+    Ok(())
+}
+
+/// Pages until the limit is reached.
+async fn pages(
+    client: &super::client::Client,
+    path: &str,
+    list: &List,
+) -> Result<EntityPage, Failure> {
+    let mut parameters = Vec::new();
+    for filter in &list.filters {
+        let (field, value) = filter.split_once('=').ok_or_else(|| {
+            let text = format!("`{filter}` is no filter\nWrite --where field=value.");
+            Failure::new(Exit::Usage, text)
+        })?;
+        parameters.push((format!("field.{field}"), value.to_owned()));
+    }
+    let mut all = EntityPage {
+        entities: Vec::new(),
+        next: None,
+        vv: String::new(),
+    };
+    loop {
+        let rows = (list.limit - all.entities.len()).min(studiovault_protocol::api::PAGE_ROWS);
+        let mut question = parameters.clone();
+        question.push(("limit".to_owned(), rows.to_string()));
+        if let Some(after) = all.next {
+            question.push(("after".to_owned(), after.to_string()));
+        }
+        let page: EntityPage = client.ask(path, &question).await?;
+        all.entities.extend(page.entities);
+        (all.next, all.vv) = (page.next, page.vv);
+        if all.next.is_none() || all.entities.len() >= list.limit {
+            return Ok(all);
+        }
+    }
+}
+
+/// `studiovault query`.
+pub(crate) fn query(call: &Call, query: Query) -> Outcome {
+    let client = client(call)?;
+    let request = QueryRequest {
+        sql: query.sql,
+        params: Vec::new(),
+    };
+    let answer: QueryAnswer = runtime()?.block_on(client.post("/query", &request))?;
+    if call.json {
+        print_json(&answer);
+        return Ok(());
+    }
+    let mut table = Table::of(answer.columns);
+    for row in &answer.rows {
+        table.row(row.iter().map(plain).collect());
+    }
+    table.print("no rows");
+    if answer.truncated {
+        println!("... and more; narrow the question or add LIMIT and OFFSET");
+    }
+    Ok(())
+}
+
+/// `studiovault conflicts`.
+pub(crate) fn conflicts(call: &Call) -> Outcome {
+    show(call, "/conflicts", |page: &ConflictPage| {
+        for conflict in &page.conflicts {
+            let field = conflict.field.as_deref().unwrap_or("deleted or not");
+            println!(
+                "{}  {} \"{}\": {field}",
+                conflict.id, conflict.entity_type, conflict.label
+            );
+            for side in &conflict.sides {
+                let mark = if side.dot == conflict.suggested {
+                    "*"
+                } else {
+                    " "
+                };
+                let value = plain(&side.value);
+                println!(
+                    "  {mark} {:<14} {}  {value}\n      {}",
+                    side.device,
+                    moment(side.ts),
+                    side.dot
+                );
+            }
+            println!("    suggested: {}", conflict.rule);
+        }
+        match page.conflicts.len() {
+            0 => println!("no open conflicts"),
+            _ => println!(
+                "\nSettle one with `studiovault resolve ID --suggested`, --side DOT or --value VALUE."
+            ),
+        }
+    })
+}
+
+/// `studiovault history`.
+pub(crate) fn history(call: &Call, history: History) -> Outcome {
+    show(
+        call,
+        &format!("/history/{}", history.id),
+        |page: &HistoryPage| {
+            let mut table = Table::new(["when", "machine", "person", "what", "fields", "verdict"]);
+            for row in &page.rows {
+                let fields = serde_json::Value::Object(row.fields.clone()).to_string();
+                table.row(vec![
+                    moment(row.ts),
+                    row.device.clone(),
+                    row.actor.clone(),
+                    row.op.word().to_owned(),
+                    fields,
+                    row.code.clone().unwrap_or_else(|| row.verdict.clone()),
+                ]);
+            }
+            table.print("nothing was ever written to it");
+        },
+    )
+}
+
+/// `studiovault dead-letters`.
+pub(crate) fn dead_letters(call: &Call) -> Outcome {
+    show(call, "/dead-letters", |page: &DeadLetterPage| {
+        let mut table = Table::new(["when", "what", "type", "id", "code", "the cloud says"]);
+        for letter in &page.dead_letters {
+            table.row(vec![
+                moment(letter.ts),
+                letter.op.word().to_owned(),
+                letter.entity_type.clone(),
+                letter.entity.to_string(),
+                letter.code.clone(),
+                letter.detail.clone(),
+            ]);
+        }
+        table.print("nothing needs fixing");
+    })
+}
+
+/// `studiovault devices`.
+pub(crate) fn devices(call: &Call) -> Outcome {
+    show(call, "/devices", |page: &DevicePage| {
+        let mut table = Table::new(["machine", "role", "link", "last seen", "id"]);
+        for device in &page.devices {
+            table.row(vec![
+                device.name.clone(),
+                format!("{:?}", device.role).to_lowercase(),
+                if device.online { "online" } else { "offline" }.to_owned(),
+                if device.online {
+                    "now".to_owned()
+                } else {
+                    device.last_seen.map_or("never".to_owned(), moment)
+                },
+                device.device.to_string(),
+            ]);
+        }
+        table.print("no machines");
+    })
+}
+
+fn standing(entity: &EntityView) -> String {
+    if entity.conflict {
+        return format!("{}, in conflict", entity.sync_state);
+    }
+    entity.sync_state.to_string()
+}
+
+fn show<A: DeserializeOwned + Serialize>(call: &Call, path: &str, print: impl Fn(&A)) -> Outcome {
+    let client = client(call)?;
+    let answer: A = runtime()?.block_on(client.get(path))?;
+    if call.json {
+        print_json(&answer);
+    } else {
+        print(&answer);
+    }
+    Ok(())
+}

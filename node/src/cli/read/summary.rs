@@ -1,0 +1,84 @@
+//! The status in the words of a person: what is safe where, then the figures.
+
+use studiovault_protocol::api::{NetworkState, Status};
+
+use crate::cli::output::Table;
+
+/// Prints it.
+pub(crate) fn print(status: &Status) {
+    let node = &status.node;
+    println!(
+        "{} ({}), studio {}",
+        node.name, node.device, node.studio_name
+    );
+    println!("{}", safety(status));
+    let lan = match (status.network, status.peers.len()) {
+        (NetworkState::Offline, _) => {
+            "off the LAN (`studiovault network on` brings it back)".to_owned()
+        }
+        (NetworkState::Online, 0) => "no other machine is in reach".to_owned(),
+        (NetworkState::Online, 1) => "1 machine linked".to_owned(),
+        (NetworkState::Online, n) => format!("{n} machines linked"),
+    };
+    println!("LAN      {lan}");
+    println!("cloud    {}", cloud(status));
+    let counts = &status.counts;
+    println!(
+        "held     {} entities, {} commands",
+        counts.entities, counts.commands
+    );
+    println!(
+        "people   {} conflicts, {} to fix",
+        counts.conflicts, counts.dead_letters
+    );
+    println!("state    {}", status.state_hash);
+    if !status.peers.is_empty() {
+        let mut table = Table::new(["machine", "address", "it lacks", "we lack"]);
+        for peer in &status.peers {
+            table.row(vec![
+                peer.name.clone(),
+                peer.address.clone(),
+                peer.behind.to_string(),
+                peer.ahead.to_string(),
+            ]);
+        }
+        print!("\n{}", table.text());
+    }
+    for warning in &status.warnings {
+        println!("\n! {}\n  {}", warning.sentence, warning.next_step);
+    }
+}
+
+/// The one sentence that people look for.
+fn safety(status: &Status) -> String {
+    let (copies, counts) = (&status.copies, &status.counts);
+    let here = match copies.on_machines_min {
+        0 | 1 => "All changes are saved on this machine".to_owned(),
+        n => format!(
+            "All changes of this machine are safe on {n} of {} machines",
+            copies.machines
+        ),
+    };
+    match (status.cloud.configured, counts.pending) {
+        (false, _) => format!("{here}."),
+        (true, 0) => format!("{here} and confirmed by the cloud."),
+        (true, n) => format!("{here}; {n} wait for the cloud."),
+    }
+}
+
+fn cloud(status: &Status) -> String {
+    let cloud = &status.cloud;
+    if !cloud.configured {
+        return "none; the studio works without one".to_owned();
+    }
+    let gateway = match &status.gateway {
+        Some(gateway) => format!("{} carries", gateway.name),
+        None => "nobody carries".to_owned(),
+    };
+    let reach = match (cloud.reachable, cloud.authorised) {
+        (false, _) => "not in reach of this machine",
+        (true, false) => "refuses the token",
+        (true, true) => "in reach",
+    };
+    format!("{reach}, {gateway}, feed at {}", status.feed.folded)
+}

@@ -1,0 +1,215 @@
+//! Commands that write: each one transaction, durable when it returns.
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value as Json, json};
+use studiovault_protocol::api::{
+    Choice, MutationRequest, NetworkRequest, NetworkState, ResolveRequest, Status, TxAnswer,
+    TxRequest,
+};
+use studiovault_protocol::command::Op;
+use studiovault_protocol::id::EntityId;
+
+use super::failure::{Exit, Failure};
+use super::folder::client;
+use super::output::print_json;
+use super::{Call, Outcome, parse, runtime};
+
+#[derive(Args)]
+pub(crate) struct Put {
+    /// The type, such as client or pos_order
+    #[arg(value_name = "TYPE")]
+    entity_type: String,
+    /// [ID] name=value tags+=element tags-=element credits+=3 notes:="JSON"
+    #[arg(value_name = "FIELD", required = true)]
+    words: Vec<String>,
+    /// Create it with the given id
+    #[arg(long)]
+    new: bool,
+    /// What was read before: the `vv` of `get --json`
+    #[arg(long, value_name = "VV")]
+    read: Option<String>,
+    /// Who acts [default: the system's user]
+    #[arg(long, value_name = "PERSON")]
+    actor: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Named {
+    /// The type
+    #[arg(value_name = "TYPE")]
+    entity_type: String,
+    /// Which
+    id: EntityId,
+    /// Who acts [default: the system's user]
+    #[arg(long, value_name = "PERSON")]
+    actor: Option<String>,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false, args = ["suggested", "side", "value", "restore", "accept_delete"])]
+pub(crate) struct Resolve {
+    /// The conflict, as `studiovault conflicts` shows it
+    id: String,
+    /// Take the suggested side
+    #[arg(long)]
+    suggested: bool,
+    /// Take the side of this write
+    #[arg(long, value_name = "DOT")]
+    side: Option<String>,
+    /// Take another value: JSON, or text as it is
+    #[arg(long)]
+    value: Option<String>,
+    /// Bring the deleted thing back, with the edits
+    #[arg(long)]
+    restore: bool,
+    /// Let the delete stand
+    #[arg(long)]
+    accept_delete: bool,
+    /// Who acts [default: the system's user]
+    #[arg(long, value_name = "PERSON")]
+    actor: Option<String>,
+}
+
+#[derive(Args)]
+pub(crate) struct Network {
+    /// On or off
+    state: Switch,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+/// `studiovault put`.
+pub(crate) fn put(call: &Call, put: Put) -> Outcome {
+    let (id, words) = match put.words.split_first() {
+        Some((first, rest)) if !first.contains('=') => {
+            let id: EntityId = first.parse().map_err(|error| {
+                let text =
+                    format!("{error}\nGive fields as name=value, before them at most an id.");
+                Failure::new(Exit::Usage, text)
+            })?;
+            (Some(id), rest)
+        }
+        _ => (None, &put.words[..]),
+    };
+    if put.new && id.is_none() {
+        let text = "--new creates with a given id\nGive the id before the fields, or leave --new out for a fresh one.";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let mutation = MutationRequest {
+        op: if id.is_none() || put.new {
+            Op::Create
+        } else {
+            Op::Update
+        },
+        fields: parse::fields(&put.entity_type, words)?,
+        entity_type: put.entity_type,
+        id,
+        read: put.read,
+    };
+    let answer = write(call, put.actor, mutation)?;
+    if call.json {
+        print_json(&answer);
+    } else {
+        answer.ids.iter().for_each(|id| println!("{id}"));
+    }
+    Ok(())
+}
+
+/// `studiovault delete`.
+pub(crate) fn delete(call: &Call, named: Named) -> Outcome {
+    life(call, named, Op::Delete, "deleted")
+}
+
+/// `studiovault restore`: the whole entity comes back as it was last shown.
+pub(crate) fn restore(call: &Call, named: Named) -> Outcome {
+    life(call, named, Op::Restore, "restored")
+}
+
+fn life(call: &Call, named: Named, op: Op, done: &str) -> Outcome {
+    let mutation = MutationRequest {
+        entity_type: named.entity_type,
+        id: Some(named.id),
+        op,
+        fields: Default::default(),
+        read: None,
+    };
+    let answer = write(call, named.actor, mutation)?;
+    if call.json {
+        print_json(&answer);
+    } else {
+        println!("{} {done}", named.id);
+    }
+    Ok(())
+}
+
+fn write(
+    call: &Call,
+    actor: Option<String>,
+    mutation: MutationRequest,
+) -> Result<TxAnswer, Failure> {
+    let client = client(call)?;
+    let request = TxRequest {
+        actor,
+        mutations: vec![mutation],
+        ..TxRequest::default()
+    };
+    runtime()?.block_on(client.post("/tx", &request))
+}
+
+/// `studiovault resolve`.
+pub(crate) fn resolve(call: &Call, resolve: Resolve) -> Outcome {
+    let client = client(call)?;
+    let path = format!("/conflicts/{}", super::client::escaped(&resolve.id));
+    let choice = if resolve.restore {
+        Some(Choice::Restore)
+    } else if resolve.accept_delete {
+        Some(Choice::AcceptDelete)
+    } else if let Some(side) = resolve.side {
+        Some(Choice::Side(side))
+    } else {
+        let text = resolve.value;
+        text.map(|text| Choice::Value(serde_json::from_str(&text).unwrap_or(Json::String(text))))
+    };
+    let answer: TxAnswer = runtime()?.block_on(async {
+        let conflict: studiovault_protocol::api::ConflictView = client.get(&path).await?;
+        let request = ResolveRequest {
+            choice: choice.unwrap_or(Choice::Side(conflict.suggested)),
+            actor: resolve.actor,
+            read: Some(conflict.vv),
+        };
+        client.post(&format!("{path}/resolve"), &request).await
+    })?;
+    if call.json {
+        print_json(&answer);
+    } else {
+        println!("settled");
+    }
+    Ok(())
+}
+
+/// `studiovault network on|off`.
+pub(crate) fn network(call: &Call, network: Network) -> Outcome {
+    let client = client(call)?;
+    let request = NetworkRequest {
+        network: match network.state {
+            Switch::On => NetworkState::Online,
+            Switch::Off => NetworkState::Offline,
+        },
+    };
+    let status: Status = runtime()?.block_on(client.post("/network", &request))?;
+    if call.json {
+        print_json(&json!({"network": status.network}));
+    } else if status.network == NetworkState::Online {
+        println!("{} takes part in the LAN", status.node.name);
+    } else {
+        println!(
+            "{} is off the LAN; it accepts writes and sends them once it is back",
+            status.node.name
+        );
+    }
+    Ok(())
+}
