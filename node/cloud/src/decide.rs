@@ -117,6 +117,3 @@ fn permission(situation: &Situation<'_>) -> Result<(), Refusal> {
         )),
     }
 }
-
-#[cfg(test)]
-mod tests;

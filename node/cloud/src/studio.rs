@@ -105,6 +105,3 @@ impl Studio {
             .send_if_modified(|known| std::mem::replace(known, head) != head);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,10 @@
-//! Whole servers.
+//! A cloud truth as machines of a studio meet it.
+
+mod contract;
+mod decisions;
+mod fixture;
+mod folder;
+mod histories;
+mod network;
+mod speed;
+mod wire;
