@@ -91,6 +91,14 @@ fn every_history_ends_in_one_state_everywhere() {
     for seed in 1..=150 {
         let (mut scene, mut draw, mut world) = (three_machines(), Draw(seed), Vec::new());
         let mut reads = vec![Vector::default(); 3];
+        let creates = (1..=3)
+            .map(|n| {
+                scene.machines[0]
+                    .command(Op::Create, "project", entity(n))
+                    .text("title", "Baptism")
+            })
+            .collect();
+        world.push(scene.machines[0].write(creates));
         for _ in 0..12 {
             round(&mut scene, &mut draw, &mut world, &mut reads);
         }
