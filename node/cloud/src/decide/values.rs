@@ -1,7 +1,5 @@
 //! Whether a command's values fit the policy: kinds, sizes, required fields, and the kind of change each rule takes.
 
-use std::collections::BTreeSet;
-
 use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::merge::Code;
 use studiovault_protocol::policy::{FieldRule, Rule, TypeRule};
@@ -11,14 +9,10 @@ use super::Refusal;
 
 /// Every field must be known to `rules`.
 pub fn check(command: &Command, rules: &TypeRule) -> Result<(), Refusal> {
-    let mut seen = BTreeSet::new();
     for write in &command.writes {
         let Some(rule) = rules.field(&write.field) else {
             continue;
         };
-        if !seen.insert((&write.field, kind(&write.change))) {
-            return Err(invalid(&write.field, "is written twice in one command"));
-        }
         if let Some(fault) = fault(&write.change, rule) {
             return Err(invalid(&write.field, &fault));
         }
@@ -36,16 +30,6 @@ pub fn check(command: &Command, rules: &TypeRule) -> Result<(), Refusal> {
         // A restore may leave out what the entity still holds.
         Some((name, _)) if command.op == Op::Create => Err(invalid(name, "is required")),
         _ => Ok(()),
-    }
-}
-
-/// A field may appear once for each kind of change.
-fn kind(change: &Change) -> u8 {
-    match change {
-        Change::Write(_) => 0,
-        Change::Add(_) => 1,
-        Change::Remove(_) => 2,
-        Change::Increment(_) => 3,
     }
 }
 

@@ -12,7 +12,6 @@ use super::access::{Asker, open};
 use crate::body::{self, Raw};
 use crate::problem::Problem;
 
-
 /// Enrols a studio, or tells again what is enrolled.
 pub async fn enrol(
     State(app): State<App>,

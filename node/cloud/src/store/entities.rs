@@ -53,7 +53,7 @@ impl Session<'_> {
             "INSERT INTO entity (row, studio, id, type, live, orphan, state, shown)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (row) DO UPDATE
-             SET live = excluded.live, orphan = excluded.orphan, state = excluded.state, shown = excluded.shown",
+             SET type = excluded.type, live = excluded.live, orphan = excluded.orphan, state = excluded.state, shown = excluded.shown",
             params![
                 entity.row,
                 studio,

@@ -4,7 +4,6 @@ use studiovault_protocol::cloud::Changes;
 use studiovault_protocol::feed::{Entry, Page};
 use studiovault_protocol::frontier::{Frontier, Reach};
 use studiovault_protocol::id::Dot;
-use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::wire::Packed;
 
 use super::Studio;
@@ -32,12 +31,13 @@ impl Studio {
         };
         truth.store.read(|session| {
             let mut room = ANSWER_BYTES;
-            let reading = session.pages_after(self.row, since, |page| {
+            session.pages_after(self.row, since, |page| {
                 // A page that was committed after the state was read is told next time.
                 if page.last() > state.head.0 {
                     return Ok(Reading::Enough);
                 }
-                let bundles = self.lacking(session, &page, |dot| holds(&reach, &state.log, dot))?;
+                let bundles =
+                    self.lacking(session, &page, |dot| state.log.reach_covers(&reach, dot))?;
                 let bytes: usize = bundles.iter().map(|bundle| bundle.0.len()).sum();
                 let bytes = bytes + page.bytes().len();
                 if bytes > room && !changes.pages.is_empty() {
@@ -49,7 +49,6 @@ impl Studio {
                 changes.bundles.extend(bundles);
                 Ok(Reading::More)
             })?;
-            let _ = reading;
             Ok::<_, StoreError>(())
         })?;
         Ok(changes)
@@ -81,11 +80,4 @@ impl Studio {
         }
         Ok(bundles)
     }
-}
-
-/// Whether an asker of that reach holds `dot`, by the epoch itself or by a later one on its path.
-fn holds(reach: &Reach, log: &LogIndex, dot: Dot) -> bool {
-    reach
-        .of_device(dot.author.device)
-        .any(|(author, counter)| log.epochs().reaches(author.at(counter), dot))
 }
