@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! The window of one machine of a studio: what is safe where, and what needs a person.
+//!
+//! It speaks the local API like any other application, so it can be closed, opened again, or never used at all.
+
+mod action;
+mod app;
+mod client;
+mod folder;
+mod message;
+mod model;
+mod view;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Parser;
+use studiovault_protocol::api::DATA_VARIABLE;
+
+/// Shows what of this machine's work is safe where, and what needs a person.
+#[derive(Parser)]
+#[command(name = "studiovault-window", version)]
+struct Options {
+    /// The data folder of the machine, as given to `studiovault run`.
+    #[arg(long, env = DATA_VARIABLE, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    // A second provider cannot be there: this is the first line of the only main.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let folder = options
+        .data
+        .or_else(folder::usual_folder)
+        .context("the system does not say where your data belong; name the folder with --data")?;
+    let viewport = egui::ViewportBuilder::default()
+        .with_title("StudioVault")
+        .with_app_id("studiovault")
+        .with_inner_size([1080.0, 700.0])
+        .with_min_inner_size([560.0, 420.0]);
+    let native = eframe::NativeOptions {
+        viewport,
+        ..Default::default()
+    };
+    let started = eframe::run_native(
+        "studiovault",
+        native,
+        Box::new(move |creation| {
+            let ctx = creation.egui_ctx.clone();
+            let wires = client::start(folder, move || ctx.request_repaint())?;
+            Ok(Box::new(app::App::new(&creation.egui_ctx, wires)))
+        }),
+    );
+    started.map_err(|error| {
+        anyhow!("no window can be opened ({error}); on a machine without a display use `studiovault status`")
+    })
+}

@@ -1,0 +1,156 @@
+//! What passes between the client's thread and the window: told one way, asked the other.
+//!
+//! Plain values; neither side knows how the other works.
+
+use studiovault_protocol::api::{ConflictPage, NetworkState, ResolveRequest, Status};
+
+/// What the client tells the window.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Message {
+    /// The node answers and says this of itself.
+    Status(Box<Status>),
+    /// All open questions.
+    Conflicts(Box<ConflictPage>),
+    /// The node does not answer as it should; another try follows by itself.
+    Lost(Failure),
+    /// A request came to an end.
+    Answered {
+        /// Which.
+        request: Request,
+        /// Why it was not taken, as sentences with the next step.
+        outcome: Result<(), String>,
+    },
+    /// The node reports a fault that nobody can mend here.
+    Fault(String),
+}
+
+/// What the window asks of the client.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Request {
+    /// Look for the node now instead of after the pause.
+    Reconnect,
+    /// Answer a conflict.
+    Resolve {
+        /// Which conflict.
+        id: String,
+        /// What people call what it is about.
+        label: String,
+        /// The answer.
+        answer: ResolveRequest,
+    },
+    /// Take this machine off the network, or back on.
+    Network(NetworkState),
+}
+
+/// Why there is nothing (new) to show.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Failure {
+    /// The person's: no machine lives in the folder.
+    #[error("There is no StudioVault machine in {folder}.")]
+    NoMachine {
+        /// The folder that was looked in.
+        folder: String,
+    },
+    /// The person's: the machine's node does not run.
+    #[error("The node of this machine is not running.")]
+    NotRunning {
+        /// Its folder.
+        folder: String,
+    },
+    /// The person's: the file with the token is not ours to read, or the node takes another one.
+    #[error("The node refuses this window's token.")]
+    TokenRefused {
+        /// Where the token stands.
+        file: String,
+    },
+    /// The person's: node and window are of versions that do not understand each other.
+    #[error(
+        "The node runs version {node}, this window is version {window}, and they do not understand each other."
+    )]
+    WrongVersion {
+        /// The node's.
+        node: String,
+        /// This program's.
+        window: String,
+    },
+    /// The node's: it answers, but not with what was asked for.
+    #[error("The node answers, but not as it should: {reason}.")]
+    Unwell {
+        /// What came back.
+        reason: String,
+    },
+}
+
+impl Failure {
+    /// A few words, for a heading.
+    pub fn title(&self) -> &'static str {
+        match self {
+            Self::NoMachine { .. } => "No machine here yet",
+            Self::NotRunning { .. } => "No node running",
+            Self::TokenRefused { .. } => "Token refused",
+            Self::WrongVersion { .. } => "Wrong version",
+            Self::Unwell { .. } => "The node is not well",
+        }
+    }
+
+    /// What to do, as a sentence.
+    pub fn next_step(&self) -> &'static str {
+        match self {
+            Self::NoMachine { .. } => {
+                "Make one with the first command, or join a studio that exists with the second; or name another folder with --data."
+            }
+            Self::NotRunning { .. } => {
+                "Start it in a terminal; this window connects by itself as soon as it runs."
+            }
+            Self::TokenRefused { .. } => {
+                "Open the window as the user who runs the node; if you are that user, restart the node: it writes a new token."
+            }
+            Self::WrongVersion { .. } => {
+                "Update the older one of the two; nothing on this machine is changed meanwhile."
+            }
+            Self::Unwell { .. } => {
+                "Ask the node what is wrong in a terminal; the log of `studiovault run` says more."
+            }
+        }
+    }
+
+    /// What to type in a terminal, if something is.
+    pub fn commands(&self) -> Vec<String> {
+        match self {
+            Self::NoMachine { folder } => vec![
+                format!("studiovault init --data {}", quoted(folder)),
+                format!("studiovault join --data {}", quoted(folder)),
+            ],
+            Self::NotRunning { folder } => {
+                vec![format!("studiovault run --data {}", quoted(folder))]
+            }
+            Self::Unwell { .. } => vec!["studiovault status".to_owned()],
+            Self::TokenRefused { .. } | Self::WrongVersion { .. } => Vec::new(),
+        }
+    }
+}
+
+/// A path as a shell takes it: quoted only if it has to be.
+fn quoted(path: &str) -> String {
+    let plain = |letter: char| letter.is_alphanumeric() || "/._-:\\~".contains(letter);
+    if path.chars().all(plain) {
+        path.to_owned()
+    } else {
+        format!("\"{path}\"")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_names_the_command_that_mends_it() {
+        let folder = "/data/my studio".to_owned();
+        let failure = Failure::NotRunning { folder };
+        assert_eq!(
+            failure.commands(),
+            ["studiovault run --data \"/data/my studio\""]
+        );
+    }
+}

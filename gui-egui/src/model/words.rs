@@ -1,0 +1,149 @@
+//! Numbers, ages and values as people read them.
+
+use serde_json::Value as Json;
+use studiovault_protocol::api::ConflictView;
+use studiovault_protocol::merge::ConflictKind;
+use studiovault_protocol::time::WallMs;
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+/// Letters of a value shown in a row; the rest is cut.
+const VALUE_LETTERS: usize = 160;
+
+/// A number with its thousands apart: `184,220`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number with what is counted: `1 machine`, `3 machines`.
+pub fn counted(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", count(number))
+}
+
+/// A size: `38 MB`.
+pub fn bytes_text(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let mut size = bytes as f64 / 1000.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        if size < 1000.0 {
+            break;
+        }
+        size /= 1000.0;
+        unit = next;
+    }
+    let decimals = usize::from(size < 10.0);
+    format!("{size:.decimals$} {unit}")
+}
+
+/// How long ago something was. Steps are coarse, so that a window in view is repainted a few times a minute, not 60 a second.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Age(i64);
+
+impl Age {
+    /// The time from `then` to `now`. A moment in the future (another machine's clock) counts as now.
+    pub fn of(then: WallMs, now: WallMs) -> Self {
+        Self(now.0.saturating_sub(then.0).max(0))
+    }
+
+    /// The length alone: `4 min`.
+    pub fn length(self) -> String {
+        match self.0 {
+            ms if ms < 10 * SECOND => "a few s".to_owned(),
+            ms if ms < MINUTE => format!("{} s", ms / (10 * SECOND) * 10),
+            ms if ms < HOUR => format!("{} min", ms / MINUTE),
+            ms if ms < 2 * DAY => format!("{} h", ms / HOUR),
+            ms => format!("{} days", count((ms / DAY).unsigned_abs())),
+        }
+    }
+
+    /// As a moment: `4 min ago`.
+    pub fn ago(self) -> String {
+        if self.0 < 10 * SECOND {
+            "just now".to_owned()
+        } else {
+            format!("{} ago", self.length())
+        }
+    }
+}
+
+/// A value on one line: text without its quotes, nothing as a dash, anything long cut.
+pub fn value_text(value: &Json) -> String {
+    let text = match value {
+        Json::Null => return "(none)".to_owned(),
+        Json::String(text) if text.is_empty() => return "(empty)".to_owned(),
+        Json::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut line: String = text
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .take(VALUE_LETTERS)
+        .collect();
+    if text.chars().nth(VALUE_LETTERS).is_some() {
+        line.push_str("...");
+    }
+    line
+}
+
+/// A conflict in one line: what happened to what.
+pub fn conflict_title(conflict: &ConflictView) -> String {
+    let field = conflict.field.as_deref().unwrap_or("it");
+    let what = format!("{} \"{}\"", conflict.entity_type, conflict.label);
+    match conflict.kind {
+        ConflictKind::UpdateUpdate => format!("{field} of {what} was changed differently"),
+        ConflictKind::DeleteUpdate => {
+            format!("{what} was deleted on one machine and edited on another")
+        }
+        ConflictKind::LostAtCloud => format!("{field} of {what} was not taken by the cloud"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_stand_apart() {
+        let shown: Vec<String> = [0, 999, 1000, 184_220, 1_000_000].map(count).into();
+        assert_eq!(shown, ["0", "999", "1,000", "184,220", "1,000,000"]);
+        assert_eq!(counted(1, "machine"), "1 machine");
+        assert_eq!(counted(3, "machine"), "3 machines");
+    }
+
+    #[test]
+    fn an_age_is_told_in_coarse_steps_and_never_in_the_future() {
+        let ago = |ms: i64| Age::of(WallMs(1_000_000_000 - ms), WallMs(1_000_000_000)).ago();
+        assert_eq!(ago(-5_000), "just now");
+        assert_eq!(ago(9_999), "just now");
+        assert_eq!(ago(34_000), "30 s ago");
+        assert_eq!(ago(5 * MINUTE), "5 min ago");
+        assert_eq!(ago(47 * HOUR), "47 h ago");
+        assert_eq!(ago(3 * DAY), "3 days ago");
+    }
+
+    #[test]
+    fn a_long_value_stays_on_one_line() {
+        let text = value_text(&Json::String(format!("first\nsecond {}", "x".repeat(1000))));
+        assert!(text.starts_with("first second x") && text.ends_with("..."));
+        assert_eq!(value_text(&Json::Null), "(none)");
+        assert_eq!(value_text(&serde_json::json!(12)), "12");
+    }
+
+    #[test]
+    fn sizes_read_like_sizes() {
+        assert_eq!(bytes_text(1_234), "1.2 kB");
+        assert_eq!(bytes_text(38_000_000), "38 MB");
+    }
+}

@@ -1,0 +1,59 @@
+//! Draws the model, one panel a file, and returns what the person did.
+//!
+//! Views change nothing: they read the model and the time, and everything with a meaning has an icon and words beside its colour.
+
+mod card;
+mod conflict;
+mod conflicts;
+mod devices;
+mod frame;
+mod icon;
+mod keys;
+mod mesh;
+mod overview;
+mod palette;
+mod silent;
+
+pub use palette::install_style;
+
+use egui::{CentralPanel, Frame, Panel, Ui};
+use studiovault_protocol::time::WallMs;
+
+use crate::action::Action;
+use crate::model::{Model, Tab};
+
+/// The whole window.
+pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
+    let mut action = keys::pressed(ui.ctx(), model);
+    let palette = palette::Palette::of(ui);
+    let bar = Frame::new()
+        .fill(palette.bar)
+        .inner_margin(egui::Margin::symmetric(16, 10));
+    let top = Panel::top("header")
+        .frame(bar)
+        .show(ui, |ui| frame::header_ui(ui, model));
+    action = action.or(top.inner);
+    if model.status.is_some() {
+        let foot = Panel::bottom("safety").frame(bar);
+        foot.show(ui, |ui| frame::safety_ui(ui, model, now));
+    }
+    let page = Frame::new()
+        .fill(palette.page)
+        .inner_margin(egui::Margin::same(16));
+    let shown = CentralPanel::default().frame(page).show(ui, |ui| {
+        let banner = frame::banners_ui(ui, model);
+        banner.or(page_ui(ui, model, now))
+    });
+    action.or(shown.inner)
+}
+
+fn page_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
+    let Some(status) = &model.status else {
+        return silent::silent_ui(ui, &model.connection);
+    };
+    match model.tab {
+        Tab::Overview => overview::overview_ui(ui, status, now),
+        Tab::Conflicts => conflicts::conflicts_ui(ui, &model.board, now),
+        Tab::Devices => devices::devices_ui(ui, model, now),
+    }
+}

@@ -1,0 +1,166 @@
+//! One open question: its sides, what is suggested and why, and the answers a person can give.
+
+use egui::{CornerRadius, Frame, Margin, RichText, Stroke, TextEdit, Ui};
+use studiovault_protocol::api::{ConflictView, SideView};
+use studiovault_protocol::merge::{ConflictKind, SideState};
+use studiovault_protocol::time::WallMs;
+
+use super::card::{card_ui, statement_ui};
+use super::icon::Icon;
+use super::palette::Palette;
+use crate::action::Action;
+use crate::model::{Age, Board, Draft, Tone, conflict_title, value_text};
+
+/// The open question.
+pub fn conflict_ui(ui: &mut Ui, board: &Board, open: &ConflictView, now: WallMs) -> Option<Action> {
+    let mut action = None;
+    card_ui(ui, &conflict_title(open), |ui| {
+        if let Some(base) = &open.base {
+            ui.label(format!("Before: {}", value_text(base)));
+        }
+        if open.clock_suspect {
+            statement_ui(
+                ui,
+                Tone::Attention,
+                "One of the clocks is more than a day off: do not go by the times alone.",
+            );
+        }
+        ui.add_space(4.0);
+        for (at, side) in open.sides.iter().enumerate() {
+            let drafted = side_ui(ui, (at, side), (board, open), now);
+            action = action.take().or(drafted);
+        }
+        ui.add_space(4.0);
+        suggestion_ui(ui, open);
+        ui.separator();
+        let answered = match open.kind {
+            ConflictKind::DeleteUpdate => life_answers_ui(ui, board),
+            ConflictKind::UpdateUpdate | ConflictKind::LostAtCloud => {
+                value_answer_ui(ui, board, open)
+            }
+        };
+        action = action.take().or(answered).or(apply_ui(ui, board));
+    });
+    action
+}
+
+fn side_ui(
+    ui: &mut Ui,
+    (at, side): (usize, &SideView),
+    (board, open): (&Board, &ConflictView),
+    now: WallMs,
+) -> Option<Action> {
+    let palette = Palette::of(ui);
+    let draft = Draft::Side(side.dot.clone());
+    let chosen = board.drafted() == Some(&draft);
+    let edge = if chosen { palette.accent } else { palette.line };
+    let frame = Frame::new()
+        .fill(if chosen { palette.chosen } else { palette.page })
+        .stroke(Stroke::new(if chosen { 1.6 } else { 1.0 }, edge))
+        .corner_radius(CornerRadius::same(6))
+        .inner_margin(Margin::same(10));
+    let of_life = open.kind == ConflictKind::DeleteUpdate;
+    let mut action = None;
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
+            let who = format!("{}. {}", at + 1, side.device);
+            ui.label(RichText::new(who).strong());
+            let when = Age::of(side.ts, now).ago();
+            ui.label(RichText::new(when).color(palette.weak));
+            let (tone, words) = standing(side);
+            Icon::of(tone).ui(ui, 13.0, palette.tone(tone));
+            ui.label(RichText::new(words).color(palette.weak));
+            if side.dot == open.suggested {
+                Icon::Star.ui(ui, 14.0, palette.waiting);
+                ui.label("suggested, shown now");
+            }
+        });
+        if !of_life {
+            ui.label(RichText::new(value_text(&side.value)).size(16.0));
+            let words = format!("Use the value of {}", side.device);
+            let button = ui.add_enabled(
+                !board.is_sending(),
+                egui::Button::new(words).selected(chosen),
+            );
+            if button.clicked() {
+                action = Some(Action::Draft(draft));
+            }
+        }
+    });
+    action
+}
+
+fn standing(side: &SideView) -> (Tone, String) {
+    match (side.state, &side.code) {
+        (SideState::Tentative, _) => (Tone::Waiting, "not decided by the cloud".to_owned()),
+        (SideState::Confirmed, _) => (Tone::Good, "confirmed by the cloud".to_owned()),
+        (SideState::Lost, Some(code)) => {
+            (Tone::Attention, format!("not taken by the cloud ({code})"))
+        }
+        (SideState::Lost, None) => (Tone::Attention, "not taken by the cloud".to_owned()),
+    }
+}
+
+fn suggestion_ui(ui: &mut Ui, open: &ConflictView) {
+    let palette = Palette::of(ui);
+    let side = open.sides.iter().find(|side| side.dot == open.suggested);
+    let of_whom = side.map_or(String::new(), |side| format!(" {}", side.device));
+    ui.horizontal_wrapped(|ui| {
+        Icon::Star.ui(ui, 14.0, palette.waiting);
+        ui.label(format!("Suggested:{of_whom}. {}", open.rule));
+    });
+    let words = "Every machine shows the suggested side until a person or the cloud decides. No side is lost.";
+    ui.label(RichText::new(words).small().color(palette.weak));
+}
+
+fn life_answers_ui(ui: &mut Ui, board: &Board) -> Option<Action> {
+    let mut action = None;
+    ui.horizontal_wrapped(|ui| {
+        for (draft, words) in [
+            (Draft::Restore, "Restore with the edits"),
+            (Draft::AcceptDelete, "Accept the deletion"),
+        ] {
+            let chosen = board.drafted() == Some(&draft);
+            let button = egui::Button::new(words).selected(chosen);
+            if ui.add_enabled(!board.is_sending(), button).clicked() {
+                action = Some(Action::Draft(draft));
+            }
+        }
+    });
+    action
+}
+
+fn value_answer_ui(ui: &mut Ui, board: &Board, open: &ConflictView) -> Option<Action> {
+    open.field.as_ref()?;
+    let typed = match board.drafted() {
+        Some(Draft::Value(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let mut text = typed.clone();
+    ui.horizontal(|ui| {
+        let label = ui.label("Another value");
+        let field = TextEdit::singleline(&mut text).desired_width(f32::INFINITY);
+        ui.add_enabled(!board.is_sending(), field)
+            .labelled_by(label.id);
+    });
+    (text != typed).then_some(Action::Draft(Draft::Value(text)))
+}
+
+fn apply_ui(ui: &mut Ui, board: &Board) -> Option<Action> {
+    let palette = Palette::of(ui);
+    let mut action = None;
+    ui.horizontal_wrapped(|ui| {
+        let ready = board.drafted().is_some() && !board.is_sending();
+        if ui.add_enabled(ready, egui::Button::new("Apply")).clicked() {
+            action = Some(Action::Apply);
+        }
+        let words = match board.drafted() {
+            _ if board.is_sending() => "The answer is on its way.",
+            Some(_) => "Apply writes the answer as a change of yours; it goes to every machine.",
+            None => "Choose an answer, then apply it.",
+        };
+        ui.label(RichText::new(words).small().color(palette.weak));
+    });
+    action
+}

@@ -1,0 +1,175 @@
+//! The machines of the studio: who is linked, how far apart they are, and this machine's own place in it.
+
+use egui::{Grid, RichText, ScrollArea, Ui};
+use studiovault_protocol::api::{MemberView, NetworkState, PeerView, Status};
+use studiovault_protocol::membership::Role;
+use studiovault_protocol::time::WallMs;
+
+use super::card::card_ui;
+use super::icon::Icon;
+use super::palette::Palette;
+use crate::action::Action;
+use crate::model::{Age, Model, Tone, count, counted};
+
+const HEADINGS: [&str; 6] = ["Machine", "Role", "Link", "Lag", "Address", "Last seen"];
+
+/// The panel.
+pub fn devices_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
+    let status = model.status.as_ref()?;
+    let machines = model.machines();
+    let heading = format!(
+        "{} of {}",
+        counted(machines.len() as u64, "machine"),
+        status.node.studio_name
+    );
+    let mut action = None;
+    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
+        card_ui(ui, &heading, |ui| {
+            let grid = Grid::new("machines")
+                .num_columns(HEADINGS.len())
+                .spacing([28.0, 10.0]);
+            grid.show(ui, |ui| {
+                headings_ui(ui);
+                for member in machines {
+                    let row = Row {
+                        model,
+                        status,
+                        member,
+                    };
+                    action = action.take().or(row_ui(ui, &row, now));
+                    ui.end_row();
+                }
+            });
+        });
+        ui.add_space(10.0);
+        action = action.take().or(network_ui(ui, model, status));
+    });
+    action
+}
+
+/// One machine with what is known of it.
+struct Row<'a> {
+    model: &'a Model,
+    status: &'a Status,
+    member: &'a MemberView,
+}
+
+impl Row<'_> {
+    fn is_own(&self) -> bool {
+        self.member.device == self.status.node.device
+    }
+
+    fn peer(&self) -> Option<&PeerView> {
+        self.model.peer(self.member.device)
+    }
+
+    /// What ties it to this machine.
+    fn link(&self) -> (Icon, Tone, String) {
+        match (self.is_own(), self.peer()) {
+            (true, _) if self.status.network == NetworkState::Offline => {
+                (Icon::Away, Tone::Waiting, "off the network".to_owned())
+            }
+            (true, _) => (Icon::Live, Tone::Good, "this machine".to_owned()),
+            (false, Some(peer)) => {
+                let trip = peer.round_trip_ms.map(|ms| format!(", {ms} ms"));
+                (
+                    Icon::Live,
+                    Tone::Good,
+                    format!("linked{}", trip.unwrap_or_default()),
+                )
+            }
+            (false, None) => (Icon::Away, Tone::Quiet, "not linked".to_owned()),
+        }
+    }
+
+    /// How far the two are apart, in changes.
+    fn lag(&self) -> String {
+        match self.peer().map(|peer| (peer.behind, peer.ahead)) {
+            None if self.is_own() => "-".to_owned(),
+            None => "unknown".to_owned(),
+            Some((0, 0)) => "none".to_owned(),
+            Some((behind, 0)) => format!("lacks {}", count(behind)),
+            Some((0, ahead)) => format!("has {} more", count(ahead)),
+            Some((behind, ahead)) => format!("lacks {}, has {} more", count(behind), count(ahead)),
+        }
+    }
+
+    fn last_seen(&self, now: WallMs) -> String {
+        if self.is_own() || self.peer().is_some() {
+            return "now".to_owned();
+        }
+        let age = self.member.last_seen.map(|then| Age::of(then, now).ago());
+        age.unwrap_or("never".to_owned())
+    }
+}
+
+fn headings_ui(ui: &mut Ui) {
+    let palette = Palette::of(ui);
+    for heading in HEADINGS {
+        ui.label(RichText::new(heading).small().color(palette.weak));
+    }
+    ui.end_row();
+}
+
+fn row_ui(ui: &mut Ui, row: &Row<'_>, now: WallMs) -> Option<Action> {
+    let palette = Palette::of(ui);
+    let member = row.member;
+    let mut action = None;
+    ui.horizontal(|ui| {
+        let selected = row.model.device == Some(member.device);
+        let name = RichText::new(&member.name).strong();
+        if ui.selectable_label(selected, name).clicked() {
+            action = Some(Action::OpenDevice(member.device));
+        }
+        let gateway = row.status.gateway.as_ref();
+        if gateway.is_some_and(|gateway| gateway.device == member.device) {
+            Icon::Crown.ui(ui, 15.0, palette.waiting);
+            ui.label(RichText::new("gateway").small().color(palette.weak));
+        }
+    });
+    ui.label(match member.role {
+        Role::Admin => "admin",
+        Role::Member => "member",
+        Role::Cloud => "cloud",
+    });
+    ui.horizontal(|ui| {
+        let (icon, tone, words) = row.link();
+        icon.ui(ui, 13.0, palette.tone(tone));
+        ui.label(words);
+    });
+    ui.label(row.lag());
+    let own = || row.status.node.listening.first().cloned();
+    let address = row.peer().map(|peer| peer.address.clone());
+    let address = if row.is_own() { own() } else { address };
+    ui.label(RichText::new(address.unwrap_or("-".to_owned())).color(palette.weak));
+    ui.label(row.last_seen(now));
+    action
+}
+
+/// Off the network and back: what a person does before a trip, or to see that work goes on without it.
+fn network_ui(ui: &mut Ui, model: &Model, status: &Status) -> Option<Action> {
+    let (explained, words, to) = match status.network {
+        NetworkState::Online => (
+            "This machine takes part in the studio's network. Off it, it keeps working alone and hands its changes over when it is back.",
+            "Take this machine off the network",
+            NetworkState::Offline,
+        ),
+        NetworkState::Offline => (
+            "This machine is off the network. What is written here waits here and goes to the others when it is back.",
+            "Put this machine back on the network",
+            NetworkState::Online,
+        ),
+    };
+    let mut action = None;
+    card_ui(ui, "Network", |ui| {
+        ui.label(explained);
+        ui.add_space(4.0);
+        if ui
+            .add_enabled(model.is_current(), egui::Button::new(words))
+            .clicked()
+        {
+            action = Some(Action::Network(to));
+        }
+    });
+    action
+}

@@ -1,0 +1,133 @@
+//! The overview: the studio as a picture, and what of this machine's work is safe where.
+
+use egui::{Layout, RichText, ScrollArea, Ui, Vec2, vec2};
+use studiovault_protocol::api::{Copies, Status};
+use studiovault_protocol::time::WallMs;
+
+use super::card::{card_ui, facts_ui, statement_ui};
+use super::icon::Icon;
+use super::mesh::mesh_ui;
+use super::palette::Palette;
+use crate::action::Action;
+use crate::model::{Tone, cloud_line, counted, mesh_graph, pending_facts};
+
+/// Below this width the picture and the figures stand one above the other.
+const TWO_COLUMNS: f32 = 760.0;
+/// Width of the figures beside the picture.
+const FIGURES: f32 = 320.0;
+
+/// The panel.
+pub fn overview_ui(ui: &mut Ui, status: &Status, now: WallMs) -> Option<Action> {
+    if ui.available_width() < TWO_COLUMNS {
+        let scrolled = ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            let size = vec2(ui.available_width(), 340.0);
+            let action = picture_ui(ui, status, now, size);
+            ui.add_space(10.0);
+            figures_ui(ui, status, now);
+            action
+        });
+        return scrolled.inner;
+    }
+    let mut action = None;
+    let whole = ui.available_size();
+    ui.horizontal_top(|ui| {
+        let size = vec2(whole.x - FIGURES - 12.0, whole.y);
+        action = picture_ui(ui, status, now, size);
+        ui.add_space(4.0);
+        let column = vec2(ui.available_width(), whole.y);
+        ui.allocate_ui_with_layout(column, Layout::top_down(egui::Align::Min), |ui| {
+            ScrollArea::vertical()
+                .auto_shrink(false)
+                .show(ui, |ui| figures_ui(ui, status, now));
+        });
+    });
+    action
+}
+
+fn picture_ui(ui: &mut Ui, status: &Status, now: WallMs, size: Vec2) -> Option<Action> {
+    let layout = Layout::top_down(egui::Align::Min);
+    let shown = ui.allocate_ui_with_layout(size, layout, |ui| {
+        card_ui(ui, "", |ui| {
+            let (tone, line) = cloud_line(status, now);
+            statement_ui(ui, tone, &line);
+            let graph = mesh_graph(status);
+            // The legend below takes a line.
+            let room = vec2(ui.available_width(), (size.y - 84.0).max(220.0));
+            let action = mesh_ui(ui, &graph, room, now);
+            legend_ui(ui, graph.left_out);
+            action
+        })
+    });
+    shown.inner
+}
+
+fn legend_ui(ui: &mut Ui, left_out: usize) {
+    let palette = Palette::of(ui);
+    ui.horizontal_wrapped(|ui| {
+        let small = |words: &str| RichText::new(words).small().color(palette.weak);
+        Icon::Live.ui(ui, 12.0, palette.good);
+        ui.label(small("solid line: linked now"));
+        Icon::Away.ui(ui, 12.0, palette.weak);
+        ui.label(small("dashed line: last seen"));
+        Icon::Crown.ui(ui, 12.0, palette.waiting);
+        ui.label(small("crown: gateway to the cloud"));
+        if left_out > 0 {
+            ui.label(small(&format!(
+                "and {} under Devices",
+                counted(left_out as u64, "more machine")
+            )));
+        }
+    });
+}
+
+fn figures_ui(ui: &mut Ui, status: &Status, now: WallMs) {
+    let node = &status.node;
+    card_ui(ui, &format!("This machine: {}", node.name), |ui| {
+        copies_ui(ui, status.copies);
+        ui.add_space(6.0);
+        facts_ui(ui, &pending_facts(status, now));
+        ui.add_space(6.0);
+        let palette = Palette::of(ui);
+        let weak = |words: String| RichText::new(words).small().color(palette.weak);
+        ui.label(weak(format!("StudioVault {}", node.version)));
+        if !node.listening.is_empty() {
+            ui.label(weak(format!("reached at {}", node.listening.join(", "))));
+        }
+        let hash: String = status.state_hash.chars().take(12).collect();
+        ui.label(weak(format!("state {hash}")))
+            .on_hover_text("Machines that show the same state have applied the same changes.");
+    });
+}
+
+/// The copies of the newest own change: one mark a machine, filled if it holds the change.
+fn copies_ui(ui: &mut Ui, copies: Copies) {
+    let palette = Palette::of(ui);
+    let machines = copies.machines.max(1);
+    let on = copies.on_machines_min.clamp(1, machines);
+    let tone = if on == 1 && machines > 1 {
+        Tone::Waiting
+    } else {
+        Tone::Good
+    };
+    statement_ui(
+        ui,
+        tone,
+        &format!("Safe on {}", counted(u64::from(on), "machine")),
+    );
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+        for machine in 0..machines.min(24) {
+            let size = vec2(20.0, 8.0);
+            let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+            let painter = ui.painter();
+            if machine < on {
+                painter.rect_filled(rect, 3.0, palette.tone(tone));
+            } else {
+                let stroke = egui::Stroke::new(1.0, palette.weak);
+                painter.rect_stroke(rect, 3.0, stroke, egui::StrokeKind::Inside);
+            }
+        }
+        let words = format!("{on} of {machines}");
+        ui.label(RichText::new(words).small().color(palette.weak));
+    });
+}
