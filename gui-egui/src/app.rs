@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use eframe::egui::{Context, ThemePreference, Ui, ViewportCommand};
+use eframe::egui::{Context, Ui, ViewportCommand};
 use studiovault_protocol::time::WallMs;
 
 use crate::client::Wires;
@@ -29,7 +29,6 @@ impl App {
     /// A window on what the client tells.
     pub fn new(ctx: &Context, wires: Wires) -> Self {
         view::install_style(ctx);
-        ctx.set_theme(ThemePreference::System);
         Self {
             model: Model::default(),
             wires,

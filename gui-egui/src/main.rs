@@ -13,7 +13,8 @@ mod view;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use egui::ThemePreference;
 use studiovault_protocol::api::DATA_VARIABLE;
 
 /// Shows what of this machine's work is safe where, and what needs a person.
@@ -23,6 +24,31 @@ struct Options {
     /// The data folder of the machine, as given to `studiovault run`.
     #[arg(long, env = DATA_VARIABLE, value_name = "FOLDER")]
     data: Option<PathBuf>,
+    /// The colours.
+    #[arg(long, value_enum, default_value_t)]
+    theme: Theme,
+}
+
+/// Which colours.
+#[derive(Clone, Copy, Default, ValueEnum)]
+enum Theme {
+    /// Those of the desktop.
+    #[default]
+    System,
+    /// Dark ones.
+    Dark,
+    /// Light ones.
+    Light,
+}
+
+impl From<Theme> for ThemePreference {
+    fn from(theme: Theme) -> Self {
+        match theme {
+            Theme::System => Self::System,
+            Theme::Dark => Self::Dark,
+            Theme::Light => Self::Light,
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -47,6 +73,7 @@ fn main() -> Result<()> {
         native,
         Box::new(move |creation| {
             let ctx = creation.egui_ctx.clone();
+            ctx.set_theme(ThemePreference::from(options.theme));
             let wires = client::start(folder, move || ctx.request_repaint())?;
             Ok(Box::new(app::App::new(&creation.egui_ctx, wires)))
         }),

@@ -53,7 +53,7 @@ fn page_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     };
     match model.tab {
         Tab::Overview => overview::overview_ui(ui, status, now),
-        Tab::Conflicts => conflicts::conflicts_ui(ui, &model.board, now),
+        Tab::Conflicts => conflicts::conflicts_ui(ui, model, now),
         Tab::Devices => devices::devices_ui(ui, model, now),
     }
 }

@@ -197,13 +197,13 @@ fn ten_thousand_conflicts_draw_only_what_is_in_sight() {
     stage.press(Modifiers::COMMAND, Key::Num2);
     let drawn = stage
         .harness
-        .query_all_by_label_contains("was changed differently")
+        .query_all_by_label_contains("changed differently")
         .count();
     assert!((5..60).contains(&drawn), "{drawn} rows are drawn");
     for _ in 0..30 {
         stage.press(Modifiers::NONE, Key::J);
     }
-    let row = "shoot_date of project \"project 30\" was changed differently";
+    let row = "project 30: shoot_date changed differently";
     assert!(
         stage.harness.query_all_by_label(row).count() >= 2,
         "the open row is out of sight"

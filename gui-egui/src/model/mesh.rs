@@ -75,11 +75,18 @@ impl MeshGraph {
 
 /// The picture of a status: this machine in the middle, the cloud above, the others on an arc that leaves the top free.
 pub fn mesh_graph(status: &Status) -> MeshGraph {
-    let machines = machines_of(status);
+    let mut machines = machines_of(status);
+    let gateway = status.gateway.as_ref().map(|gateway| gateway.device);
+    // The gateway takes the first place of the arc: from there its way to the cloud crosses nothing.
+    let carrier = machines
+        .iter()
+        .position(|member| gateway == Some(member.device));
+    if let Some(at) = carrier.filter(|at| *at > 0) {
+        machines.swap(1, at);
+    }
     let left_out = machines.len().saturating_sub(SHOWN + 1);
     let shown = &machines[..machines.len() - left_out];
     let others = shown.len().saturating_sub(1);
-    let gateway = status.gateway.as_ref().map(|gateway| gateway.device);
     let nodes = shown
         .iter()
         .enumerate()
@@ -112,9 +119,9 @@ fn around(at: usize, others: usize) -> Place {
     // Angles from the horizontal, positive downwards; a quarter turn at the top stays free for the cloud.
     let (from, to) = (1.15 * PI, -0.15 * PI);
     let share = match of {
-        1 => 0.5,
-        // Two would stand at the far ends of the arc: closer together they read better.
-        2 => [0.2, 0.8][at],
+        1 => 0.15,
+        // One or two would stand at the far ends of the arc: lower down they read better.
+        2 => [0.15, 0.85][at],
         of => at as f32 / (of - 1) as f32,
     };
     let angle = from + (to - from) * share;

@@ -99,14 +99,14 @@ pub fn value_text(value: &Json) -> String {
 
 /// A conflict in one line: what happened to what.
 pub fn conflict_title(conflict: &ConflictView) -> String {
-    let field = conflict.field.as_deref().unwrap_or("it");
-    let what = format!("{} \"{}\"", conflict.entity_type, conflict.label);
+    let what = &conflict.label;
+    let field = conflict.field.as_deref().unwrap_or("a field");
     match conflict.kind {
-        ConflictKind::UpdateUpdate => format!("{field} of {what} was changed differently"),
+        ConflictKind::UpdateUpdate => format!("{what}: {field} changed differently"),
         ConflictKind::DeleteUpdate => {
-            format!("{what} was deleted on one machine and edited on another")
+            format!("{what}: deleted on one machine, edited on another")
         }
-        ConflictKind::LostAtCloud => format!("{field} of {what} was not taken by the cloud"),
+        ConflictKind::LostAtCloud => format!("{what}: {field} not taken by the cloud"),
     }
 }
 

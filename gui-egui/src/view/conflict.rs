@@ -9,10 +9,16 @@ use super::card::{card_ui, statement_ui};
 use super::icon::Icon;
 use super::palette::Palette;
 use crate::action::Action;
-use crate::model::{Age, Board, Draft, Tone, conflict_title, value_text};
+use crate::model::{Age, Board, Draft, Model, Tone, conflict_title, value_text};
 
 /// The open question.
-pub fn conflict_ui(ui: &mut Ui, board: &Board, open: &ConflictView, now: WallMs) -> Option<Action> {
+pub fn conflict_ui(
+    ui: &mut Ui,
+    (model, open): (&Model, &ConflictView),
+    now: WallMs,
+) -> Option<Action> {
+    let board = &model.board;
+    let decider = Decider::of(model);
     let mut action = None;
     card_ui(ui, &conflict_title(open), |ui| {
         if let Some(base) = &open.base {
@@ -27,11 +33,11 @@ pub fn conflict_ui(ui: &mut Ui, board: &Board, open: &ConflictView, now: WallMs)
         }
         ui.add_space(4.0);
         for (at, side) in open.sides.iter().enumerate() {
-            let drafted = side_ui(ui, (at, side), (board, open), now);
+            let drafted = side_ui(ui, (at, side), (board, open), (decider, now));
             action = action.take().or(drafted);
         }
         ui.add_space(4.0);
-        suggestion_ui(ui, open);
+        suggestion_ui(ui, open, decider);
         ui.separator();
         let answered = match open.kind {
             ConflictKind::DeleteUpdate => life_answers_ui(ui, board),
@@ -48,7 +54,7 @@ fn side_ui(
     ui: &mut Ui,
     (at, side): (usize, &SideView),
     (board, open): (&Board, &ConflictView),
-    now: WallMs,
+    (decider, now): (Decider, WallMs),
 ) -> Option<Action> {
     let palette = Palette::of(ui);
     let draft = Draft::Side(side.dot.clone());
@@ -68,9 +74,10 @@ fn side_ui(
             ui.label(RichText::new(who).strong());
             let when = Age::of(side.ts, now).ago();
             ui.label(RichText::new(when).color(palette.weak));
-            let (tone, words) = standing(side);
-            Icon::of(tone).ui(ui, 13.0, palette.tone(tone));
-            ui.label(RichText::new(words).color(palette.weak));
+            if let Some((tone, words)) = standing(side, decider) {
+                Icon::of(tone).ui(ui, 13.0, palette.tone(tone));
+                ui.label(RichText::new(words).color(palette.weak));
+            }
             if side.dot == open.suggested {
                 Icon::Star.ui(ui, 14.0, palette.waiting);
                 ui.label("suggested, shown now");
@@ -91,18 +98,37 @@ fn side_ui(
     action
 }
 
-fn standing(side: &SideView) -> (Tone, String) {
-    match (side.state, &side.code) {
+/// Who besides a person may settle it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Decider {
+    /// The cloud truth, which the studio has.
+    Cloud,
+    /// Nobody.
+    PersonOnly,
+}
+
+impl Decider {
+    fn of(model: &Model) -> Self {
+        match &model.status {
+            Some(status) if status.cloud.configured => Self::Cloud,
+            _ => Self::PersonOnly,
+        }
+    }
+}
+
+fn standing(side: &SideView, decider: Decider) -> Option<(Tone, String)> {
+    Some(match (side.state, &side.code) {
+        (SideState::Tentative, _) if decider == Decider::PersonOnly => return None,
         (SideState::Tentative, _) => (Tone::Waiting, "not decided by the cloud".to_owned()),
         (SideState::Confirmed, _) => (Tone::Good, "confirmed by the cloud".to_owned()),
         (SideState::Lost, Some(code)) => {
             (Tone::Attention, format!("not taken by the cloud ({code})"))
         }
         (SideState::Lost, None) => (Tone::Attention, "not taken by the cloud".to_owned()),
-    }
+    })
 }
 
-fn suggestion_ui(ui: &mut Ui, open: &ConflictView) {
+fn suggestion_ui(ui: &mut Ui, open: &ConflictView, decider: Decider) {
     let palette = Palette::of(ui);
     let side = open.sides.iter().find(|side| side.dot == open.suggested);
     let of_whom = side.map_or(String::new(), |side| format!(" {}", side.device));
@@ -110,7 +136,11 @@ fn suggestion_ui(ui: &mut Ui, open: &ConflictView) {
         Icon::Star.ui(ui, 14.0, palette.waiting);
         ui.label(format!("Suggested:{of_whom}. {}", open.rule));
     });
-    let words = "Every machine shows the suggested side until a person or the cloud decides. No side is lost.";
+    let who = match decider {
+        Decider::Cloud => "a person or the cloud decides",
+        Decider::PersonOnly => "a person decides",
+    };
+    let words = format!("Every machine shows the suggested side until {who}. No side is lost.");
     ui.label(RichText::new(words).small().color(palette.weak));
 }
 
@@ -140,7 +170,9 @@ fn value_answer_ui(ui: &mut Ui, board: &Board, open: &ConflictView) -> Option<Ac
     let mut text = typed.clone();
     ui.horizontal(|ui| {
         let label = ui.label("Another value");
-        let field = TextEdit::singleline(&mut text).desired_width(f32::INFINITY);
+        let field = TextEdit::singleline(&mut text)
+            .margin(Margin::symmetric(8, 5))
+            .desired_width(f32::INFINITY);
         ui.add_enabled(!board.is_sending(), field)
             .labelled_by(label.id);
     });

@@ -11,13 +11,14 @@ use super::conflict::conflict_ui;
 use super::icon::Icon;
 use super::palette::Palette;
 use crate::action::Action;
-use crate::model::{Age, Board, Tone, conflict_title, counted};
+use crate::model::{Age, Board, Model, Tone, conflict_title, counted};
 
 const ROW: f32 = 46.0;
 const LIST_WIDTH: f32 = 360.0;
 
 /// The panel.
-pub fn conflicts_ui(ui: &mut Ui, board: &Board, now: WallMs) -> Option<Action> {
+pub fn conflicts_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
+    let board = &model.board;
     if board.rows().is_empty() {
         card_ui(ui, "", |ui| {
             statement_ui(
@@ -49,7 +50,7 @@ pub fn conflicts_ui(ui: &mut Ui, board: &Board, now: WallMs) -> Option<Action> {
                 .id_salt("open conflict")
                 .auto_shrink(false);
             let chosen = scroll
-                .show(ui, |ui| conflict_ui(ui, board, open, now))
+                .show(ui, |ui| conflict_ui(ui, (model, open), now))
                 .inner;
             action = action.take().or(chosen);
         });
@@ -63,6 +64,7 @@ fn filter_ui(ui: &mut Ui, board: &Board) -> Option<Action> {
     ui.horizontal(|ui| {
         let label = ui.label("Filter");
         let field = TextEdit::singleline(&mut text)
+            .margin(egui::Margin::symmetric(8, 5))
             .desired_width(f32::INFINITY)
             .hint_text("name, field, machine or value");
         let field = ui.add(field).labelled_by(label.id);
@@ -160,7 +162,7 @@ fn row_ui(ui: &mut Ui, row: &ConflictView, selected: bool, now: WallMs) -> bool 
         .unwrap_or_default();
     let mut machines: Vec<&str> = row.sides.iter().map(|side| side.device.as_str()).collect();
     machines.dedup();
-    let below = format!("{} - {age}", machines.join(" x "));
+    let below = format!("{} - {} - {age}", row.entity_type, machines.join(" x "));
     text_line(ui, rect, 14.0, (&title, 14.0, palette.text));
     text_line(ui, rect, 33.0, (&below, 12.0, palette.weak));
     response.clicked()

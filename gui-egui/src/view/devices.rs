@@ -105,8 +105,17 @@ impl Row<'_> {
 
 fn headings_ui(ui: &mut Ui) {
     let palette = Palette::of(ui);
-    for heading in HEADINGS {
-        ui.label(RichText::new(heading).small().color(palette.weak));
+    for (at, heading) in HEADINGS.into_iter().enumerate() {
+        ui.horizontal(|ui| {
+            // The names below are buttons, whose text stands further in.
+            let inset = if at == 0 {
+                ui.spacing().button_padding.x
+            } else {
+                0.0
+            };
+            ui.add_space(inset);
+            ui.label(RichText::new(heading).small().color(palette.weak));
+        });
     }
     ui.end_row();
 }

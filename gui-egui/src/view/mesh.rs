@@ -58,7 +58,8 @@ pub fn mesh_ui(ui: &mut Ui, graph: &MeshGraph, size: Vec2, now: WallMs) -> Optio
     action
 }
 
-fn link_line(ui: &Ui, path: [egui::Pos2; 2], live: bool) {
+/// A link: solid while it stands, dashed when it does not.
+pub(super) fn link_line(ui: &Ui, path: [egui::Pos2; 2], live: bool) {
     let palette = Palette::of(ui);
     if live {
         ui.painter()

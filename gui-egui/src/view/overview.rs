@@ -6,7 +6,7 @@ use studiovault_protocol::time::WallMs;
 
 use super::card::{card_ui, facts_ui, statement_ui};
 use super::icon::Icon;
-use super::mesh::mesh_ui;
+use super::mesh::{link_line, mesh_ui};
 use super::palette::Palette;
 use crate::action::Action;
 use crate::model::{Tone, cloud_line, counted, mesh_graph, pending_facts};
@@ -65,12 +65,14 @@ fn legend_ui(ui: &mut Ui, left_out: usize) {
     let palette = Palette::of(ui);
     ui.horizontal_wrapped(|ui| {
         let small = |words: &str| RichText::new(words).small().color(palette.weak);
-        Icon::Live.ui(ui, 12.0, palette.good);
-        ui.label(small("solid line: linked now"));
-        Icon::Away.ui(ui, 12.0, palette.weak);
-        ui.label(small("dashed line: last seen"));
-        Icon::Crown.ui(ui, 12.0, palette.waiting);
-        ui.label(small("crown: gateway to the cloud"));
+        for (live, words) in [(true, "linked now"), (false, "last seen")] {
+            let (rect, _) = ui.allocate_exact_size(vec2(26.0, 12.0), egui::Sense::hover());
+            link_line(ui, [rect.left_center(), rect.right_center()], live);
+            ui.label(small(words));
+            ui.add_space(8.0);
+        }
+        Icon::Crown.ui(ui, 13.0, palette.waiting);
+        ui.label(small("gateway to the cloud"));
         if left_out > 0 {
             ui.label(small(&format!(
                 "and {} under Devices",
