@@ -4,6 +4,7 @@
 
 mod client;
 mod cloud;
+mod demo;
 mod failure;
 mod folder;
 mod import;
@@ -94,6 +95,8 @@ enum Command {
     Devices,
     /// Run a cloud truth on this machine
     Cloud(cloud::Cloud),
+    /// Show it all on this computer: a cloud truth, three machines, real purchases
+    Demo(demo::Demo),
     /// Take this machine off the LAN or bring it back; it accepts writes either way
     Network(write::Network),
     /// Check the whole log: chains, signatures, and the state that it folds to
@@ -139,6 +142,7 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::DeadLetters => read::dead_letters(call),
         Command::Devices => read::devices(call),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),
+        Command::Demo(demo) => demo::demo(call, demo),
         Command::Network(network) => write::network(call, network),
         Command::Verify => upkeep::verify(call),
         Command::Rebuild => upkeep::rebuild(call),

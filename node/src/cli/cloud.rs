@@ -9,6 +9,7 @@ use studiovault_cloud::{CloudConfig, Transport};
 use studiovault_node::config::default_folder;
 
 use super::failure::{Exit, Failure};
+use super::output::say;
 use super::run::{log_to_stderr, stop_signal};
 use super::{Call, Outcome, runtime};
 
@@ -53,16 +54,16 @@ pub(crate) fn cloud(call: &Call, cloud: Cloud) -> Outcome {
         let url = format!("{scheme}://{host}");
         if call.json {
             let line = json!({"ready": true, "url": url, "pin": running.pin, "token": running.admin_token});
-            println!("{line}");
+            say!("{line}");
         } else {
             let pin = running.pin.as_deref();
-            println!("The cloud truth runs. A studio is founded with it by\n");
-            println!("  studiovault init --name NAME --studio-name STUDIO \\");
-            println!("    --cloud {url} \\");
+            say!("The cloud truth runs. A studio is founded with it by\n");
+            say!("  studiovault init --name NAME --studio-name STUDIO \\");
+            say!("    --cloud {url} \\");
             if let Some(pin) = pin {
-                println!("    --cloud-pin {pin} \\");
+                say!("    --cloud-pin {pin} \\");
             }
-            println!("    --cloud-token {}\n\nStop it with Ctrl-C.", running.admin_token);
+            say!("    --cloud-token {}\n\nStop it with Ctrl-C.", running.admin_token);
         }
         stop.await;
         running.shutdown().await;

@@ -19,11 +19,12 @@ use serde::Serialize;
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
-use super::output::print_json;
+use super::output::{print_json, say};
 use super::{Call, Outcome, runtime};
 use plan::{BadLine, Plan};
 
-use send::send;
+pub(crate) use cdnow::{cents_of, plan as plan_cdnow};
+pub(crate) use send::send;
 
 /// Bytes of a file at most: it is checked whole, in memory.
 const FILE_BYTES: u64 = 512 * 1024 * 1024;
@@ -103,12 +104,13 @@ pub(crate) fn import(call: &Call, import: Import) -> Outcome {
         print_json(&report);
         return Ok(());
     }
-    println!(
+    say!(
         "{} written, {} there already",
-        report.written, report.skipped
+        report.written,
+        report.skipped
     );
     if !report.bad_lines.is_empty() {
-        println!(
+        say!(
             "{} bad lines left out:\n{}",
             report.bad_lines.len(),
             listed(&report.bad_lines)

@@ -14,7 +14,7 @@ use studiovault_protocol::membership::Role;
 
 use super::failure::{Exit, Failure};
 use super::folder::folder;
-use super::output::print_json;
+use super::output::{print_json, say};
 use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
@@ -168,7 +168,7 @@ fn tell(call: &Call, machine: &Machine) -> Outcome {
         }));
         return Ok(());
     }
-    println!(
+    say!(
         "{} is a machine of {} now.\n\n  studiovault run --data {folder}\n\nAnother machine joins with a copy of {}, which holds the studio's keys:\n\n  studiovault join --studio-file studio.json --name NAME",
         machine.identity.name,
         machine.studio.name,

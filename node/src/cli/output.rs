@@ -1,11 +1,28 @@
 //! What commands print: JSON as it came, or tables that a person reads.
 
+use std::fmt::Arguments;
+use std::io::Write as _;
+
 use serde::Serialize;
+
+/// Prints a line to the output, as `println!` does, but ends quietly when nobody reads on.
+macro_rules! say {
+    ($($words:tt)*) => { $crate::cli::output::line(format_args!($($words)*)) };
+}
+pub(crate) use say;
+
+/// One line of output. A reader that has closed its end (`| head`) has seen enough: the process ends as done.
+pub(crate) fn line(words: Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    if writeln!(out, "{words}").and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
 
 /// Prints a value as JSON.
 pub(crate) fn print_json<T: Serialize>(value: &T) {
     let text = serde_json::to_string_pretty(value).expect("answers always encode");
-    println!("{text}");
+    say!("{text}");
 }
 
 /// A table whose columns are as wide as their widest cell.
@@ -61,9 +78,9 @@ impl Table {
     /// Prints it, or a sentence if it has no rows.
     pub fn print(&self, if_empty: &str) {
         if self.rows.len() == 1 {
-            println!("{if_empty}");
+            say!("{if_empty}");
         } else {
-            print!("{}", self.text());
+            say!("{}", self.text().trim_end());
         }
     }
 }

@@ -11,7 +11,7 @@ use studiovault_protocol::id::EntityId;
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
-use super::output::{Table, moment, plain, print_json};
+use super::output::{Table, moment, plain, print_json, say};
 use super::{Call, Outcome, runtime};
 
 mod summary;
@@ -67,10 +67,10 @@ pub(crate) fn entity(call: &Call, get: Get) -> Outcome {
         for (name, value) in &entity.fields {
             table.row(vec![name.clone(), plain(value)]);
         }
-        println!("{} {}", entity.entity_type, entity.id);
+        say!("{} {}", entity.entity_type, entity.id);
         table.print("no fields");
         let deleted = if entity.deleted { "deleted, " } else { "" };
-        println!("{deleted}{}", standing(entity));
+        say!("{deleted}{}", standing(entity));
     })
 }
 
@@ -107,7 +107,7 @@ pub(crate) fn list(call: &Call, list: List) -> Outcome {
     }
     table.print("none");
     if page.next.is_some() {
-        println!("... and more; raise --limit to see them");
+        say!("... and more; raise --limit to see them");
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ pub(crate) fn query(call: &Call, query: Query) -> Outcome {
     }
     table.print("no rows");
     if answer.truncated {
-        println!("... and more; narrow the question or add LIMIT and OFFSET");
+        say!("... and more; narrow the question or add LIMIT and OFFSET");
     }
     Ok(())
 }
@@ -175,9 +175,11 @@ pub(crate) fn conflicts(call: &Call) -> Outcome {
     show(call, "/conflicts", |page: &ConflictPage| {
         for conflict in &page.conflicts {
             let field = conflict.field.as_deref().unwrap_or("deleted or not");
-            println!(
+            say!(
                 "{}  {} \"{}\": {field}",
-                conflict.id, conflict.entity_type, conflict.label
+                conflict.id,
+                conflict.entity_type,
+                conflict.label
             );
             for side in &conflict.sides {
                 let mark = if side.dot == conflict.suggested {
@@ -186,18 +188,18 @@ pub(crate) fn conflicts(call: &Call) -> Outcome {
                     " "
                 };
                 let value = plain(&side.value);
-                println!(
+                say!(
                     "  {mark} {:<14} {}  {value}\n      {}",
                     side.device,
                     moment(side.ts),
                     side.dot
                 );
             }
-            println!("    suggested: {}", conflict.rule);
+            say!("    suggested: {}", conflict.rule);
         }
         match page.conflicts.len() {
-            0 => println!("no open conflicts"),
-            _ => println!(
+            0 => say!("no open conflicts"),
+            _ => say!(
                 "\nSettle one with `studiovault resolve ID --suggested`, --side DOT or --value VALUE."
             ),
         }

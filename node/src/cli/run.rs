@@ -13,6 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::failure::{Exit, Failure};
 use super::folder::folder;
+use super::output::say;
 use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
@@ -95,11 +96,12 @@ fn ready(call: &Call, node: &Node, endpoint: &api::Endpoint) {
             "api_port": endpoint.port,
             "pid": endpoint.pid,
         });
-        println!("{line}");
+        say!("{line}");
     } else {
-        println!(
+        say!(
             "{} runs; local API on 127.0.0.1:{}. Stop it with Ctrl-C.",
-            status.node.name, endpoint.port
+            status.node.name,
+            endpoint.port
         );
     }
 }

@@ -6,6 +6,7 @@ use studiovault_protocol::api::SubscribeRequest;
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
+use super::output::say;
 use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
@@ -31,9 +32,9 @@ pub(crate) fn watch(call: &Call, watch: Watch) -> Outcome {
         while let Some(told) = stream.next().await {
             if call.json {
                 let data: Json = serde_json::from_str(&told.data).unwrap_or_default();
-                println!("{}", serde_json::json!({"name": told.name, "data": data}));
+                say!("{}", serde_json::json!({"name": told.name, "data": data}));
             } else {
-                println!("{:<14} {}", told.name, told.data);
+                say!("{:<14} {}", told.name, told.data);
             }
         }
         let text = "the node has stopped\nStart it with `studiovault run`, then watch again.";

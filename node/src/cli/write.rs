@@ -11,7 +11,7 @@ use studiovault_protocol::id::EntityId;
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
-use super::output::print_json;
+use super::output::{print_json, say};
 use super::{Call, Outcome, parse, runtime};
 
 #[derive(Args)]
@@ -114,7 +114,7 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
     if call.json {
         print_json(&answer);
     } else {
-        answer.ids.iter().for_each(|id| println!("{id}"));
+        answer.ids.iter().for_each(|id| say!("{id}"));
     }
     Ok(())
 }
@@ -141,7 +141,7 @@ fn life(call: &Call, named: Named, op: Op, done: &str) -> Outcome {
     if call.json {
         print_json(&answer);
     } else {
-        println!("{} {done}", named.id);
+        say!("{} {done}", named.id);
     }
     Ok(())
 }
@@ -186,7 +186,7 @@ pub(crate) fn resolve(call: &Call, resolve: Resolve) -> Outcome {
     if call.json {
         print_json(&answer);
     } else {
-        println!("settled");
+        say!("settled");
     }
     Ok(())
 }
@@ -204,9 +204,9 @@ pub(crate) fn network(call: &Call, network: Network) -> Outcome {
     if call.json {
         print_json(&json!({"network": status.network}));
     } else if status.network == NetworkState::Online {
-        println!("{} takes part in the LAN", status.node.name);
+        say!("{} takes part in the LAN", status.node.name);
     } else {
-        println!(
+        say!(
             "{} is off the LAN; it accepts writes and sends them once it is back",
             status.node.name
         );

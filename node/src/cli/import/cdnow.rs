@@ -9,7 +9,7 @@ use serde_json::{Map, json};
 
 use super::identity::entity_id;
 use super::money::cents;
-use super::plan::Plan;
+use super::plan::{Plan, Row};
 
 /// Reads the whole file: each customer becomes a `client` before its first `pos_order`.
 pub(crate) fn plan(text: &str) -> Plan {
@@ -31,6 +31,11 @@ pub(crate) fn plan(text: &str) -> Plan {
         }
     }
     plan
+}
+
+/// Cents of a row that is a sale.
+pub(crate) fn cents_of(row: &Row) -> Option<i64> {
+    row.mutation.fields.get("amount_cents")?.as_i64()
 }
 
 struct Purchase<'a> {

@@ -2,16 +2,18 @@
 
 use studiovault_protocol::api::{NetworkState, Status};
 
-use crate::cli::output::Table;
+use crate::cli::output::{Table, say};
 
 /// Prints it.
 pub(crate) fn print(status: &Status) {
     let node = &status.node;
-    println!(
+    say!(
         "{} ({}), studio {}",
-        node.name, node.device, node.studio_name
+        node.name,
+        node.device,
+        node.studio_name
     );
-    println!("{}", safety(status));
+    say!("{}", safety(status));
     let lan = match (status.network, status.peers.len()) {
         (NetworkState::Offline, _) => {
             "off the LAN (`studiovault network on` brings it back)".to_owned()
@@ -20,18 +22,20 @@ pub(crate) fn print(status: &Status) {
         (NetworkState::Online, 1) => "1 machine linked".to_owned(),
         (NetworkState::Online, n) => format!("{n} machines linked"),
     };
-    println!("LAN      {lan}");
-    println!("cloud    {}", cloud(status));
+    say!("LAN      {lan}");
+    say!("cloud    {}", cloud(status));
     let counts = &status.counts;
-    println!(
+    say!(
         "held     {} entities, {} commands",
-        counts.entities, counts.commands
+        counts.entities,
+        counts.commands
     );
-    println!(
+    say!(
         "people   {} conflicts, {} to fix",
-        counts.conflicts, counts.dead_letters
+        counts.conflicts,
+        counts.dead_letters
     );
-    println!("state    {}", status.state_hash);
+    say!("state    {}", status.state_hash);
     if !status.peers.is_empty() {
         let mut table = Table::new(["machine", "address", "it lacks", "we lack"]);
         for peer in &status.peers {
@@ -42,10 +46,10 @@ pub(crate) fn print(status: &Status) {
                 peer.ahead.to_string(),
             ]);
         }
-        print!("\n{}", table.text());
+        say!("\n{}", table.text().trim_end());
     }
     for warning in &status.warnings {
-        println!("\n! {}\n  {}", warning.sentence, warning.next_step);
+        say!("\n! {}\n  {}", warning.sentence, warning.next_step);
     }
 }
 
