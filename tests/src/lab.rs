@@ -7,8 +7,11 @@ mod api;
 mod binary;
 mod fault;
 mod host;
+pub mod machine;
 mod namespace;
 mod process;
+mod studio;
+mod truth;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,7 +25,10 @@ pub use agent::Hearing;
 pub use api::{Answer, Api, Stream};
 pub use binary::{lab_agent, studiovault};
 pub use host::Host;
+pub use machine::Machine;
 pub use process::Process;
+pub use studio::{Studio, Together};
+pub use truth::CloudTruth;
 
 use namespace::Namespace;
 
@@ -135,6 +141,17 @@ pub fn eventually<T>(
     }
 }
 
+/// Prints a measured time beside its limit; fails if it is over.
+pub fn within(what: &str, took: Duration, limit: Duration) -> Result<()> {
+    println!(
+        "    {what}: {} ms (limit {} ms)",
+        took.as_millis(),
+        limit.as_millis()
+    );
+    ensure!(took <= limit, "{what}: {took:?}, at most {limit:?}");
+    Ok(())
+}
+
 /// Runs a tool to its end; its output, or an error with what it said.
 fn run(command: &mut Command) -> Result<String> {
     let output = command
@@ -149,7 +166,10 @@ fn run(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// The last lines of every log, for the report of a failing test.
+/// Logs that the report of a failing test shows: the newest ones.
+const LOGS_SHOWN: usize = 8;
+
+/// The last lines of the newest logs, for the report of a failing test.
 fn print_logs(folder: &Path) {
     eprintln!(
         "lab: the folder of the failed test is kept: {}",
@@ -158,13 +178,21 @@ fn print_logs(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return;
     };
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.extension().is_some_and(|extension| extension == "log") {
-            let text = std::fs::read_to_string(&path).unwrap_or_default();
-            let lines: Vec<&str> = text.lines().collect();
-            eprintln!("--- {}", path.display());
-            let tail = lines.iter().skip(lines.len().saturating_sub(20));
-            tail.for_each(|line| eprintln!("    {line}"));
-        }
+    let mut logs: Vec<_> = entries
+        .filter_map(|entry| {
+            let (path, facts) = entry
+                .and_then(|entry| Ok((entry.path(), entry.metadata()?)))
+                .ok()?;
+            let is_log = path.extension().is_some_and(|extension| extension == "log");
+            is_log.then_some((facts.modified().ok()?, path))
+        })
+        .collect();
+    logs.sort();
+    for (_, path) in logs.iter().rev().take(LOGS_SHOWN) {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        eprintln!("--- {}", path.display());
+        let tail = lines.iter().skip(lines.len().saturating_sub(20));
+        tail.for_each(|line| eprintln!("    {line}"));
     }
 }

@@ -3,5 +3,11 @@
 #![cfg(target_os = "linux")]
 
 mod netns {
+    mod apart;
+    mod crowd;
+    mod gateway;
     mod primitives;
+    mod restart;
+    mod stranger;
+    mod together;
 }

@@ -106,7 +106,7 @@ impl Pair {
     fn write(&mut self, number: u32) -> Event {
         self.ticket += 1;
         let known = self.entities.get(number as usize % 97);
-        let mutations = match known.filter(|_| number % 3 == 0) {
+        let mutations = match known.filter(|_| number.is_multiple_of(3)) {
             Some(entity) => vec![edit(*entity, number)],
             None => (0..number % 20 + 1)
                 .map(|part| create(number, part))
@@ -115,7 +115,7 @@ impl Pair {
         let request = WriteRequest {
             actor: "Ana".to_owned(),
             mutations,
-            together: number % 7 == 0,
+            together: number.is_multiple_of(7),
             skip_existing: false,
         };
         Event::Write(self.ticket, request)

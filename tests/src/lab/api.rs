@@ -1,6 +1,7 @@
 //! An HTTP client for what listens on a host's loopback: JSON calls, and streams of lines.
 //! Calls block; the runtime underneath is shared, so any number of threads may call at once.
 
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,13 +16,29 @@ use super::agent::Forwarder;
 /// Longer than any single call may take on a busy machine.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
-/// Calls to one port of one host; clones share the connections.
+/// Calls to one port of one host, or to a Unix socket; clones share the connections.
 #[derive(Clone)]
 pub struct Api {
     client: Client,
     origin: String,
     token: Option<String>,
-    forwarder: Arc<Forwarder>,
+    way: Way,
+}
+
+/// How a call leaves the lab's own namespace: file systems are shared between namespaces, networks are not.
+#[derive(Clone)]
+enum Way {
+    Forwarder(Arc<Forwarder>),
+    Socket(PathBuf),
+}
+
+impl Way {
+    fn socket(&self) -> &Path {
+        match self {
+            Way::Forwarder(forwarder) => forwarder.socket(),
+            Way::Socket(path) => path,
+        }
+    }
 }
 
 /// What a call came back with, whatever its status.
@@ -40,21 +57,30 @@ pub struct Stream {
 
 impl Api {
     pub(super) fn new(forwarder: Forwarder, port: u16) -> Result<Self> {
-        let forwarder = Arc::new(forwarder);
-        let client = client_through(&forwarder)
+        let way = Way::Forwarder(Arc::new(forwarder));
+        Api::through(way, format!("http://127.0.0.1:{port}"))
+    }
+
+    /// A server that listens on a Unix socket; it may be started, or started again, later.
+    pub fn at_socket(path: &Path) -> Result<Self> {
+        Api::through(Way::Socket(path.to_owned()), "http://localhost".to_owned())
+    }
+
+    fn through(way: Way, origin: String) -> Result<Self> {
+        let client = client_through(&way)
             .build()
             .context("building the HTTP client")?;
         Ok(Api {
             client,
-            origin: format!("http://127.0.0.1:{port}"),
+            origin,
             token: None,
-            forwarder,
+            way,
         })
     }
 
     /// The same port over TLS, whatever certificate it shows: the lab tests the pinning elsewhere.
     pub fn over_tls(mut self) -> Result<Self> {
-        let builder = client_through(&self.forwarder).tls_danger_accept_invalid_certs(true);
+        let builder = client_through(&self.way).tls_danger_accept_invalid_certs(true);
         self.client = builder.build().context("building the HTTPS client")?;
         self.origin = self.origin.replace("http:", "https:");
         Ok(self)
@@ -169,10 +195,10 @@ async fn read_lines(mut response: Response, send: mpsc::Sender<String>) {
     }
 }
 
-fn client_through(forwarder: &Forwarder) -> ClientBuilder {
+fn client_through(way: &Way) -> ClientBuilder {
     // A second call is harmless: it reports that a provider is installed already.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    Client::builder().no_proxy().unix_socket(forwarder.socket())
+    Client::builder().no_proxy().unix_socket(way.socket())
 }
 
 fn as_json(text: String) -> Value {

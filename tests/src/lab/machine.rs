@@ -1,0 +1,221 @@
+//! One machine of a studio: a host, a data folder, and the node's process, which may be killed and started again.
+//! It asks through the Unix socket in the data folder, so it reaches a node whatever its network is doing.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use studiovault_protocol::api::{
+    EntityView, MutationRequest, PREFIX, Status, TOKEN_FILE, TxAnswer, TxRequest,
+};
+use studiovault_protocol::command::Op;
+use studiovault_protocol::id::EntityId;
+
+use super::{Api, Host, Process, eventually, studiovault};
+
+/// Longer than a start takes on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+pub struct Machine {
+    name: String,
+    pub host: Host,
+    folder: PathBuf,
+    api: Api,
+    process: Option<Process>,
+    /// Arguments of `run` beside the folder.
+    arguments: Vec<String>,
+}
+
+impl Machine {
+    pub(super) fn new(host: Host) -> Result<Self> {
+        let folder = host.folder()?;
+        let api = Api::at_socket(&folder.join("api.sock"))?;
+        Ok(Machine {
+            name: host.name().to_owned(),
+            host,
+            folder,
+            api,
+            process: None,
+            arguments: Vec::new(),
+        })
+    }
+
+    /// Founds a studio of its own, without a cloud.
+    pub fn alone(host: Host, studio_name: &str) -> Result<Self> {
+        let machine = Machine::new(host)?;
+        machine.command(&[
+            "init",
+            "--name",
+            &machine.name,
+            "--studio-name",
+            studio_name,
+        ])?;
+        Ok(machine)
+    }
+
+    /// Joins the studio whose file that is.
+    pub fn joining(host: Host, studio_file: &Path) -> Result<Self> {
+        let machine = Machine::new(host)?;
+        let file = studio_file.to_string_lossy();
+        machine.command(&["join", "--studio-file", &file, "--name", &machine.name])?;
+        Ok(machine)
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Adds an argument to every later `run`.
+    pub fn with_argument(&mut self, argument: &str) {
+        self.arguments.push(argument.to_owned());
+    }
+
+    /// Runs one command of the product on this machine to its end; what it printed, as JSON.
+    pub fn command(&self, arguments: &[&str]) -> Result<Value> {
+        let mut command = Command::new(studiovault()?);
+        command.args(arguments).arg("--json");
+        command.arg("--data").arg(&self.folder);
+        let text = self.host.run(&command)?;
+        serde_json::from_str(&text)
+            .with_context(|| format!("{arguments:?} printed no JSON: {text}"))
+    }
+
+    /// Starts the node and waits until its API answers; how long that took.
+    pub fn start(&mut self) -> Result<Duration> {
+        let began = Instant::now();
+        self.spawn()?;
+        self.ready()?;
+        Ok(began.elapsed())
+    }
+
+    /// Starts the node and does not wait.
+    pub fn spawn(&mut self) -> Result<()> {
+        let mut command = Command::new(studiovault()?);
+        command
+            .arg("run")
+            .arg("--data")
+            .arg(&self.folder)
+            .args(&self.arguments);
+        self.process = Some(self.host.spawn(&command)?);
+        Ok(())
+    }
+
+    /// Waits until the API of a spawned node answers; fails at once if the node has ended.
+    pub fn ready(&mut self) -> Result<()> {
+        let process = self.process.as_mut().context("it was not started")?;
+        let (api, folder) = (&self.api, &self.folder);
+        let what = format!("{} answers", self.name);
+        let (alive, _) = eventually(&what, START, || {
+            if matches!(process.ended(), Ok(Some(_)) | Err(_)) {
+                return Some(false);
+            }
+            let status = with_token(api, folder).and_then(|api| api.get(&path("/status")));
+            status
+                .is_ok_and(|answer| answer.status == 200)
+                .then_some(true)
+        })?;
+        ensure!(
+            alive,
+            "{} ended at its start:\n{}",
+            self.name,
+            process.log()
+        );
+        Ok(())
+    }
+
+    /// `kill -9`; nothing happens if it does not run.
+    pub fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill(),
+            None => Ok(()),
+        }
+    }
+
+    /// The running process.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("it does not run")
+    }
+
+    /// The local API with the token of the run that wrote it last.
+    pub fn api(&self) -> Result<Api> {
+        with_token(&self.api, &self.folder)
+    }
+
+    pub fn status(&self) -> Result<Status> {
+        let body = self.api()?.get(&path("/status"))?.ok()?;
+        Ok(serde_json::from_value(body)?)
+    }
+
+    /// Writes a transaction; durable when it returns.
+    pub fn write(&self, mutations: Vec<MutationRequest>) -> Result<TxAnswer> {
+        let request = TxRequest {
+            mutations,
+            ..TxRequest::default()
+        };
+        let body = self
+            .api()?
+            .post(&path("/tx"), &serde_json::to_value(&request)?)?;
+        Ok(serde_json::from_value(body.ok()?)?)
+    }
+
+    /// Creates a client of that name.
+    pub fn create(&self, name: &str) -> Result<EntityId> {
+        let answer = self.write(vec![create("client", json!({"name": name}))])?;
+        answer.ids.first().copied().context("a create has an id")
+    }
+
+    /// Changes fields of an entity.
+    pub fn update(&self, entity_type: &str, id: EntityId, fields: Value) -> Result<TxAnswer> {
+        self.write(vec![update(entity_type, id, fields)])
+    }
+
+    /// The entity as this machine shows it; `None` if it has none.
+    pub fn entity(&self, entity_type: &str, id: EntityId) -> Result<Option<EntityView>> {
+        let answer = self
+            .api()?
+            .get(&path(&format!("/entities/{entity_type}/{id}")))?;
+        if answer.status == 404 {
+            return Ok(None);
+        }
+        Ok(Some(serde_json::from_value(answer.ok()?)?))
+    }
+}
+
+/// A path of the local API.
+pub fn path(below: &str) -> String {
+    format!("{PREFIX}{below}")
+}
+
+/// A create, to be written.
+pub fn create(entity_type: &str, fields: Value) -> MutationRequest {
+    mutation((entity_type, None), Op::Create, fields)
+}
+
+/// An update, to be written.
+pub fn update(entity_type: &str, id: EntityId, fields: Value) -> MutationRequest {
+    mutation((entity_type, Some(id)), Op::Update, fields)
+}
+
+fn mutation((entity_type, id): (&str, Option<EntityId>), op: Op, fields: Value) -> MutationRequest {
+    let Value::Object(fields) = fields else {
+        unreachable!("fields are an object")
+    };
+    MutationRequest {
+        entity_type: entity_type.to_owned(),
+        id,
+        op,
+        fields,
+        read: None,
+    }
+}
+
+fn with_token(api: &Api, folder: &Path) -> Result<Api> {
+    let token = std::fs::read_to_string(folder.join(TOKEN_FILE))?;
+    Ok(api.clone().with_token(&token))
+}
