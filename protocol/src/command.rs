@@ -176,5 +176,6 @@ impl Command {
 
 /// Encodes what our own code built; postcard fails only on types that the wire never holds.
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    postcard::to_stdvec(value).expect("wire types always encode")
+    // Room for most commands at once: growing step by step costs as much as the hash.
+    postcard::to_extend(value, Vec::with_capacity(512)).expect("wire types always encode")
 }

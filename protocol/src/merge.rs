@@ -17,7 +17,7 @@ pub use entity::{Entity, Record, StateSum, fold};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
 pub use life::{Life, LifeKind, LifeWrite, LostLife, Survivor};
 pub use pick::{Pick, PickRule, Priorities};
-pub use view::Shown;
+pub use view::{Shown, ShownFields};
 
 use serde::{Deserialize, Serialize};
 

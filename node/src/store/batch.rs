@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rusqlite::{OptionalExtension, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::event::Write;
-use studiovault_protocol::id::{Author, EntityId};
+use studiovault_protocol::id::{Author, EntityId, Hash};
 use studiovault_protocol::merge::Entity;
 use studiovault_protocol::vector::Vector;
 
@@ -16,7 +16,7 @@ use super::touched::Touched;
 use super::{Rules, Store, StoreError, fold, history, put_encoded, queue};
 
 /// Entities kept in memory at most before they are written out in the middle of a batch.
-const TOUCHED: usize = 20_000;
+const TOUCHED: usize = 500;
 /// Stored bundles that wait in memory for their application, so that both become one row write.
 const WAITING: usize = 64;
 
@@ -38,7 +38,10 @@ pub(super) struct Waiting {
     author: i64,
     own: bool,
     ends: i64,
-    bundle: Bundle,
+    first: u64,
+    last: u64,
+    hash: Hash,
+    bytes: Arc<[u8]>,
 }
 
 /// An open transaction.
@@ -85,15 +88,17 @@ impl<'s> Batch<'s> {
         self.guarded(|batch| {
             batch.write_waiting()?;
             let number = batch.store.authors.number(author).unwrap_or(0);
-            let bytes: Option<Vec<u8>> = batch
-                .store
-                .connection
-                .prepare_cached("SELECT bytes FROM log_bundle WHERE author = ?1 AND first = ?2")?
-                .query_row(params![number, first.cast_signed()], |row| row.get(0))
-                .optional()?;
-            let what = || format!("the bundle at {}", author.at(first));
-            let bytes = bytes.ok_or_else(|| StoreError::corrupt(what()))?;
-            history::decode(bytes, &what)
+            let mut statement = batch.store.connection.prepare_cached(
+                "SELECT bytes, hash FROM log_bundle WHERE author = ?1 AND first = ?2",
+            )?;
+            let mut rows = statement.query(params![number, first.cast_signed()])?;
+            match rows.next()? {
+                Some(row) => history::bundle(row, (0, 1)),
+                None => Err(StoreError::corrupt(format!(
+                    "the bundle at {}",
+                    author.at(first)
+                ))),
+            }
         })
     }
 
@@ -149,7 +154,7 @@ impl<'s> Batch<'s> {
             Write::Fold(page) => self.fold(page, rules, &mut applied)?,
             Write::Record(record) => {
                 let bytes = postcard::to_stdvec(record).expect("records always encode");
-                let hash = studiovault_protocol::id::Hash::of(&bytes);
+                let hash = Hash::of(&bytes);
                 self.store
                     .connection
                     .prepare_cached("INSERT OR IGNORE INTO roster (hash, record) VALUES (?1, ?2)")?
@@ -203,7 +208,10 @@ impl<'s> Batch<'s> {
             author,
             own,
             ends,
-            bundle: bundle.clone(),
+            first: bundle.first(),
+            last: bundle.last(),
+            hash: bundle.hash(),
+            bytes: bundle.bytes().clone(),
         });
         if self.waiting.len() > WAITING {
             self.write_waiting()?;
@@ -224,7 +232,7 @@ impl<'s> Batch<'s> {
         let found = self
             .waiting
             .iter()
-            .position(|w| w.author == author && w.bundle.first() == bundle.first());
+            .position(|w| w.author == author && w.first == bundle.first());
         let applied = self.store.counters.applied;
         if let Some(at) = found {
             let waiting = self.waiting.remove(at);
@@ -320,7 +328,6 @@ fn write_row(
     waiting: &Waiting,
     applied: Option<&AppliedRow>,
 ) -> Result<bool, StoreError> {
-    let bundle = &waiting.bundle;
     let changed = store
         .connection
         .prepare_cached(
@@ -330,15 +337,15 @@ fn write_row(
         .execute(params![
             waiting.position,
             waiting.author,
-            bundle.first().cast_signed(),
-            bundle.last().cast_signed(),
+            waiting.first.cast_signed(),
+            waiting.last.cast_signed(),
             applied.map(|row| row.order),
             waiting.own,
             waiting.ends,
             applied.map(|row| row.past_at),
             applied.and_then(|row| row.past.as_deref()),
-            bundle.hash().0,
-            &bundle.bytes()[..],
+            waiting.hash.0,
+            &waiting.bytes[..],
         ])?;
     Ok(changed == 1)
 }

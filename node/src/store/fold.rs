@@ -119,18 +119,17 @@ impl Batch<'_> {
             )));
         };
         let mut statement = self.store.connection.prepare_cached(
-            "SELECT bytes, own FROM log_bundle WHERE author = ?1 AND first <= ?3 AND last >= ?2 AND first > ?2 - 1000
+            "SELECT bytes, hash, own FROM log_bundle WHERE author = ?1 AND first <= ?3 AND last >= ?2 AND first > ?2 - 1000
              ORDER BY first",
         )?;
         let mut rows = statement.query([number, first.cast_signed(), last.cast_signed()])?;
         let mut parts = Vec::new();
         while let Some(row) = rows.next()? {
-            let bundle =
-                history::decode(row.get(0)?, &|| format!("a bundle of {}", author.at(first)))?;
+            let bundle = history::bundle(row, (0, 1))?;
             let (from, to) = (first.max(bundle.first()), last.min(bundle.last()));
             parts.push(Part {
                 number,
-                own: row.get(1)?,
+                own: row.get(2)?,
                 first: from,
                 last: to,
                 bundle,

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Command;
-use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::id::{Dot, EntityId, Hash};
 use studiovault_protocol::merge::{Context, Entity, Outcome, Record, Verdict, fold};
 use studiovault_protocol::vector::{Epochs, Vector};
 
@@ -48,9 +48,11 @@ pub(super) fn context<'a>(
     }
 }
 
-/// Decodes stored bytes.
-pub(super) fn decode(bytes: Vec<u8>, what: &dyn Fn() -> String) -> Result<Bundle, StoreError> {
-    Bundle::decode(bytes).map_err(|error| StoreError::corrupt(format!("{}: {error}", what())))
+/// Reads back a bundle as this store wrote it, from the columns `bytes` and `hash`.
+pub(super) fn bundle(row: &Row<'_>, (bytes, hash): (usize, usize)) -> Result<Bundle, StoreError> {
+    let held: Vec<u8> = row.get(bytes)?;
+    Bundle::restore(held, Hash(row.get(hash)?))
+        .map_err(|error| StoreError::corrupt(format!("a bundle of the log: {error}")))
 }
 
 /// Reads the history of an entity row.
@@ -60,15 +62,15 @@ pub(super) fn read(
     row: i64,
 ) -> Result<History, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT bundle.position, bundle.past_at, bundle.bytes, bundle.author FROM entity_log AS noted
+        "SELECT bundle.author, bundle.past_at, bundle.bytes, bundle.hash FROM entity_log AS noted
          JOIN log_bundle AS bundle ON bundle.position = noted.position
          WHERE noted.entity = ?1 ORDER BY bundle.applied",
     )?;
     let mut rows = statement.query([row])?;
     let (mut pieces, mut pasts) = (Vec::new(), HashMap::new());
     while let Some(row) = rows.next()? {
-        let (position, past_at): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let bundle = decode(row.get(2)?, &|| format!("log position {position}"))?;
+        let (author, past_at): (i64, i64) = (row.get(0)?, row.get(1)?);
+        let bundle = bundle(row, (2, 3))?;
         let past = match pasts.get(&past_at) {
             Some(past) => Rc::clone(past),
             None => {
@@ -77,7 +79,7 @@ pub(super) fn read(
                 past
             }
         };
-        let verdicts = verdicts(connection, row.get(3)?, &bundle)?;
+        let verdicts = verdicts(connection, author, &bundle)?;
         pieces.push(Piece {
             bundle,
             past,

@@ -80,13 +80,12 @@ pub(super) fn enqueue(
 pub(super) fn enqueue_all(store: &Store) -> Result<(), StoreError> {
     let connection = &store.connection;
     let mut statement = connection.prepare_cached(
-        "SELECT author, position, bytes FROM log_bundle WHERE own = 1 AND NOT EXISTS
+        "SELECT author, bytes, hash FROM log_bundle WHERE own = 1 AND NOT EXISTS
          (SELECT 1 FROM verdict WHERE verdict.author = log_bundle.author AND verdict.first = log_bundle.first)",
     )?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        let position: i64 = row.get(1)?;
-        let bundle = history::decode(row.get(2)?, &|| format!("log position {position}"))?;
+        let bundle = history::bundle(row, (1, 2))?;
         enqueue(connection, row.get(0)?, &bundle)?;
     }
     Ok(())

@@ -157,12 +157,11 @@ impl Store {
 
     fn restore_parked(&self, restored: &mut Restored) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT position, bytes FROM log_bundle WHERE applied IS NULL ORDER BY author, first",
+            "SELECT bytes, hash FROM log_bundle WHERE applied IS NULL ORDER BY author, first",
         )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let position: i64 = row.get(0)?;
-            let bundle = history::decode(row.get(1)?, &|| format!("log position {position}"))?;
+            let bundle = history::bundle(row, (0, 1))?;
             restored.parked.push(bundle.header().clone());
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{CachedStatement, OptionalExtension, params};
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::{Conflict, Entity, LifeKind, Priorities, StateSum};
 use studiovault_protocol::vector::Vector;
@@ -42,6 +42,7 @@ pub(super) struct Loaded {
 #[derive(Debug)]
 struct Stored {
     share: StateSum,
+    type_number: i64,
     deleted: bool,
     conflict: bool,
 }
@@ -127,12 +128,14 @@ impl Touched {
             .filter(|loaded| loaded.dirty)
             .collect();
         entities.sort_unstable_by_key(|loaded| loaded.row);
-        let priorities = store.priorities.take().unwrap_or_default();
-        let result = entities
-            .iter()
-            .try_for_each(|loaded| write(store, loaded, &priorities));
-        store.priorities = Some(priorities);
-        result
+        let mut sum = store.state_sum;
+        let mut rows = Rows::prepare(store)?;
+        for loaded in &entities {
+            rows.write(loaded, &mut sum)?;
+        }
+        drop(rows);
+        store.state_sum = sum;
+        Ok(())
     }
 }
 
@@ -164,6 +167,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
     };
     let stored = Stored {
         share: entity.state_sum(),
+        type_number: row.get(1)?,
         deleted: row.get(2)?,
         conflict,
     };
@@ -197,55 +201,83 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
     })
 }
 
-fn write(store: &mut Store, loaded: &Loaded, priorities: &Priorities) -> Result<(), StoreError> {
-    assert!(
-        !loaded.stale,
-        "a stale entity is folded before it is written"
-    );
-    let entity = &loaded.entity;
-    let shown = entity.shown(priorities);
-    let text = serde_json::to_string(&shown.fields).expect("JSON always encodes");
-    let state = packed::pack(entity, &store.authors);
-    let vv = pack_vv(&loaded.vv, &store.authors);
-    let connection = &store.connection;
-    let number = store
-        .types
-        .number(&loaded.type_name)
-        .expect("an entity's type has a number");
-    match &loaded.stored {
-        None => {
-            connection
-                .prepare_cached(
-                    "INSERT INTO entity (id, uuid, type, deleted, confirmed, conflict, vv, shown, state)
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                )?
-                .execute(params![
-                    loaded.row, entity.id.0, number, shown.deleted, shown.confirmed, shown.conflict, vv, text, state
-                ])?;
+/// The statements of a flush, prepared once.
+struct Rows<'s> {
+    store: &'s Store,
+    priorities: Priorities,
+    insert: CachedStatement<'s>,
+    update: CachedStatement<'s>,
+    update_flags: CachedStatement<'s>,
+}
+
+impl<'s> Rows<'s> {
+    fn prepare(store: &'s Store) -> Result<Self, StoreError> {
+        let prepare = |sql| store.connection.prepare_cached(sql);
+        Ok(Self {
+            store,
+            priorities: store.priorities.clone().unwrap_or_default(),
+            insert: prepare(
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?,
+            update: prepare(
+                "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
+            )?,
+            // Of its own, since SQLite rewrites the index of every column that a statement names.
+            update_flags: prepare(
+                "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4 WHERE id = ?1",
+            )?,
+        })
+    }
+
+    fn write(&mut self, loaded: &Loaded, sum: &mut StateSum) -> Result<(), StoreError> {
+        assert!(
+            !loaded.stale,
+            "a stale entity is folded before it is written"
+        );
+        let (store, entity) = (self.store, &loaded.entity);
+        let mut text = Vec::with_capacity(512);
+        serde_json::to_writer(&mut text, &entity.shown_fields(&self.priorities))
+            .expect("JSON always encodes");
+        let text = String::from_utf8(text).expect("JSON is text");
+        let state = packed::pack(entity, &store.authors);
+        let vv = pack_vv(&loaded.vv, &store.authors);
+        let number = store.types.number(&loaded.type_name);
+        let number = number.expect("an entity's type has a number");
+        let confirmed = entity.is_confirmed();
+        let (deleted, conflict) = (entity.life.is_deleted(), entity.in_conflict());
+        if let Some(stored) = &loaded.stored {
+            sum.remove(stored.share);
+            self.update
+                .execute(params![loaded.row, confirmed, vv, text, state])?;
+            if (stored.type_number, stored.deleted, stored.conflict) != (number, deleted, conflict)
+            {
+                self.update_flags
+                    .execute(params![loaded.row, number, deleted, conflict])?;
+            }
+        } else {
+            self.insert.execute(params![
+                loaded.row,
+                confirmed,
+                vv,
+                text,
+                state,
+                entity.id.0,
+                number,
+                deleted,
+                conflict
+            ])?;
         }
-        Some(stored) => {
-            store.state_sum.remove(stored.share);
-            connection
-                .prepare_cached(
-                    "UPDATE entity SET deleted = ?2, confirmed = ?3, conflict = ?4, vv = ?5, shown = ?6, state = ?7, type = ?8 WHERE id = ?1",
-                )?
-                .execute(params![
-                    loaded.row, shown.deleted, shown.confirmed, shown.conflict, vv, text, state, number
-                ])?;
+        sum.add(entity.state_sum());
+        let stored = loaded.stored.as_ref();
+        if deleted || stored.is_some_and(|stored| stored.deleted) {
+            write_tombstone(store, loaded, deleted)?;
         }
+        if conflict || stored.is_some_and(|stored| stored.conflict) {
+            ledger::write_open(&store.connection, loaded)?;
+        }
+        Ok(())
     }
-    store.state_sum.add(entity.state_sum());
-    let (was_deleted, was_disputed) = loaded
-        .stored
-        .as_ref()
-        .map_or((false, false), |stored| (stored.deleted, stored.conflict));
-    if shown.deleted || was_deleted {
-        write_tombstone(store, loaded, shown.deleted)?;
-    }
-    if shown.conflict || was_disputed {
-        ledger::write_open(&store.connection, loaded)?;
-    }
-    Ok(())
 }
 
 /// A deleted entity's row in `tombstone` says since when; its bare id never goes.

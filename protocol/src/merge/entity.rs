@@ -309,7 +309,9 @@ impl Entity {
         }
         let deleted = self.life.is_deleted();
         let fields = if deleted { None } else { Some(&self.fields) };
-        let bytes = postcard::to_stdvec(&(&self.entity_type, self.id, &self.life, fields))
+        // Room for most entities at once: growing step by step costs as much as the hash.
+        let room = Vec::with_capacity(1024);
+        let bytes = postcard::to_extend(&(&self.entity_type, self.id, &self.life, fields), room)
             .expect("entity states always encode");
         let mut sum = [0u64; 4];
         for (lane, chunk) in sum

@@ -52,6 +52,15 @@ pub struct Pick<'a> {
 
 /// Picks over the whole set; `None` of an empty one.
 pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick<'a>> {
+    if let [sibling] = siblings {
+        // By far the most common case, and the only one in which nothing is gathered.
+        let (rule, clock_suspect) = (PickRule::Only, false);
+        return Some(Pick {
+            sibling,
+            rule,
+            clock_suspect,
+        });
+    }
     let leading: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.leads).collect();
     let server_wins = !leading.is_empty() && leading.len() < siblings.len();
     let all: Vec<&Sibling> = if leading.is_empty() {

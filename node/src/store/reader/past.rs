@@ -43,14 +43,13 @@ pub struct Ruling {
 impl View<'_> {
     /// Every command of an entity, in the order in which this machine applied them.
     pub fn history(&self, id: EntityId) -> Result<Vec<HistoryEntry>, StoreError> {
-        let sql = "SELECT bundle.position, bundle.author, bundle.bytes FROM entity
+        let sql = "SELECT bundle.author, bundle.bytes, bundle.hash FROM entity
              JOIN entity_log AS noted ON noted.entity = entity.id
              JOIN log_bundle AS bundle ON bundle.position = noted.position
              WHERE entity.uuid = ?1 ORDER BY bundle.applied";
         let entries = self.gather(sql, params![id.0], |row| {
-            let position: i64 = row.get(0)?;
-            let bundle = history::decode(row.get(2)?, &|| format!("log position {position}"))?;
-            let mut verdicts = history::verdicts(self.connection, row.get(1)?, &bundle)?;
+            let bundle = history::bundle(row, (1, 2))?;
+            let mut verdicts = history::verdicts(self.connection, row.get(0)?, &bundle)?;
             let actor = bundle.header().actor.clone();
             let of_entity = bundle
                 .commands()
