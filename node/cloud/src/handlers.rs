@@ -3,6 +3,7 @@
 mod access;
 mod logs;
 mod meta;
+mod plain;
 mod studios;
 mod sync;
 mod tokens;
@@ -51,7 +52,7 @@ pub fn router(app: App) -> Router {
         .route("/tokens", get(tokens::list).post(tokens::create))
         .route("/tokens/{id}", delete(tokens::revoke))
         .route("/sync/batch", post(sync::batch))
-        .route("/sync/changes", post(sync::changes))
+        .route("/sync/changes", get(plain::changes).post(sync::changes))
         .route("/logs/{device}", get(logs::logs));
     Router::new()
         .nest("/v1", routes)

@@ -10,6 +10,7 @@ mod config;
 mod decide;
 mod error;
 mod handlers;
+mod position;
 mod problem;
 mod secrets;
 mod server;

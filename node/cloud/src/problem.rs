@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use crate::store::StoreError;
-use crate::studio::BatchError;
+use crate::studio::{BatchError, PlainError};
 use crate::truth::EnrolError;
 
 /// Why a request is not answered.
@@ -192,6 +192,22 @@ impl From<EnrolError> for Problem {
             ),
             EnrolError::Malformed => Self::malformed(error.to_string()),
             EnrolError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<PlainError> for Problem {
+    fn from(error: PlainError) -> Self {
+        match error {
+            PlainError::TooMany(_) => Self::too_large(error.to_string()),
+            PlainError::UnknownPosition => Self::gone(),
+            PlainError::NotAdmitted => Self::new(
+                StatusCode::CONFLICT,
+                "NOT_ADMITTED",
+                error.to_string(),
+                "let a gateway of the studio synchronise once; it brings the record",
+            ),
+            PlainError::Store(error) => error.into(),
         }
     }
 }

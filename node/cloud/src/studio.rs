@@ -9,7 +9,10 @@ mod carriers;
 mod changes;
 mod intake;
 mod ledger;
+mod plain;
+mod sitting;
 mod summary;
+mod told;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -23,6 +26,8 @@ use crate::store::{Session, StoreError};
 
 pub use batch::BatchError;
 pub use changes::ANSWER_BYTES;
+pub use plain::{Acknowledged, PlainBatch, PlainError};
+pub use told::News;
 
 /// One enrolled studio.
 pub struct Studio {

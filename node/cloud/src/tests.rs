@@ -6,5 +6,6 @@ mod fixture;
 mod folder;
 mod histories;
 mod network;
+mod plain;
 mod speed;
 mod wire;

@@ -8,8 +8,8 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
 
-use super::App;
 use super::access::{Asker, open};
+use super::{App, plain};
 use crate::body::{self, Form, Raw};
 use crate::clock::wall_now;
 use crate::problem::Problem;
@@ -27,10 +27,11 @@ pub async fn batch(
     raw: Raw,
 ) -> Result<Response, Problem> {
     let person = asker.person(Scope::Sync)?.clone();
-    if body::form_of(&headers)? == Form::Plain {
-        return Err(Problem::unsupported("batches in JSON are not taken yet"));
-    }
+    let form = body::form_of(&headers)?;
     let bytes = body::inflate(&headers, raw)?;
+    if form == Form::Plain {
+        return plain::batch(app, person, (headers, bytes)).await;
+    }
     let answer = app
         .run(move |truth| {
             let request: BatchRequest = body::signed(&bytes)?;

@@ -1,7 +1,7 @@
 //! Every author's log: the bundles' bytes, and where each chain ends.
 
 use rusqlite::params;
-use studiovault_protocol::id::{Author, Hash};
+use studiovault_protocol::id::{Author, Dot, Hash};
 use studiovault_protocol::log::{Chain, ChainRow};
 use studiovault_protocol::vector::Vector;
 
@@ -119,6 +119,16 @@ impl Session<'_> {
                     },
                 })
             },
+        )
+    }
+
+    /// How far each author's log stood in the feed at a position.
+    pub fn tips_at(&self, studio: i64, position: u64) -> Result<Vec<Dot>, StoreError> {
+        self.all(
+            "SELECT device, epoch, max(last) FROM log_bundle
+             WHERE studio = ?1 AND position <= ?2 GROUP BY device, epoch",
+            params![studio, cell::signed(position)],
+            |row| Ok(cell::author(row, 0)?.at(cell::number(row, 2)?)),
         )
     }
 

@@ -50,6 +50,8 @@ pub struct Case<'a> {
     pub epochs: &'a Epochs,
     /// The author's role.
     pub role: Role,
+    /// What stands for what it says when its id comes again; `None`: its words.
+    pub content: Option<Hash>,
     /// Where a verdict would stand.
     pub position: u64,
     /// Whether it is settled already.
@@ -134,9 +136,9 @@ impl<'a> Bench<'a> {
     /// Decides on a command and applies it. `None`: no verdict.
     pub fn settle(&mut self, case: &Case<'_>) -> Result<Option<Outcome>, StoreError> {
         let command = case.command;
-        let content = content_of(command);
+        let content = case.content.unwrap_or_else(|| content_of(command));
         let first = self.session.first_use(self.studio, command.id)?;
-        let before = self.slot(command)?;
+        let before = self.slot(command.entity, &command.entity_type)?;
         let folds = before.row.entity.must_fold_to_apply(command);
         let history = if folds {
             let rows = self.session.history(before.row.row)?;
@@ -227,7 +229,7 @@ impl<'a> Bench<'a> {
         };
         let row = NewCommand {
             id: case.command.id,
-            content: content_of(case.command),
+            content: case.content.unwrap_or_else(|| content_of(case.command)),
             repeats: self
                 .session
                 .first_use(self.studio, case.command.id)?
@@ -240,18 +242,23 @@ impl<'a> Bench<'a> {
         Ok(outcome)
     }
 
-    fn slot(&mut self, command: &Command) -> Result<Slot, StoreError> {
-        if let Some(slot) = self.slots.get(&command.entity) {
+    /// An entity as it stands now; an empty one if nothing is known of it.
+    pub fn entity(&mut self, id: EntityId, entity_type: &str) -> Result<Entity, StoreError> {
+        self.slot(id, entity_type).map(|slot| slot.row.entity)
+    }
+
+    fn slot(&mut self, id: EntityId, entity_type: &str) -> Result<Slot, StoreError> {
+        if let Some(slot) = self.slots.get(&id) {
             return Ok(slot.clone());
         }
-        let row = match self.session.entity(self.studio, command.entity)? {
+        let row = match self.session.entity(self.studio, id)? {
             Some(row) => row,
             None => {
                 self.next_row += 1;
                 EntityRow {
                     row: self.next_row - 1,
                     orphan: false,
-                    entity: Entity::new(&command.entity_type, command.entity),
+                    entity: Entity::new(entity_type, id),
                 }
             }
         };

@@ -349,3 +349,49 @@ async fn plain_http_is_served_on_loopback_and_nowhere_else() {
     let refused = serve(config).await.expect_err("refused").to_string();
     assert!(refused.contains("127.0.0.1"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_client_without_logs_lives_on_json_alone() {
+    let site = a_site().await;
+    let ask = |path: String| site.ask(Request::new("GET", &path).token(&site.token));
+    let start = ask("/v1/sync/changes".into()).await;
+    assert_eq!(start.json()["serverChanges"][0]["kind"], "genesis");
+    let since = start.json()["newSince"]
+        .as_str()
+        .expect("a position")
+        .to_owned();
+    let etag = start.head.split("etag: ").nth(1).expect("a tag");
+    let etag = etag.lines().next().expect("a line").to_owned();
+
+    let again = Request::new("GET", &format!("/v1/sync/changes?since={since}"))
+        .token(&site.token)
+        .header("if-none-match", &etag);
+    assert_eq!(site.ask(again).await.status, 304);
+    let foreign = ask(format!("/v1/sync/changes?since={}", "0".repeat(40))).await;
+    assert_eq!(problem(&foreign), (410, "POSITION_UNKNOWN".into()));
+
+    let create = json!({ "since": since, "commands": [{
+        "id": "6f1c0d0e-6a1b-4c58-9a55-0e1a5a3f7d11", "entityType": "client",
+        "operation": "create", "fields": { "name": "Silva" } }] });
+    let sent = Request::new("POST", "/v1/sync/batch")
+        .token(&site.token)
+        .json(&create);
+    let answer = site.ask(sent).await.json();
+    assert_eq!(answer["acked"][0], create["commands"][0]["id"]);
+    let changes = answer["serverChanges"].as_array().expect("a list");
+    let kinds: Vec<&Value> = changes.iter().map(|change| &change["kind"]).collect();
+    assert_eq!(kinds, ["bundle", "verdicts", "checkpoint"]);
+    assert_eq!(changes[0]["commands"][0]["fields"]["name"], "Silva");
+
+    let part = ask(format!("/v1/sync/changes?since={since}&limit=1"))
+        .await
+        .json();
+    assert_eq!(part["serverChanges"], json!([changes[0]]));
+    let cursor = part["cursor"].as_str().expect("a cursor").to_owned();
+    let rest = ask(format!("/v1/sync/changes?cursor={cursor}"))
+        .await
+        .json();
+    assert_eq!(rest["serverChanges"], json!(changes[1..]));
+    assert_eq!(rest["newSince"], answer["newSince"]);
+    site.cloud.shutdown().await;
+}

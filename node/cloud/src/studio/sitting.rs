@@ -1,0 +1,405 @@
+//! The truth at work on one request, inside its transaction: it holds bundles, decides their commands, and at the end stores
+//! what changed and seals the feed's pages.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::cloud::{CausalGap, RefusedBundle, Rejection};
+use studiovault_protocol::command::Command;
+use studiovault_protocol::id::{Author, Dot, EntityId, Hash};
+use studiovault_protocol::membership::Role;
+use studiovault_protocol::merge::{Code, Entity, Outcome, Priorities};
+use studiovault_protocol::time::WallMs;
+use studiovault_protocol::vector::Vector;
+
+use super::bench::{Bench, Case, Ruling};
+use super::intake::{self, Arrival, Judgement};
+use super::ledger::{Binding, Ledger};
+use super::{State, Studio};
+use crate::store::{Audit, BundleRow, Savepoint, Session, StoreError};
+use crate::truth::Truth;
+
+/// Bytes of latest states echoed in one answer; beyond, the state comes with the changes.
+const LATEST_BYTES: usize = 256 * 1024;
+
+/// What came of the bundles of one request.
+#[derive(Debug, Default)]
+pub struct Taken {
+    /// Bundles that wait.
+    pub gaps: Vec<CausalGap>,
+    /// Bundles that are not held.
+    pub refused: Vec<RefusedBundle>,
+    /// Commands that were not simply accepted.
+    pub rejections: Vec<Rejection>,
+}
+
+/// The truth at work on one request, inside its transaction.
+pub struct Sitting<'a> {
+    studio: &'a Studio,
+    truth: &'a Truth,
+    session: &'a Session<'a>,
+    state: State,
+    priorities: Priorities,
+    bench: Bench<'a>,
+    ledger: Ledger,
+    at: WallMs,
+    moved: BTreeSet<Author>,
+    setbacks: Vec<Setback>,
+    /// What came of it so far.
+    pub taken: Taken,
+}
+
+/// A command that was not simply accepted.
+#[derive(Debug)]
+struct Setback {
+    dot: Dot,
+    command: Command,
+    outcome: Outcome,
+}
+
+/// How a bundle's commands are heard.
+#[derive(Clone, Copy, Debug)]
+pub struct Hearing {
+    /// The role of whoever they come from.
+    pub role: Role,
+    /// What stands for what they say when an id comes again; `None`: their words.
+    pub content: Option<Hash>,
+}
+
+/// A bundle that was just stored.
+#[derive(Clone, Copy)]
+struct Stored<'b> {
+    bundle: &'b Bundle,
+    row: i64,
+    past: &'b Vector,
+    hearing: Hearing,
+}
+
+impl<'a> Sitting<'a> {
+    /// Begins on a copy of the studio's state.
+    pub fn new(
+        studio: &'a Studio,
+        (truth, session): (&'a Truth, &'a Session<'a>),
+        state: State,
+        at: WallMs,
+    ) -> Result<Self, StoreError> {
+        Ok(Self {
+            studio,
+            truth,
+            session,
+            priorities: state.roster.priorities(),
+            bench: Bench::new(session, &truth.policy, studio.row)?,
+            ledger: Ledger::after(state.head.0),
+            state,
+            at,
+            moved: BTreeSet::new(),
+            setbacks: Vec::new(),
+            taken: Taken::default(),
+        })
+    }
+
+    /// Takes one bundle in, or says why not.
+    pub fn arrive(&mut self, arrival: Arrival) -> Result<(), StoreError> {
+        let Arrival {
+            index,
+            bundle,
+            role,
+        } = arrival;
+        match intake::judge(&self.state.log, &bundle, self.studio.cloud) {
+            Judgement::Take => {
+                let content = None;
+                self.hold(&bundle, Hearing { role, content }).map(drop)
+            }
+            Judgement::Known => Ok(()),
+            Judgement::Wait(gap) => {
+                self.taken.gaps.push(gap);
+                Ok(())
+            }
+            Judgement::Refuse(detail) => {
+                self.audit(&bundle, "bundle", &format!("refused: {detail}"))?;
+                self.taken.refused.push(RefusedBundle { index, detail });
+                Ok(())
+            }
+        }
+    }
+
+    /// Stores, applies and decides a bundle.
+    pub fn hold(
+        &mut self,
+        bundle: &Bundle,
+        hearing: Hearing,
+    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let position = self.ledger.bundle(bundle);
+        self.state.log.hold(bundle);
+        let past = self.state.log.apply(bundle).clone();
+        let row = self.session.insert_bundle(
+            self.studio.row,
+            &BundleRow {
+                author: bundle.author(),
+                counters: (bundle.first(), bundle.last()),
+                position,
+                past: &past,
+                bytes: bundle.bytes(),
+            },
+        )?;
+        self.moved.insert(bundle.author());
+        let stored = Stored {
+            bundle,
+            row,
+            past: &past,
+            hearing,
+        };
+        let outcomes = if bundle.header().together {
+            self.settle_together(stored)?
+        } else {
+            self.settle_each(stored, |_| Ruling::Open)?
+        };
+        let rejected =
+            |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Rejected { .. }));
+        let line = format!(
+            "{} decided, {} of them rejected",
+            outcomes.iter().flatten().count(),
+            outcomes.iter().filter(rejected).count()
+        );
+        self.audit(bundle, "bundle", &line)?;
+        for ((dot, command), outcome) in bundle.commands().zip(&outcomes) {
+            match outcome {
+                None | Some(Outcome::Accepted) => {}
+                Some(outcome) => self.setbacks.push(Setback {
+                    dot,
+                    command: command.clone(),
+                    outcome: outcome.clone(),
+                }),
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// The studio's state as this request has made it so far.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// An entity as this request has made it so far; an empty one if nothing is known of it.
+    pub fn entity(&mut self, id: EntityId, entity_type: &str) -> Result<Entity, StoreError> {
+        self.bench.entity(id, entity_type)
+    }
+
+    /// The shown side of an entity as JSON.
+    pub fn shown(&mut self, id: EntityId, entity_type: &str) -> Result<String, StoreError> {
+        let entity = self.bench.entity(id, entity_type)?;
+        let fields = entity.shown(&self.priorities).fields;
+        Ok(serde_json::Value::Object(fields).to_string())
+    }
+
+    /// Decides every command by itself.
+    fn settle_each<'r>(
+        &mut self,
+        stored: Stored<'_>,
+        ruling: impl Fn(usize) -> Ruling<'r>,
+    ) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let mut outcomes = Vec::with_capacity(stored.bundle.commands().len());
+        for (at, (dot, command)) in stored.bundle.commands().enumerate() {
+            let case = Case {
+                command,
+                dot,
+                bundle: stored.row,
+                past: stored.past,
+                epochs: self.state.log.epochs(),
+                role: stored.hearing.role,
+                content: stored.hearing.content,
+                position: self.ledger.verdict_position(stored.bundle, dot.counter),
+                ruling: ruling(at),
+            };
+            let outcome = settle_guarded(&mut self.bench, self.session, &case)?;
+            if let Some(outcome) = &outcome {
+                self.ledger.verdict(stored.bundle, dot.counter, outcome);
+            }
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    /// Takes all commands of a bundle or none.
+    fn settle_together(&mut self, stored: Stored<'_>) -> Result<Vec<Option<Outcome>>, StoreError> {
+        let entries = self.ledger.len();
+        self.bench.mark();
+        self.session.savepoint(Savepoint::Bundle)?;
+        let tried = self.settle_each(stored, |_| Ruling::Open)?;
+        if tried
+            .iter()
+            .all(|outcome| *outcome == Some(Outcome::Accepted))
+        {
+            self.session.release(Savepoint::Bundle)?;
+            return Ok(tried);
+        }
+        self.session.roll_back(Savepoint::Bundle)?;
+        self.bench.undo();
+        self.ledger.cut_back(entries);
+        let whole: Option<Vec<Outcome>> = tried.into_iter().collect();
+        match whole {
+            None => self.settle_each(stored, |_| Ruling::Postponed),
+            Some(outcomes) => {
+                let outcomes: Vec<Outcome> = outcomes.into_iter().map(refused_together).collect();
+                self.settle_each(stored, |at| Ruling::Given(&outcomes[at]))
+            }
+        }
+    }
+
+    /// Stores what changed, seals the feed's pages and hands the new state back.
+    pub fn close(mut self) -> Result<(Taken, State), StoreError> {
+        if self.ledger.is_empty() {
+            return Ok((self.taken, self.state));
+        }
+        self.echo_setbacks()?;
+        let row = self.studio.row;
+        self.bench.flush(&mut self.state.sum, &self.priorities)?;
+        self.ledger.checkpoint(self.state.sum);
+        let binding = Binding {
+            studio: self.studio.id,
+            author: self.studio.cloud,
+            prev: self.state.head.1,
+            at: self.at,
+        };
+        for page in self.ledger.seal(binding, &self.truth.key) {
+            self.session.insert_page(row, &page)?;
+            self.state.head = (page.last(), page.hash());
+        }
+        for author in &self.moved {
+            let chain = self.state.log.chain(*author);
+            self.session
+                .set_chain(row, *author, chain.expect("a moved author has a chain"))?;
+        }
+        self.session
+            .set_head(row, self.state.head, self.state.sum)?;
+        Ok((self.taken, self.state))
+    }
+
+    /// Puts what was not simply accepted into the answer and the audit log.
+    fn echo_setbacks(&mut self) -> Result<(), StoreError> {
+        let mut room = LATEST_BYTES;
+        for setback in std::mem::take(&mut self.setbacks) {
+            let (code, detail, fields) = words(setback.outcome);
+            let latest = self.latest(setback.command.entity, &mut room);
+            let line = Audit {
+                studio: Some(self.studio.row),
+                who: String::new(),
+                device: Some(setback.dot.author.device),
+                what: format!(
+                    "{} {} {} by command {}",
+                    setback.command.op.word(),
+                    setback.command.entity_type,
+                    setback.command.entity,
+                    setback.dot
+                ),
+                outcome: code.word().to_owned(),
+            };
+            self.session.audit(&line, self.at)?;
+            self.taken.rejections.push(Rejection {
+                dot: setback.dot,
+                command: setback.command.id,
+                code,
+                detail,
+                fields,
+                latest,
+            });
+        }
+        Ok(())
+    }
+
+    fn latest(&self, entity: EntityId, room: &mut usize) -> String {
+        let latest = self.bench.latest(entity, &self.priorities);
+        if latest.len() > *room {
+            return String::new();
+        }
+        *room -= latest.len();
+        latest
+    }
+
+    fn audit(&self, bundle: &Bundle, what: &str, outcome: &str) -> Result<(), StoreError> {
+        let line = Audit {
+            studio: Some(self.studio.row),
+            who: bundle.header().actor.clone(),
+            device: Some(bundle.author().device),
+            what: format!(
+                "{what} {} to {}",
+                bundle.author().at(bundle.first()),
+                bundle.last()
+            ),
+            outcome: outcome.to_owned(),
+        };
+        self.session.audit(&line, self.at)
+    }
+}
+
+/// Settles a command in a savepoint of its own: what breaks the server there is that command's outcome alone.
+fn settle_guarded(
+    bench: &mut Bench<'_>,
+    session: &Session<'_>,
+    case: &Case<'_>,
+) -> Result<Option<Outcome>, StoreError> {
+    session.savepoint(Savepoint::Command)?;
+    let settled = catch_unwind(AssertUnwindSafe(|| bench.settle(case)));
+    let outcome = match settled {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) if !error.is_of_the_row() => return Err(error),
+        Ok(Err(error)) => {
+            tracing::error!(command = %case.dot, %error, "one command could not be settled");
+            session.roll_back(Savepoint::Command)?;
+            return bench.settle_broken(case).map(Some);
+        }
+        Err(_) => {
+            tracing::error!(command = %case.dot, "a bug: one command could not be settled");
+            session.roll_back(Savepoint::Command)?;
+            return bench.settle_broken(case).map(Some);
+        }
+    };
+    session.release(Savepoint::Command)?;
+    Ok(outcome)
+}
+
+/// A member of a transaction that is not taken: its own fault if it has one, else the others'.
+fn refused_together(outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Rejected { .. } => outcome,
+        Outcome::Merged(lost) => {
+            let (code, detail, _) = words(Outcome::Merged(lost));
+            Outcome::Rejected { code, detail }
+        }
+        Outcome::Accepted => Outcome::Rejected {
+            code: Code::DependsOnRejected,
+            detail: "it belongs together with a command that was not taken".into(),
+        },
+    }
+}
+
+/// Code, words and fields of an outcome that is not a plain acceptance.
+fn words(outcome: Outcome) -> (Code, String, Vec<String>) {
+    match outcome {
+        Outcome::Rejected { code, detail } => (code, detail, Vec::new()),
+        Outcome::Merged(lost) => {
+            let code = lost
+                .first()
+                .map_or(Code::ConflictUpdateUpdate, |(_, code)| *code);
+            let fields: Vec<String> = lost.into_iter().map(|(field, _)| field).collect();
+            let detail = format!("another value was confirmed before: {}", shorten(&fields));
+            (code, detail, fields)
+        }
+        Outcome::Accepted => unreachable!("an acceptance needs no words"),
+    }
+}
+
+fn shorten(fields: &[String]) -> String {
+    let named: Vec<String> = fields
+        .iter()
+        .take(3)
+        .map(|field| format!("`{field}`"))
+        .collect();
+    let more = fields.len().saturating_sub(3);
+    if more > 0 {
+        format!("{} and {more} more", named.join(", "))
+    } else {
+        named.join(", ")
+    }
+}
