@@ -16,6 +16,7 @@ use studiovault_protocol::vector::{Epochs, Vector};
 mod apply;
 mod authors;
 mod batch;
+mod checkpoint;
 mod error;
 mod fold;
 mod history;
@@ -24,10 +25,12 @@ mod look;
 mod packed;
 mod queue;
 mod reader;
+mod rebuild;
 mod restore;
 mod schema;
 mod stream;
 mod touched;
+mod verify;
 
 #[cfg(test)]
 mod fixtures;
@@ -43,7 +46,10 @@ pub use reader::{
 pub use restore::{OwnTip, Restored};
 pub use stream::{BlockChunk, PageChunk};
 
+pub use verify::Verification;
+
 use authors::Authors;
+use checkpoint::Checkpointer;
 use touched::Types;
 
 /// The database's name inside the data folder.
@@ -87,6 +93,8 @@ type Past = (Vector, i64);
 
 /// The writer's side of the store; one thread owns it.
 pub struct Store {
+    /// Stands first, so that it ends before the connection: the last to close tidies the log away.
+    checkpointer: Option<Checkpointer>,
     connection: Connection,
     location: Location,
     authors: Authors,
@@ -126,7 +134,12 @@ impl Store {
         schema::configure(&connection, &location)?;
         schema::migrate(&mut connection)?;
         schema::adopt_policy(&mut connection, policy)?;
+        let checkpointer = match &location {
+            Location::Folder(folder) => Some(Checkpointer::start(&folder.join(FILE))?),
+            Location::Memory => None,
+        };
         let mut store = Self {
+            checkpointer,
             connection,
             location,
             authors: Authors::default(),

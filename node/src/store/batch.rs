@@ -9,11 +9,11 @@ use rusqlite::{OptionalExtension, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::event::Write;
 use studiovault_protocol::id::{Author, EntityId, Hash};
-use studiovault_protocol::merge::Entity;
+use studiovault_protocol::merge::{Entity, StateSum};
 use studiovault_protocol::vector::Vector;
 
 use super::touched::Touched;
-use super::{Rules, Store, StoreError, fold, history, put_encoded, queue};
+use super::{Counters, Rules, Store, StoreError, fold, history, put_encoded, queue};
 
 /// Entities kept in memory at most before they are written out in the middle of a batch.
 const TOUCHED: usize = 500;
@@ -49,7 +49,26 @@ pub struct Batch<'s> {
     pub(super) store: &'s mut Store,
     pub(super) touched: Touched,
     waiting: Vec<Waiting>,
-    ended: bool,
+    before: Before,
+    phase: Phase,
+}
+
+/// What is kept in memory beside the rows, as it was when the batch began.
+#[derive(Clone, Copy, Debug)]
+struct Before {
+    counters: Counters,
+    state_sum: StateSum,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Nothing was written: SQLite knows nothing of it yet, and an idle step costs nothing.
+    Fresh,
+    /// A transaction is open.
+    Open,
+    /// Committed or rolled back.
+    Ended,
 }
 
 impl<'s> Batch<'s> {
@@ -57,22 +76,37 @@ impl<'s> Batch<'s> {
         if store.stale {
             store.load()?;
         }
-        store
-            .connection
-            .prepare_cached("BEGIN IMMEDIATE")?
-            .execute([])?;
-        let touched = Touched::default();
+        let before = Before {
+            counters: store.counters,
+            state_sum: store.state_sum,
+        };
         Ok(Self {
             store,
-            touched,
+            touched: Touched::default(),
             waiting: Vec::new(),
-            ended: false,
+            before,
+            phase: Phase::Fresh,
         })
     }
 
     /// Carries out one write. After an error the whole transaction is rolled back and takes no further one.
     pub fn write(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
-        self.guarded(|batch| batch.carry_out(write, rules))
+        self.guarded(|batch| {
+            batch.open()?;
+            batch.carry_out(write, rules)
+        })
+    }
+
+    /// Opens the transaction before the first change.
+    pub(super) fn open(&mut self) -> Result<(), StoreError> {
+        if self.phase == Phase::Fresh {
+            self.store
+                .connection
+                .prepare_cached("BEGIN IMMEDIATE")?
+                .execute([])?;
+            self.phase = Phase::Open;
+        }
+        Ok(())
     }
 
     /// The entity as this transaction sees it.
@@ -105,17 +139,23 @@ impl<'s> Batch<'s> {
     /// Makes all of it durable. When this returns, it survives a power cut; if it fails, nothing of it was kept.
     pub fn commit(mut self) -> Result<(), StoreError> {
         self.guarded(|batch| {
+            if batch.phase == Phase::Fresh {
+                return Ok(());
+            }
             batch.flush()?;
-            let store = &batch.store;
-            put_encoded(
-                &store.connection,
-                "tally",
-                &(store.state_sum, store.counters.applied),
-            )?;
+            let (store, before) = (&batch.store, &batch.before);
+            let tally = (store.state_sum, store.counters.applied);
+            if tally != (before.state_sum, before.counters.applied) {
+                put_encoded(&store.connection, "tally", &tally)?;
+            }
             store.connection.prepare_cached("COMMIT")?.execute([])?;
             Ok(())
         })?;
-        self.ended = true;
+        let grown = self.store.counters.bytes - self.before.counters.bytes;
+        if let (Phase::Open, Some(checkpointer)) = (self.phase, &mut self.store.checkpointer) {
+            checkpointer.note(grown.unsigned_abs());
+        }
+        self.phase = Phase::Ended;
         Ok(())
     }
 
@@ -123,7 +163,7 @@ impl<'s> Batch<'s> {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if self.ended {
+        if self.phase == Phase::Ended {
             return Err(StoreError::Aborted);
         }
         let result = work(self);
@@ -134,7 +174,11 @@ impl<'s> Batch<'s> {
     }
 
     fn roll_back(&mut self) {
-        self.ended = true;
+        let was_open = std::mem::replace(&mut self.phase, Phase::Ended) == Phase::Open;
+        (self.store.counters, self.store.state_sum) = (self.before.counters, self.before.state_sum);
+        if !was_open {
+            return;
+        }
         self.store.stale = true;
         // SQLite rolls back by itself on a full disk and on I/O errors; a second time would be an error of its own.
         if !self.store.connection.is_autocommit() {
@@ -352,7 +396,7 @@ fn write_row(
 
 impl Drop for Batch<'_> {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.phase != Phase::Ended {
             self.roll_back();
         }
     }

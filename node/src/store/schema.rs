@@ -20,6 +20,8 @@ const CACHE_KIB: i64 = 24 * 1024;
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection: more than the store has.
 const STATEMENTS: usize = 96;
+/// Pages of the write-ahead log at which the writer itself moves it, if nobody beside it did.
+const WRITER_CHECKPOINT_PAGES: i64 = 16 * 1024;
 /// A log that was larger than this is cut back after a checkpoint, bytes.
 const WAL_BYTES: i64 = 64 * 1024 * 1024;
 
@@ -35,18 +37,30 @@ pub(super) fn configure(connection: &Connection, location: &Location) -> Result<
         return Err(StoreError::NotDurable { setting, found });
     }
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;
-         PRAGMA journal_size_limit = {WAL_BYTES};"
+        "PRAGMA cache_size = -{CACHE_KIB}; PRAGMA temp_store = MEMORY; PRAGMA foreign_keys = OFF;
+         PRAGMA journal_size_limit = {WAL_BYTES}; PRAGMA wal_autocheckpoint = {WRITER_CHECKPOINT_PAGES};"
     ))?;
-    for (setting, wanted) in [("synchronous", 2i64), ("fullfsync", 1)] {
+    configure_flush(connection)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(())
+}
+
+/// Flushes whatever must be flushed, down to the medium, and checks that SQLite took it so.
+pub(super) fn configure_flush(connection: &Connection) -> Result<(), StoreError> {
+    connection.execute_batch(
+        "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;",
+    )?;
+    for (setting, wanted) in [
+        ("synchronous", 2i64),
+        ("fullfsync", 1),
+        ("checkpoint_fullfsync", 1),
+    ] {
         let found: i64 = connection.pragma_query_value(None, setting, |row| row.get(0))?;
         if found != wanted {
             let found = found.to_string();
             return Err(StoreError::NotDurable { setting, found });
         }
     }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
 

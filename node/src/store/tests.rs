@@ -274,4 +274,5 @@ proptest! {
 
 mod durable;
 mod reading;
+mod sound;
 mod streaming;
