@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::id::DeviceId;
 use crate::limits;
 use crate::time::{MonoMs, WallMs};
-use crate::wire::{Status, Uplink};
+use crate::wire::{Gone, Status, Uplink};
 
 /// A machine's standing among candidates; higher is better.
 type Rank = (i32, bool, bool, Reverse<DeviceId>);
@@ -20,6 +20,9 @@ struct Heard {
     status: Status,
     at: MonoMs,
     via: DeviceId,
+    /// Void until it speaks up anew. Remembered all the same: were it forgotten, the same status would be news again, and
+    /// word of its going and coming would chase each other round the mesh for ever.
+    is_gone: bool,
 }
 
 /// The election as one machine sees it.
@@ -69,7 +72,12 @@ impl Election {
 
     /// All statuses known, this machine's too.
     pub fn statuses(&self) -> impl Iterator<Item = &Status> {
-        std::iter::once(&self.own).chain(self.heard.values().map(|heard| &heard.status))
+        std::iter::once(&self.own).chain(self.alive())
+    }
+
+    fn alive(&self) -> impl Iterator<Item = &Status> {
+        let alive = self.heard.values().filter(|heard| !heard.is_gone);
+        alive.map(|heard| &heard.status)
     }
 
     /// Whether this machine is the gateway.
@@ -119,6 +127,7 @@ impl Election {
                     status,
                     at: now,
                     via,
+                    is_gone: false,
                 },
             );
         }
@@ -130,19 +139,42 @@ impl Election {
         if let Some(heard) = self.heard.get_mut(&device) {
             heard.at = now;
             heard.via = device;
+            heard.is_gone = false;
         }
     }
 
-    /// The link to `device` closed, or `via` says that it lost it. `true` if its status is forgotten.
-    pub fn handle_gone(&mut self, device: DeviceId, via: DeviceId) -> bool {
-        let gone = self
-            .heard
-            .get(&device)
-            .is_some_and(|heard| heard.via == via);
-        if gone {
-            self.heard.remove(&device);
+    /// Somebody believes that this machine is gone, or has just met it: it speaks up anew.
+    pub fn speak_up(&mut self) {
+        self.own.sequence += 1;
+    }
+
+    /// Word that this machine itself is gone. What is older than its newest status is no news.
+    pub fn handle_obituary(&mut self, gone: &Gone) {
+        if (gone.run, gone.sequence) == (self.own.run, self.own.sequence) {
+            self.speak_up();
         }
-        gone
+    }
+
+    /// The link to `device` closed. What to tell the others, if its status came by that link.
+    pub fn handle_lost(&mut self, device: DeviceId) -> Option<Gone> {
+        let heard = self.heard.get(&device)?;
+        let gone = Gone {
+            device,
+            run: heard.status.run,
+            sequence: heard.status.sequence,
+        };
+        self.handle_gone(&gone, device).then_some(gone)
+    }
+
+    /// `via` says that a device is gone. `true` if that is news and should be relayed.
+    pub fn handle_gone(&mut self, gone: &Gone, via: DeviceId) -> bool {
+        let Some(heard) = self.heard.get_mut(&gone.device) else {
+            return false;
+        };
+        let known = (heard.status.run, heard.status.sequence);
+        let is_news = !heard.is_gone && heard.via == via && known <= (gone.run, gone.sequence);
+        heard.is_gone |= is_news;
+        is_news
     }
 
     /// This machine's uplink changed.
@@ -198,8 +230,8 @@ impl Election {
             }
             None if now < self.not_before => {}
             None => {
-                let best = self.heard.values().map(|heard| &heard.status);
-                let best = best
+                let best = self
+                    .alive()
                     .filter(|status| Self::eligible(status))
                     .map(|s| self.rank(s))
                     .max();
@@ -299,11 +331,21 @@ mod tests {
         first.tick(MonoMs(0));
         second.handle_status(first.own().clone(), device(1), MonoMs(0));
         assert_eq!(second.gateway(), Some(device(1)));
+        let gone = Gone {
+            device: device(1),
+            run: first.own().run,
+            sequence: first.own().sequence,
+        };
         assert!(
-            !second.handle_gone(device(1), device(9)),
+            !second.handle_gone(&gone, device(9)),
             "another's word about it is not enough"
         );
-        assert!(second.handle_gone(device(1), device(1)));
+        assert_eq!(second.handle_lost(device(1)), Some(gone));
+        let again = first.own().clone();
+        assert!(
+            !second.handle_status(again, device(9), MonoMs(5)),
+            "a void status is no news from anybody else"
+        );
         second.tick(MonoMs(10));
         assert!(second.is_gateway());
     }

@@ -19,6 +19,7 @@ use crate::membership::{Role, Roster, SignedGrant};
 use crate::session::Session;
 use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
+use crate::wire::Frame;
 
 mod links;
 mod repair;
@@ -158,7 +159,7 @@ impl Engine {
             Input::Uplink(event) => self.uplink_event(moment, event, &mut fx),
             Input::Woke => self.election.resign(),
             Input::Network(network) => self.set_network(network, &mut fx),
-            Input::Record(record) => self.record(*record, &mut fx),
+            Input::Record(record) => self.record(*record, None, &mut fx),
             Input::Listening(port) => self.port = port,
         }
         self.fold(&mut fx);
@@ -422,9 +423,12 @@ impl Engine {
         None
     }
 
-    fn record(&mut self, record: SignedGrant, fx: &mut Effects) {
+    /// Takes a record in. What is new is told to everybody but the one who told it: a machine two links away has no other way
+    /// to learn of a member.
+    fn record(&mut self, record: SignedGrant, from: Option<LinkId>, fx: &mut Effects) {
         match self.roster.insert(record.clone()) {
             Ok(true) => {
+                self.broadcast(from, &Frame::Roster(vec![record.clone()]), fx);
                 fx.writes.push(Write::Record(record));
                 self.prefer();
             }

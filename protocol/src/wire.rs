@@ -64,6 +64,17 @@ pub struct Status {
     pub claim: Option<u64>,
 }
 
+/// Up to where a device's status is void.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Gone {
+    /// Whose.
+    pub device: DeviceId,
+    /// The run of its newest status known.
+    pub run: (WallMs, u64),
+    /// The sequence of that status.
+    pub sequence: u64,
+}
+
 /// The heartbeat of a link.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Beat {
@@ -128,8 +139,8 @@ pub enum Frame {
     Pages(Vec<Packed>),
     /// Election states that changed.
     Statuses(Vec<Status>),
-    /// The link to this device closed; who still hears it says so.
-    Gone(DeviceId),
+    /// The link to a device closed: its status up to this one is void. Who still hears it tells it so, and it speaks up anew.
+    Gone(Gone),
 }
 
 /// Bytes that postcard copies as one run instead of one by one.
@@ -198,7 +209,11 @@ impl Frame {
             Self::WantFeed(after) => *after <= limits::COUNTER,
             Self::Statuses(statuses) => {
                 let claims = || statuses.iter().filter_map(|status| status.claim);
-                statuses.len() <= limits::STATUSES && claims().all(|term| term <= limits::COUNTER)
+                statuses.len() <= limits::STATUSES
+                    && claims().all(|term| term <= limits::COUNTER)
+                    && statuses
+                        .iter()
+                        .all(|status| status.sequence <= limits::COUNTER)
             }
             Self::Block { raw, .. } => *raw as usize <= limits::FRAME_BYTES * 2,
             _ => true,

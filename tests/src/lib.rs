@@ -6,4 +6,5 @@ pub mod bench;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod power;
+pub mod sim;
 pub mod tidy;

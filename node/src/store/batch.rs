@@ -184,6 +184,8 @@ impl<'s> Batch<'s> {
         if !self.store.connection.is_autocommit() {
             let _ = self.store.connection.execute_batch("ROLLBACK");
         }
+        // Read again at once, for those who look before the next transaction; if that fails, the next one tries once more.
+        let _ = self.store.load();
     }
 
     fn carry_out(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Engine, Link};
-use crate::event::{Effects, LinkId, Moment, Network, Notice, Write};
+use crate::event::{Effects, LinkId, Moment, Network, Notice};
 use crate::id::{DeviceId, PublicKey};
 use crate::limits;
 use crate::session::Session;
@@ -60,8 +60,8 @@ impl Engine {
             return;
         }
         fx.notices.push(Notice::PeerGone(session.device));
-        if self.election.handle_gone(session.device, session.device) {
-            self.broadcast(None, &Frame::Gone(session.device), fx);
+        if let Some(gone) = self.election.handle_lost(session.device) {
+            self.broadcast(None, &Frame::Gone(gone), fx);
         }
         self.tell_links(fx);
         self.plan(moment.now.mono, fx);
@@ -120,10 +120,7 @@ impl Engine {
         if !self.settle_twins(link, &hello, fx) {
             return;
         }
-        if let Ok(true) = self.roster.insert(hello.grant.clone()) {
-            fx.writes.push(Write::Record(hello.grant.clone()));
-            self.prefer();
-        }
+        self.record(hello.grant.clone(), Some(link), fx);
         if hello.policy != self.policy {
             let name = &hello.grant.grant.name;
             fx.notices.push(Notice::Fault(format!(
@@ -140,6 +137,7 @@ impl Engine {
             let records = self.roster.records().cloned().collect();
             fx.sends.push((link, Frame::Roster(records)));
         }
+        self.election.speak_up();
         let statuses: Vec<_> = self.election.statuses().cloned().collect();
         fx.sends.push((link, Frame::Statuses(statuses)));
         self.tell_links(fx);

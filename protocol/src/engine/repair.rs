@@ -13,7 +13,7 @@ use crate::id::{Author, DeviceId};
 use crate::limits;
 use crate::session::{Serving, Wanting};
 use crate::time::MonoMs;
-use crate::wire::{Beat, Frame, Packed};
+use crate::wire::{Beat, Frame, Gone, Packed};
 
 /// A device whose transfer brought nothing new is left alone this long, ms.
 const BARREN_MS: u64 = 3_000;
@@ -45,7 +45,7 @@ impl Engine {
             _ if !greeted => self.close(link, "a frame before the hello", fx),
             Frame::Roster(records) => {
                 for record in records.into_iter().take(limits::ROSTER_RECORDS) {
-                    self.record(record, fx);
+                    self.record(record, Some(link), fx);
                 }
                 self.plan(now, fx);
             }
@@ -119,7 +119,7 @@ impl Engine {
             }
             Frame::Pages(pages) => self.hear_pages((link, now), pages, fx),
             Frame::Statuses(statuses) => self.hear_statuses((link, now), statuses, fx),
-            Frame::Gone(device) => self.hear_gone(link, device, fx),
+            Frame::Gone(gone) => self.hear_gone(link, gone, fx),
             // Blocks are unpacked by the driver and come as an input of their own.
             Frame::Block { .. } => self.close(link, "a block that was not unpacked", fx),
         }
@@ -155,21 +155,17 @@ impl Engine {
         }
     }
 
-    fn hear_gone(&mut self, link: LinkId, device: DeviceId, fx: &mut Effects) {
+    fn hear_gone(&mut self, link: LinkId, gone: Gone, fx: &mut Effects) {
         let Some(via) = self.session_mut(link).map(|session| session.device) else {
             return;
         };
-        if self.link_of(device).is_some() || device == self.me.device {
-            // Still heard here: say so to the one who lost it.
-            let known = self
-                .election
-                .statuses()
-                .find(|status| status.device == device);
-            if let Some(status) = known.cloned() {
-                fx.sends.push((link, Frame::Statuses(vec![status])));
-            }
-        } else if self.election.handle_gone(device, via) {
-            self.broadcast(Some(link), &Frame::Gone(device), fx);
+        if gone.device == self.me.device {
+            self.election.handle_obituary(&gone);
+        } else if let Some(direct) = self.link_of(gone.device) {
+            // Still heard here: it shall speak up itself, with a status that is newer everywhere.
+            fx.sends.push((direct, Frame::Gone(gone)));
+        } else if self.election.handle_gone(&gone, via) {
+            self.broadcast(Some(link), &Frame::Gone(gone), fx);
         }
     }
 

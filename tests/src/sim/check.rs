@@ -1,0 +1,228 @@
+//! What must hold, while the world is bad (I1, I2) and once it is good again (I4, I6, and I2 against the reference).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use studiovault_node::driver::Driver;
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::id::{Author, EntityId, Hash};
+use studiovault_protocol::merge::StateSum;
+use studiovault_protocol::vector::Vector;
+use studiovault_protocol::wire::Frame;
+
+use super::world::{World, word};
+
+/// Bundles kept to come again out of the blue.
+const ECHOES: usize = 200;
+
+/// What was seen so far, and what was wrong with it.
+#[derive(Default)]
+pub struct Checks {
+    /// Steps of machines.
+    pub events: u64,
+    /// Batches sent to the cloud.
+    pub batches: u64,
+    /// Writes refused.
+    pub refused: u64,
+    /// Faults by kind.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// Some bundles that were on the wire.
+    pub seen_bytes: Vec<Arc<[u8]>>,
+    /// Sales that somebody tried to write.
+    pub sales: Vec<EntityId>,
+    /// The first thing that was wrong.
+    pub violation: Option<String>,
+    /// Frames sent since everything became calm, by kind.
+    pub quiet: Option<BTreeMap<&'static str, u64>>,
+    acknowledged: BTreeMap<Author, u64>,
+    wire: BTreeMap<(Author, u64), (u64, Hash)>,
+    sums: BTreeMap<(Vector, u64), (StateSum, usize)>,
+}
+
+impl Checks {
+    /// Something is wrong; the first word counts.
+    pub fn violated(&mut self, what: String) {
+        self.violation.get_or_insert(what);
+    }
+
+    /// Counts a fault.
+    pub fn fault(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    /// A person was told that this is durable.
+    pub fn acknowledged(&mut self, author: Author, last: u64) {
+        let known = self.acknowledged.entry(author).or_default();
+        *known = last.max(*known);
+    }
+
+    /// A frame goes out.
+    pub fn sent(&mut self, _at: usize, _is_healed: bool, frame: &Frame) {
+        if let Some(quiet) = &mut self.quiet {
+            *quiet.entry(word(frame)).or_default() += 1;
+        }
+        match frame {
+            Frame::Push(bundles) => bundles.iter().for_each(|bytes| self.saw_bytes(&bytes.0)),
+            Frame::Block { raw, packed, .. } => {
+                let raw = zstd::bulk::decompress(packed, *raw as usize).expect("our own block");
+                let mut rest = &raw[..];
+                while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+                    let (bytes, tail) = tail.split_at(u32::from_le_bytes(*length) as usize);
+                    self.saw_bytes(bytes);
+                    rest = tail;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A bundle is on the wire: one dot, one content, for ever.
+    pub fn saw_bytes(&mut self, bytes: &[u8]) {
+        let bundle = Bundle::decode(bytes).expect("the product sends what it can read");
+        let key = (bundle.author(), bundle.first());
+        match self.wire.get(&key) {
+            Some((_, hash)) if *hash == bundle.hash() => return,
+            Some(_) => self.violated(format!("I1: two bundles stand at {}", key.0.at(key.1))),
+            None => {}
+        }
+        self.wire.insert(key, (bundle.last(), bundle.hash()));
+        if self.seen_bytes.len() < ECHOES {
+            self.seen_bytes.push(bundle.bytes().clone());
+        }
+    }
+
+    /// I1: a machine that starts holds all that it acknowledged and all that it let out.
+    pub fn remembers(&mut self, at: usize, driver: &Driver) {
+        let device = driver.engine().identity().device;
+        let log = driver.engine().log();
+        let wire = self
+            .wire
+            .iter()
+            .map(|((author, _), (last, _))| (*author, *last));
+        let acknowledged = self
+            .acknowledged
+            .iter()
+            .map(|(author, last)| (*author, *last));
+        let lost = acknowledged
+            .chain(wire)
+            .find(|(author, last)| author.device == device && log.held(*author) < *last);
+        if let Some((author, last)) = lost {
+            self.violated(format!(
+                "I1: node {at} forgot {} when it died",
+                author.at(last)
+            ));
+        }
+    }
+
+    /// I2: the same commands and the same feed prefix give the same state, wherever and whenever.
+    fn same_state(&mut self, at: usize, driver: &Driver) {
+        let engine = driver.engine();
+        let key = (engine.log().applied().clone(), engine.feed().folded());
+        let sum = driver.store().state_sum();
+        let (known, whose) = *self.sums.entry(key).or_insert((sum, at));
+        if known != sum {
+            let (folded, tips) = (engine.feed().folded(), engine.log().applied().tips().len());
+            self.violated(format!(
+                "I2: nodes {whose} and {at} applied the same ({tips} tips, feed {folded}) and differ"
+            ));
+        }
+    }
+}
+
+impl World {
+    /// Looks at one machine after its step.
+    pub fn look_at(&mut self, at: usize) {
+        if let Some(driver) = self.nodes[at].driver() {
+            self.checks.same_state(at, driver);
+        }
+    }
+
+    /// What is not calm yet; `None` once everybody holds, applied and folded the same and nothing waits.
+    pub fn unrest(&self) -> Option<String> {
+        let mut drivers = Vec::new();
+        for (at, node) in self.nodes.iter().enumerate() {
+            match node.driver() {
+                Some(driver) => drivers.push((at, driver)),
+                None => return Some(format!("node {at} is down")),
+            }
+        }
+        if let Some((a, b)) = self.unlinked() {
+            return Some(format!("nodes {a} and {b} have no link or more than one"));
+        }
+        let (_, first) = drivers[0];
+        let applied = first.engine().log().applied();
+        for (at, driver) in &drivers {
+            let engine = driver.engine();
+            if engine.log().parked_count() > 0 {
+                return Some(format!(
+                    "node {at} has {} bundles parked",
+                    engine.log().parked_count()
+                ));
+            }
+            if engine.log().applied() != applied {
+                return Some(format!("nodes 0 and {at} have applied different commands"));
+            }
+        }
+        let cloud = self.cloud.as_ref()?;
+        let summary = cloud.truth.summary().expect("memory answers");
+        for (at, driver) in drivers {
+            let (folded, head) = (driver.engine().feed().folded(), summary.head);
+            if folded != head {
+                return Some(format!(
+                    "node {at} has folded {folded} of the feed's {head}"
+                ));
+            }
+            let waiting = driver.store().undecided().expect("memory reads");
+            if waiting > 0 {
+                return Some(format!(
+                    "node {at} has {waiting} commands without a verdict"
+                ));
+            }
+        }
+        let held: u64 = first
+            .engine()
+            .log()
+            .chains()
+            .map(|(_, chain)| chain.held.0 + 1 - chain.start)
+            .sum();
+        (summary.commands != held)
+            .then(|| format!("the cloud holds {} of {held} commands", summary.commands))
+    }
+
+    /// A pair that could be linked and is not, or not cleanly.
+    fn unlinked(&self) -> Option<(usize, usize)> {
+        let knows = |a: usize, b: usize| {
+            let driver = self.nodes[a].driver();
+            let mut sessions = driver
+                .into_iter()
+                .flat_map(|driver| driver.engine().sessions());
+            sessions.any(|(_, session)| session.device == self.nodes[b].device)
+        };
+        let pairs = (0..self.nodes.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
+        let mut reachable = pairs.filter(|(a, b)| self.plan.reachable[*a][*b]);
+        reachable.find(|(a, b)| {
+            let wires = self
+                .wires
+                .values()
+                .filter(|w| w.ends == [*a, *b] || w.ends == [*b, *a]);
+            wires.count() != 1 || !knows(*a, *b) || !knows(*b, *a)
+        })
+    }
+
+    /// I6: nobody says more than that he is alive.
+    pub fn check_quiet(&mut self, batches_before: u64) {
+        let quiet = self.checks.quiet.take().unwrap_or_default();
+        let loud = quiet
+            .iter()
+            .find(|(kind, _)| !matches!(**kind, "beat" | "statuses"));
+        if let Some((kind, count)) = loud {
+            self.checks.violated(format!(
+                "I6: {count} frames `{kind}` after everything was calm"
+            ));
+        }
+        if self.checks.batches > batches_before {
+            self.checks
+                .violated("I6: a batch went to the cloud after everything was calm".into());
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The cloud truth in the world: the real one in memory, behind a network that loses requests and answers.
+
+use studiovault_cloud::{BareTruth, Founding};
+use studiovault_node::driver::{Event, Request};
+use studiovault_protocol::cloud::{Changes, ChangesRequest, EnrolRequest};
+use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
+use studiovault_protocol::frontier::Frontier;
+use studiovault_protocol::id::{Author, PublicKey, StudioId};
+use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::time::WallMs;
+
+use super::dice::Dice;
+use super::world::{Happening, World, author_of};
+
+/// A node gives a request up after this long, ms.
+const GIVE_UP_MS: u64 = 3_000;
+
+/// The cloud and who waits for news.
+pub struct Cloud {
+    /// The truth.
+    pub truth: BareTruth,
+    /// As an author.
+    pub author: Author,
+    /// Signs its feed.
+    pub key: SecretKey,
+    /// It does not answer.
+    pub is_out: bool,
+    /// It says that it is busy instead of nothing.
+    pub is_busy: bool,
+    waiting: Vec<(usize, u64, ChangesRequest)>,
+}
+
+impl Cloud {
+    /// A fresh truth that has enrolled the studio.
+    pub fn new((studio, root): (StudioId, PublicKey), dice: &mut Dice, at: WallMs) -> Self {
+        let key = SecretKey::from_seed(dice.bytes());
+        let author = author_of(dice);
+        let request = EnrolRequest {
+            studio,
+            name: "Studio".into(),
+            root,
+        };
+        let founding = Founding {
+            studio: request,
+            key: key.clone(),
+            cloud: author,
+            at,
+        };
+        Self {
+            truth: BareTruth::new(founding).expect("a truth in memory"),
+            author,
+            key,
+            is_out: false,
+            is_busy: false,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Everything that it tells, from the beginning.
+    pub fn feed(&self, at: WallMs) -> Vec<Changes> {
+        let (mut parts, mut since) = (Vec::new(), 0);
+        loop {
+            let request = ChangesRequest {
+                device: self.author.device,
+                since,
+                have: Frontier::default(),
+                wait_s: 0,
+            };
+            let part = self.truth.changes(&request, at).expect("memory answers");
+            let pages = part.pages.last().map(|bytes| {
+                let page = studiovault_protocol::feed::Page::decode(&bytes.0[..]);
+                page.expect("the truth's own page").last()
+            });
+            let Some(last) = pages else {
+                return parts;
+            };
+            since = last;
+            parts.push(part);
+        }
+    }
+}
+
+fn kind_of(request: &Request) -> OrderKind {
+    match request {
+        Request::Probe => OrderKind::Probe,
+        Request::Batch(_) => OrderKind::Batch,
+        Request::Changes(_) => OrderKind::Changes,
+    }
+}
+
+impl World {
+    /// A machine sends a request.
+    pub fn request(&mut self, at: usize, request: Request) {
+        let (run, kind) = (self.nodes[at].run, kind_of(&request));
+        self.trace.note(
+            self.now,
+            format_args!("node {at} asks the cloud: {kind:?}"),
+            &[],
+        );
+        let healed = self.is_healed;
+        if kind == OrderKind::Batch {
+            self.checks.batches += 1;
+            if let Some(cloud) = &mut self.cloud {
+                cloud.waiting.retain(|(node, ..)| *node != at);
+            }
+        }
+        if let Request::Batch(batch) = &request {
+            batch
+                .bundles
+                .iter()
+                .for_each(|bytes| self.checks.saw_bytes(&bytes.0));
+        }
+        let loss = if healed {
+            0
+        } else {
+            self.plan.request_loss_permille
+        };
+        if self.nodes[at].no_uplink || self.cloud.is_none() {
+            self.fail(
+                (at, run),
+                kind,
+                (20, UplinkFailure::Unreachable("no route".into())),
+            );
+        } else if self.dice.happens(loss) {
+            self.checks.fault("request lost");
+            self.fail(
+                (at, run),
+                kind,
+                (GIVE_UP_MS, UplinkFailure::Unreachable("time-out".into())),
+            );
+        } else {
+            let pause = self.dice.between(5, 150);
+            self.after(pause, Happening::Ask(at, run, Box::new(request)));
+        }
+    }
+
+    fn fail(
+        &mut self,
+        (at, run): (usize, u64),
+        kind: OrderKind,
+        (ms, failure): (u64, UplinkFailure),
+    ) {
+        let event = match kind {
+            OrderKind::Probe => UplinkEvent::Probed {
+                reachable: false,
+                authorised: false,
+            },
+            order => UplinkEvent::Failed { order, failure },
+        };
+        self.after(ms, Happening::Answer(at, run, Box::new(event)));
+    }
+
+    /// A request arrives at the cloud.
+    pub fn asked(&mut self, at: usize, run: u64, request: Request) {
+        let wall = self.wall(None);
+        let is_twice = !self.is_healed && self.dice.happens(self.plan.request_twice_permille);
+        let kind = kind_of(&request);
+        let Some(cloud) = &mut self.cloud else {
+            return;
+        };
+        if cloud.is_out {
+            let failure = if cloud.is_busy {
+                UplinkFailure::Busy {
+                    retry_after_ms: 500,
+                    detail: "busy".into(),
+                }
+            } else {
+                UplinkFailure::Unreachable("connection refused".into())
+            };
+            self.fail((at, run), kind, (30, failure));
+            return;
+        }
+        let answer = match request {
+            Request::Probe => UplinkEvent::Probed {
+                reachable: true,
+                authorised: true,
+            },
+            Request::Batch(batch) => {
+                let mut answer = cloud.truth.batch(&batch, wall);
+                if is_twice {
+                    answer = cloud.truth.batch(&batch, wall);
+                }
+                match answer {
+                    Ok(answer) => UplinkEvent::Answered(Box::new(answer)),
+                    Err(error) => {
+                        self.checks
+                            .violated(format!("the cloud does not take a batch: {error}"));
+                        return;
+                    }
+                }
+            }
+            Request::Changes(question) => {
+                let changes = cloud
+                    .truth
+                    .changes(&question, wall)
+                    .expect("memory answers");
+                if changes.pages.is_empty() && question.wait_s > 0 {
+                    let wait = u64::from(question.wait_s) * 1_000;
+                    cloud.waiting.push((at, run, *question));
+                    self.after(wait, Happening::PollEnd(at, run));
+                    return;
+                }
+                UplinkEvent::Changed(Box::new(changes))
+            }
+        };
+        if is_twice {
+            self.checks.fault("request twice");
+        }
+        self.reply((at, run), kind, answer);
+        self.spread_news();
+    }
+
+    fn reply(&mut self, (at, run): (usize, u64), kind: OrderKind, answer: UplinkEvent) {
+        let loss = if self.is_healed {
+            0
+        } else {
+            self.plan.request_loss_permille
+        };
+        if self.dice.happens(loss) {
+            self.checks.fault("answer lost");
+            self.fail(
+                (at, run),
+                kind,
+                (GIVE_UP_MS, UplinkFailure::Unreachable("time-out".into())),
+            );
+        } else {
+            let pause = self.dice.between(5, 150);
+            self.after(pause, Happening::Answer(at, run, Box::new(answer)));
+        }
+    }
+
+    /// Those who wait for news get them.
+    fn spread_news(&mut self) {
+        let wall = self.wall(None);
+        let Some(cloud) = &mut self.cloud else {
+            return;
+        };
+        let mut told = Vec::new();
+        cloud.waiting.retain(|(at, run, question)| {
+            let changes = cloud.truth.changes(question, wall).expect("memory answers");
+            let is_news = !changes.pages.is_empty();
+            if is_news {
+                told.push((*at, *run, changes));
+            }
+            !is_news
+        });
+        for (at, run, changes) in told {
+            self.reply(
+                (at, run),
+                OrderKind::Changes,
+                UplinkEvent::Changed(Box::new(changes)),
+            );
+        }
+    }
+
+    /// A question has waited long enough.
+    pub fn poll_end(&mut self, at: usize, run: u64) {
+        let Some(cloud) = &mut self.cloud else {
+            return;
+        };
+        let before = cloud.waiting.len();
+        cloud
+            .waiting
+            .retain(|(node, asker, _)| (*node, *asker) != (at, run));
+        if cloud.waiting.len() < before {
+            let answer = UplinkEvent::Changed(Box::default());
+            self.reply((at, run), OrderKind::Changes, answer);
+        }
+    }
+
+    /// An answer arrives.
+    pub fn answer(&mut self, at: usize, run: u64, event: UplinkEvent) {
+        if self.nodes[at].run == run {
+            self.tell(at, Event::Uplink(event));
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! A second, naive merge written from the model alone: sets of commands and "who saw whom", no order, no steps, no caches.
+//!
+//! It answers with the same structures as the product, so that any difference is an inequality and not an interpretation.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::{Change, Command, Op};
+use studiovault_protocol::id::{Author, Dot, EntityId};
+use studiovault_protocol::merge::{
+    Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
+    Register, Sibling, Survivor, Verdict,
+};
+use studiovault_protocol::policy::{Policy, Rule, TypeRule};
+use studiovault_protocol::value::Value;
+use studiovault_protocol::vector::Vector;
+
+/// A set of commands by number.
+#[derive(Clone, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn insert(&mut self, at: usize) {
+        if self.0.len() <= at / 64 {
+            self.0.resize(at / 64 + 1, 0);
+        }
+        self.0[at / 64] |= 1 << (at % 64);
+    }
+    fn unite(&mut self, other: &Self) {
+        if self.0.len() < other.0.len() {
+            self.0.resize(other.0.len(), 0);
+        }
+        self.0
+            .iter_mut()
+            .zip(&other.0)
+            .for_each(|(mine, theirs)| *mine |= theirs);
+    }
+    fn contains(&self, at: usize) -> bool {
+        self.0
+            .get(at / 64)
+            .is_some_and(|word| word >> (at % 64) & 1 == 1)
+    }
+}
+
+/// One command with whom it supersedes.
+struct Deed<'a> {
+    number: usize,
+    dot: Dot,
+    command: &'a Command,
+    saw: Bits,
+    verdict: Option<&'a Verdict>,
+}
+
+impl Deed<'_> {
+    fn sees(&self, other: &Deed) -> bool {
+        self.saw.contains(other.number)
+    }
+    fn rejected(&self) -> Option<Code> {
+        match self.verdict.map(|verdict| &verdict.outcome) {
+            Some(Outcome::Rejected { code, .. }) => Some(*code),
+            _ => None,
+        }
+    }
+    fn lost(&self, field: &str) -> Option<Code> {
+        match self.verdict.map(|verdict| &verdict.outcome) {
+            Some(Outcome::Rejected { code, .. }) => Some(*code),
+            Some(Outcome::Merged(fields)) => fields
+                .iter()
+                .find(|(name, _)| name == field)
+                .map(|(_, code)| *code),
+            _ => None,
+        }
+    }
+    fn accepted(&self) -> Option<u64> {
+        self.verdict
+            .filter(|_| self.rejected().is_none())
+            .map(|verdict| verdict.position)
+    }
+    fn value(&self, field: &str) -> Option<&Value> {
+        self.command
+            .writes
+            .iter()
+            .find_map(|write| match &write.change {
+                Change::Write(value) if write.field == field => Some(value),
+                _ => None,
+            })
+    }
+}
+
+/// The state of every entity that these bundles touch.
+pub fn merge(
+    bundles: &[Bundle],
+    verdicts: &BTreeMap<Dot, Verdict>,
+    policy: &Policy,
+) -> BTreeMap<EntityId, Entity> {
+    let mut by_entity: BTreeMap<EntityId, Vec<Deed>> = BTreeMap::new();
+    for deed in deeds(bundles, verdicts) {
+        by_entity.entry(deed.command.entity).or_default().push(deed);
+    }
+    by_entity
+        .into_iter()
+        .map(|(id, deeds)| (id, entity(id, &deeds, policy)))
+        .collect()
+}
+
+/// Numbers the commands in a causal order and works out for each which others its context covers.
+fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec<Deed<'a>> {
+    let mut waiting: Vec<&Bundle> = bundles.iter().collect();
+    let mut paths: BTreeMap<Dot, Bits> = BTreeMap::new();
+    let mut pasts: BTreeMap<Author, Bits> = BTreeMap::new();
+    let mut done: Vec<Deed> = Vec::new();
+    while !waiting.is_empty() {
+        let before = waiting.len();
+        waiting.retain(|bundle| {
+            let (author, header) = (bundle.author(), bundle.header());
+            let own = header.saw.iter().find(|seen| {
+                seen.dot.author.device == author.device && Some(seen.hash) == header.prev
+            });
+            let parent = own.map(|seen| seen.dot);
+            let within = author.at(bundle.first().saturating_sub(1));
+            let previous = if pasts.contains_key(&author) {
+                Some(within)
+            } else {
+                parent
+            };
+            let ready = header.saw.iter().all(|seen| paths.contains_key(&seen.dot))
+                && previous.map_or(bundle.first() == 1, |dot| paths.contains_key(&dot));
+            if !ready {
+                return true;
+            }
+            let mut past = pasts.remove(&author).unwrap_or_default();
+            header
+                .saw
+                .iter()
+                .for_each(|seen| past.unite(&paths[&seen.dot]));
+            let mut path = previous.map(|dot| paths[&dot].clone()).unwrap_or_default();
+            for (dot, command) in bundle.commands() {
+                let saw = match &command.ctx {
+                    Some(vector) => covered(vector, &paths),
+                    None => {
+                        let mut saw = past.clone();
+                        saw.unite(&path);
+                        saw
+                    }
+                };
+                let number = done.len();
+                path.insert(number);
+                paths.insert(dot, path.clone());
+                let verdict = verdicts.get(&dot);
+                done.push(Deed {
+                    number,
+                    dot,
+                    command,
+                    saw,
+                    verdict,
+                });
+            }
+            pasts.insert(author, past);
+            false
+        });
+        assert!(
+            waiting.len() < before,
+            "bundles that saw something that nobody holds"
+        );
+    }
+    done
+}
+
+fn covered(vector: &Vector, paths: &BTreeMap<Dot, Bits>) -> Bits {
+    let mut bits = Bits::default();
+    for tip in vector.tips() {
+        bits.unite(
+            paths
+                .get(tip)
+                .expect("a context names only what its author had applied"),
+        );
+    }
+    bits
+}
+
+fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
+    let creates = deeds
+        .iter()
+        .filter(|d| d.command.op == Op::Create && d.rejected().is_none());
+    let namer = creates.min_by_key(|d| (d.accepted().unwrap_or(u64::MAX), d.dot));
+    let first = deeds
+        .iter()
+        .min_by_key(|d| d.number)
+        .expect("an entity has commands");
+    let entity_type = &namer.unwrap_or(first).command.entity_type;
+    let mut entity = Entity::new(entity_type, id);
+    let Some(rules) = policy.entity_type(entity_type) else {
+        entity.opaque = true;
+        return entity;
+    };
+    let (same, other): (Vec<&Deed>, Vec<&Deed>) = deeds
+        .iter()
+        .partition(|d| d.command.entity_type == *entity_type);
+    let misfit = |d: &&Deed| {
+        d.rejected().is_none()
+            && d.command
+                .writes
+                .iter()
+                .any(|w| !fits(rules, &w.field, &w.change))
+    };
+    let allowed: Vec<&Deed> = same
+        .iter()
+        .copied()
+        .filter(|d| !rules.append_only || d.command.op == Op::Create)
+        .collect();
+    entity.opaque = !other.is_empty() || allowed.iter().any(|d| misfit(d));
+    entity.life = life(&allowed, deeds);
+    let names: BTreeSet<&str> = allowed
+        .iter()
+        .flat_map(|d| d.command.writes.iter().map(|write| write.field.as_str()))
+        .collect();
+    for name in names {
+        if let Some(field) = field(name, rules, &allowed) {
+            entity.fields.insert(name.to_owned(), field);
+        }
+    }
+    entity
+}
+
+fn fits(rules: &TypeRule, field: &str, change: &Change) -> bool {
+    match rules.field(field).map(|field| field.rule) {
+        None => false,
+        Some(Rule::Lww | Rule::Immutable) => matches!(change, Change::Write(_)),
+        Some(Rule::Set) => matches!(change, Change::Add(_) | Change::Remove(_)),
+        Some(Rule::Counter) => matches!(change, Change::Increment(_)),
+    }
+}
+
+fn kind(op: Op) -> Option<LifeKind> {
+    match op {
+        Op::Create => Some(LifeKind::Created),
+        Op::Delete => Some(LifeKind::Deleted),
+        Op::Restore => Some(LifeKind::Restored),
+        Op::Update | Op::Resolve => None,
+    }
+}
+
+fn life(allowed: &[&Deed], all: &[Deed]) -> Life {
+    let standing: Vec<(&Deed, LifeKind)> = allowed
+        .iter()
+        .filter(|d| d.rejected().is_none())
+        .filter_map(|d| Some((*d, kind(d.command.op)?)))
+        .collect();
+    let uncovered = |d: &Deed| !standing.iter().any(|(other, _)| other.sees(d));
+    let mut life = Life::default();
+    for (deed, kind) in standing.iter().filter(|(deed, _)| uncovered(deed)) {
+        let survivors = match kind {
+            LifeKind::Deleted => survivors(deed, all),
+            _ => Vec::new(),
+        };
+        life.writes.push(LifeWrite {
+            dot: deed.dot,
+            ts: deed.command.ts,
+            kind: *kind,
+            accepted: deed.accepted(),
+            survivors,
+        });
+    }
+    for deed in allowed.iter().filter(|deed| uncovered(deed)) {
+        let code = deed.rejected();
+        if let Some(code @ (Code::ConflictDeleteUpdate | Code::ConflictUpdateDelete)) = code {
+            life.lost.push(LostLife {
+                dot: deed.dot,
+                ts: deed.command.ts,
+                code,
+            });
+        }
+    }
+    life.writes.sort_by_key(|write| write.dot);
+    life.lost.sort_by_key(|side| side.dot);
+    life
+}
+
+/// The newest standing writes that are concurrent with a delete.
+fn survivors(delete: &Deed, all: &[Deed]) -> Vec<Survivor> {
+    let concurrent: Vec<&Deed> = all
+        .iter()
+        .filter(|d| d.rejected().is_none() && d.command.op != Op::Delete)
+        .filter(|d| !delete.sees(d) && !d.sees(delete))
+        .collect();
+    let newest = concurrent
+        .iter()
+        .filter(|d| !concurrent.iter().any(|other| other.sees(d)));
+    let mut survivors: Vec<Survivor> = newest
+        .map(|d| Survivor {
+            dot: d.dot,
+            accepted: concurrent
+                .iter()
+                .any(|a| a.accepted().is_some() && (a.dot == d.dot || d.sees(a))),
+        })
+        .collect();
+    survivors.sort_by_key(|survivor| survivor.dot);
+    survivors
+}
+
+fn field(name: &str, rules: &TypeRule, allowed: &[&Deed]) -> Option<Field> {
+    let rule = rules.field(name)?.rule;
+    match rule {
+        Rule::Lww | Rule::Immutable => register(name, rule, allowed),
+        Rule::Set => set(name, allowed),
+        Rule::Counter => counter(name, allowed),
+    }
+}
+
+fn register(name: &str, rule: Rule, allowed: &[&Deed]) -> Option<Field> {
+    let frozen = |d: &Deed| {
+        rule == Rule::Immutable
+            && matches!(d.command.op, Op::Update | Op::Delete)
+            && d.rejected().is_none()
+    };
+    let writes: Vec<&Deed> = allowed
+        .iter()
+        .copied()
+        .filter(|d| d.value(name).is_some() && !frozen(d))
+        .collect();
+    let standing: Vec<&Deed> = writes
+        .iter()
+        .copied()
+        .filter(|d| d.lost(name).is_none())
+        .collect();
+    let is_side = |d: &Deed| d.lost(name).is_some_and(|code| code.is_conflict());
+    if standing.is_empty() && !writes.iter().any(|d| is_side(d)) {
+        return None;
+    }
+    let uncovered = |d: &Deed| !standing.iter().any(|other| other.sees(d));
+    let top = standing
+        .iter()
+        .filter_map(|d| Some((d.accepted()?, d.dot)))
+        .max();
+    let leader = top.and_then(|(_, dot)| standing.iter().find(|d| d.dot == dot));
+    let mut register = Register {
+        top,
+        ..Register::default()
+    };
+    for d in standing.iter().filter(|d| uncovered(d)) {
+        register.siblings.push(Sibling {
+            dot: d.dot,
+            ts: d.command.ts,
+            value: d.value(name)?.clone(),
+            accepted: d.accepted(),
+            leads: leader.is_some_and(|top| top.dot == d.dot || d.sees(top)),
+        });
+    }
+    for d in writes.iter().filter(|d| is_side(d) && uncovered(d)) {
+        let (value, code) = (d.value(name)?.clone(), d.lost(name)?);
+        register.lost.push(LostSide {
+            dot: d.dot,
+            ts: d.command.ts,
+            value,
+            code,
+        });
+    }
+    register.siblings.sort_by_key(|sibling| sibling.dot);
+    register.lost.sort_by_key(|side| side.dot);
+    Some(Field::Register(register))
+}
+
+/// Standing changes of one field that are not writes.
+fn changes<'a>(name: &'a str, allowed: &'a [&Deed]) -> impl Iterator<Item = (Dot, &'a Change)> {
+    let standing = allowed.iter().filter(move |d| d.lost(name).is_none());
+    standing.flat_map(move |d| {
+        let writes = d
+            .command
+            .writes
+            .iter()
+            .filter(move |write| write.field == name);
+        writes.map(|write| (d.dot, &write.change))
+    })
+}
+
+fn set(name: &str, allowed: &[&Deed]) -> Option<Field> {
+    let (mut added, mut removed, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
+    for (dot, change) in changes(name, allowed) {
+        match change {
+            Change::Add(elements) => added.extend(elements.iter().map(|e| (e, dot))),
+            Change::Remove(elements) => {
+                for (element, dots) in elements {
+                    removed.extend(dots.iter().map(|dot| (element, *dot)));
+                }
+            }
+            _ => continue,
+        }
+        any = true;
+    }
+    let mut set = ElementSet::default();
+    for (element, dot) in added.difference(&removed) {
+        match set.elements.last_mut() {
+            Some((last, dots)) if last == *element => dots.push(*dot),
+            _ => set.elements.push(((*element).clone(), vec![*dot])),
+        }
+    }
+    any.then_some(Field::Set(set))
+}
+
+fn counter(name: &str, allowed: &[&Deed]) -> Option<Field> {
+    let by = |(_, change): (Dot, &Change)| match change {
+        Change::Increment(by) => Some(*by),
+        _ => None,
+    };
+    changes(name, allowed)
+        .filter_map(by)
+        .reduce(i64::wrapping_add)
+        .map(Field::Counter)
+}

@@ -1,0 +1,54 @@
+//! Links between two machines: ordered reliable streams that can break at any moment with what is in flight.
+//!
+//! A lost segment shows as delay for everything behind it, a one-way partition as frames that wait until the way is free or
+//! the link is gone. That is what TCP makes of a bad network; datagrams exist nowhere in the product.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use studiovault_protocol::event::LinkId;
+
+/// What travels.
+#[derive(Clone, Debug)]
+pub enum Item {
+    /// A frame.
+    Frame(Bytes),
+    /// The sender closed.
+    End,
+}
+
+/// One direction.
+#[derive(Debug, Default)]
+pub struct Stream {
+    /// Under way, in order; an arrival takes the first.
+    pub flight: VecDeque<Item>,
+    /// Waiting because the way is blocked.
+    pub held: VecDeque<Item>,
+    /// When the last one under way arrives.
+    pub last_at: u64,
+}
+
+/// One link.
+#[derive(Debug)]
+pub struct Wire {
+    /// The machines: the one that dialled, the other.
+    pub ends: [usize; 2],
+    /// Which of them still has it open.
+    pub is_open: [bool; 2],
+    /// Which of them has heard that it is there.
+    pub is_ready: [bool; 2],
+    /// It broke: nothing that is put on it ever arrives, whether or not the ends have noticed.
+    pub is_dead: bool,
+    /// From end 0 to end 1, and back.
+    pub streams: [Stream; 2],
+}
+
+/// The name of a link as one of its ends knows it.
+pub fn link_id(wire: u64, end: usize) -> LinkId {
+    LinkId(wire * 2 + end as u64)
+}
+
+/// The link and the end of a name.
+pub fn of_link(link: LinkId) -> (u64, usize) {
+    (link.0 / 2, (link.0 % 2) as usize)
+}
