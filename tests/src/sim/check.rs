@@ -205,7 +205,8 @@ impl World {
                 .wires
                 .values()
                 .filter(|w| w.ends == [*a, *b] || w.ends == [*b, *a]);
-            wires.count() != 1 || !knows(*a, *b) || !knows(*b, *a)
+            let wires: Vec<bool> = wires.map(|wire| wire.is_dead).collect();
+            wires != [false] || !knows(*a, *b) || !knows(*b, *a)
         })
     }
 
