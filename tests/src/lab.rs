@@ -16,7 +16,7 @@ mod truth;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -44,6 +44,8 @@ struct Network {
     /// The third byte of every address, so that two labs of one process differ.
     subnet: u8,
     hosts: AtomicU8,
+    /// What is seen in it must outlive it.
+    kept: AtomicBool,
 }
 
 static LABS: AtomicU8 = AtomicU8::new(0);
@@ -66,6 +68,7 @@ impl Lab {
             folder,
             subnet,
             hosts,
+            kept: AtomicBool::new(false),
         };
         Ok(Lab {
             network: Arc::new(network),
@@ -89,6 +92,11 @@ impl Lab {
     /// Adds a machine with a cable to the bridge, the address 10.77.x.y/24 and a loopback of its own.
     pub fn host(&self, name: &str) -> Result<Host> {
         Host::create(&self.network, name)
+    }
+
+    /// Keeps the folder and shows the logs when the lab ends: something failed in it.
+    pub fn keep(&self) {
+        self.network.kept.store(true, Ordering::Relaxed);
     }
 
     /// Where the logs and the hosts' folders lie; removed with the lab unless the test is failing.
@@ -115,7 +123,7 @@ impl Lab {
 
 impl Drop for Network {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.kept.load(Ordering::Relaxed) {
             print_logs(&self.folder);
         } else if let Err(error) = std::fs::remove_dir_all(&self.folder) {
             eprintln!("lab: {} stays behind: {error}", self.folder.display());

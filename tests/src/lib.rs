@@ -3,6 +3,8 @@
 
 pub mod bench;
 #[cfg(target_os = "linux")]
+pub mod kills;
+#[cfg(target_os = "linux")]
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod power;

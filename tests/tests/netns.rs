@@ -6,6 +6,7 @@ mod netns {
     mod apart;
     mod crowd;
     mod gateway;
+    mod kills;
     mod primitives;
     mod restart;
     mod stranger;

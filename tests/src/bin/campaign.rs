@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use studiovault_lab::bench;
+#[cfg(target_os = "linux")]
+use studiovault_lab::kills;
 
 /// Benchmarks and campaigns.
 #[derive(Parser)]
@@ -22,6 +24,16 @@ enum Campaign {
         /// Only these parts: local, receive, mesh.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
+    },
+    /// Kills processes of a studio that is being written to; every acknowledged write must be everywhere in the end.
+    #[cfg(target_os = "linux")]
+    Kills {
+        /// How many processes to kill.
+        #[arg(long, default_value_t = 10_000)]
+        count: u64,
+        /// The first seed; each lab has the next one.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
     },
     /// One node of a benchmark; started by `bench` itself.
     #[command(hide = true)]
@@ -58,6 +70,8 @@ fn main() -> Result<()> {
             bench::print(&figures);
             Ok(())
         }
+        #[cfg(target_os = "linux")]
+        Campaign::Kills { count, seed } => kills::campaign(count, seed),
         Campaign::BenchNode { folder, listen } => {
             runtime.block_on(bench::agent::run(folder, listen))
         }

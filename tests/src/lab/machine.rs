@@ -1,8 +1,10 @@
 //! One machine of a studio: a host, a data folder, and the node's process, which may be killed and started again.
-//! It asks through the Unix socket in the data folder, so it reaches a node whatever its network is doing.
+//! It asks through the Unix socket in the data folder, so it reaches a node whatever its network is doing; some threads may
+//! ask while another kills and starts.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -23,7 +25,7 @@ pub struct Machine {
     pub host: Host,
     folder: PathBuf,
     api: Api,
-    process: Option<Process>,
+    process: Mutex<Option<Process>>,
     /// Arguments of `run` beside the folder.
     arguments: Vec<String>,
 }
@@ -37,7 +39,7 @@ impl Machine {
             host,
             folder,
             api,
-            process: None,
+            process: Mutex::default(),
             arguments: Vec::new(),
         })
     }
@@ -87,7 +89,7 @@ impl Machine {
     }
 
     /// Starts the node and waits until its API answers; how long that took.
-    pub fn start(&mut self) -> Result<Duration> {
+    pub fn start(&self) -> Result<Duration> {
         let began = Instant::now();
         self.spawn()?;
         self.ready()?;
@@ -95,56 +97,62 @@ impl Machine {
     }
 
     /// Starts the node and does not wait.
-    pub fn spawn(&mut self) -> Result<()> {
+    pub fn spawn(&self) -> Result<()> {
         let mut command = Command::new(studiovault()?);
         command
             .arg("run")
             .arg("--data")
             .arg(&self.folder)
             .args(&self.arguments);
-        self.process = Some(self.host.spawn(&command)?);
+        let process = self.host.spawn(&command)?;
+        *self.process() = Some(process);
         Ok(())
     }
 
     /// Waits until the API of a spawned node answers; fails at once if the node has ended.
-    pub fn ready(&mut self) -> Result<()> {
-        let process = self.process.as_mut().context("it was not started")?;
-        let (api, folder) = (&self.api, &self.folder);
+    pub fn ready(&self) -> Result<()> {
         let what = format!("{} answers", self.name);
         let (alive, _) = eventually(&what, START, || {
-            if matches!(process.ended(), Ok(Some(_)) | Err(_)) {
+            if !self.runs() {
                 return Some(false);
             }
-            let status = with_token(api, folder).and_then(|api| api.get(&path("/status")));
+            let status = self.api().and_then(|api| api.get(&path("/status")));
             status
                 .is_ok_and(|answer| answer.status == 200)
                 .then_some(true)
         })?;
-        ensure!(
-            alive,
-            "{} ended at its start:\n{}",
-            self.name,
-            process.log()
-        );
+        let log = || {
+            self.process()
+                .as_ref()
+                .map(Process::log)
+                .unwrap_or_default()
+        };
+        ensure!(alive, "{} ended at its start:\n{}", self.name, log());
         Ok(())
     }
 
-    /// `kill -9`; nothing happens if it does not run.
-    pub fn kill(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(mut process) => process.kill(),
+    /// `kill -9`; fails if it had ended by itself, does nothing if it was not started.
+    pub fn kill(&self) -> Result<()> {
+        match self.process().take() {
+            Some(process) => process.kill_running(),
             None => Ok(()),
         }
     }
 
-    /// The running process.
-    pub fn process(&mut self) -> Result<&mut Process> {
-        self.process.as_mut().context("it does not run")
+    fn runs(&self) -> bool {
+        let mut process = self.process();
+        let ended = process.as_mut().map(|process| process.ended());
+        matches!(ended, Some(Ok(None)))
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The local API with the token of the run that wrote it last.
     pub fn api(&self) -> Result<Api> {
-        with_token(&self.api, &self.folder)
+        let token = std::fs::read_to_string(self.folder.join(TOKEN_FILE))?;
+        Ok(self.api.clone().with_token(&token))
     }
 
     pub fn status(&self) -> Result<Status> {
@@ -213,9 +221,4 @@ fn mutation((entity_type, id): (&str, Option<EntityId>), op: Op, fields: Value) 
         fields,
         read: None,
     }
-}
-
-fn with_token(api: &Api, folder: &Path) -> Result<Api> {
-    let token = std::fs::read_to_string(folder.join(TOKEN_FILE))?;
-    Ok(api.clone().with_token(&token))
 }

@@ -50,6 +50,17 @@ impl Process {
         Ok(())
     }
 
+    /// `kill -9` of a process that must be running still; fails with its log if it had ended by itself.
+    pub fn kill_running(mut self) -> Result<()> {
+        let ended = self.ended()?;
+        ensure!(
+            ended.is_none(),
+            "it had ended by itself ({ended:?}):\n{}",
+            self.log()
+        );
+        self.kill()
+    }
+
     /// Asks it to end (SIGTERM) and waits for it.
     pub fn stop(&mut self) -> Result<ExitStatus> {
         self.signal("TERM")?;

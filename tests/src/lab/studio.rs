@@ -1,6 +1,7 @@
 //! A studio in the lab: machines that found each other by themselves, and their cloud truth if they have one.
 //! What all of them must agree on in the end stands here, so that every test means the same by it.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -52,15 +53,15 @@ impl Studio {
         for name in &names[1..] {
             machines.push(Machine::joining(lab.host(name)?, &file)?);
         }
-        let mut studio = Studio {
+        let studio = Studio {
             id,
             machines,
             cloud,
         };
-        for machine in &mut studio.machines {
+        for machine in &studio.machines {
             machine.spawn()?;
         }
-        for machine in &mut studio.machines {
+        for machine in &studio.machines {
             machine.ready()?;
         }
         Ok(studio)
@@ -82,10 +83,23 @@ impl Studio {
     /// Waits until all machines hold that many commands, agree, and nothing is pending anywhere; what they agree on, and
     /// how long it took. Without the number, a status from before the last write could pass for an agreement.
     pub fn together(&self, commands: u64, within: Duration) -> Result<(Together, Duration)> {
+        self.agreeing(commands..=commands, within)
+    }
+
+    /// The same after failures that leave the exact number unknown: at least that many commands.
+    pub fn together_again(&self, least: u64, within: Duration) -> Result<(Together, Duration)> {
+        self.agreeing(least..=u64::MAX, within)
+    }
+
+    fn agreeing(
+        &self,
+        commands: RangeInclusive<u64>,
+        within: Duration,
+    ) -> Result<(Together, Duration)> {
         let mut last = String::new();
         let outcome = eventually("all machines agree", within, || {
             let statuses: Result<Vec<Status>> = self.machines.iter().map(Machine::status).collect();
-            match statuses.and_then(|statuses| self.agreed(commands, &statuses)) {
+            match statuses.and_then(|statuses| self.agreed(&commands, &statuses)) {
                 Ok(together) => Some(together),
                 Err(error) => {
                     last = format!("{error:#}");
@@ -96,11 +110,11 @@ impl Studio {
         outcome.with_context(|| format!("the last look showed: {last}"))
     }
 
-    fn agreed(&self, commands: u64, statuses: &[Status]) -> Result<Together> {
+    fn agreed(&self, commands: &RangeInclusive<u64>, statuses: &[Status]) -> Result<Together> {
         let first = together(&statuses[0]);
         ensure!(
-            first.commands == commands,
-            "{first:?}, not {commands} commands"
+            commands.contains(&first.commands),
+            "{first:?}, not {commands:?} commands"
         );
         for (status, machine) in statuses.iter().zip(&self.machines) {
             let (own, name) = (together(status), machine.name());

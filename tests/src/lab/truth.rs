@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,7 +19,7 @@ const START: Duration = Duration::from_secs(20);
 pub struct CloudTruth {
     pub host: Host,
     folder: PathBuf,
-    process: Option<Process>,
+    process: Mutex<Option<Process>>,
     api: Api,
     url: String,
     pin: String,
@@ -33,7 +34,7 @@ impl CloudTruth {
         let mut cloud = CloudTruth {
             host,
             folder,
-            process: None,
+            process: Mutex::default(),
             api,
             url: String::new(),
             pin: String::new(),
@@ -61,41 +62,47 @@ impl CloudTruth {
     }
 
     /// Starts the process and does not wait.
-    pub fn spawn(&mut self) -> Result<()> {
+    pub fn spawn(&self) -> Result<()> {
         let mut command = Command::new(studiovault()?);
         command.args(["cloud", "--json", "--listen", &format!("0.0.0.0:{PORT}")]);
         command.args(["--host", &self.host.address().to_string()]);
         command.arg("--data").arg(&self.folder);
-        self.process = Some(self.host.spawn(&command)?);
+        let process = self.host.spawn(&command)?;
+        *self.process() = Some(process);
         Ok(())
     }
 
     /// Starts it again and waits until it answers.
-    pub fn start(&mut self) -> Result<()> {
+    pub fn start(&self) -> Result<()> {
         self.spawn()?;
         self.ready_line().map(drop)
     }
 
-    fn ready_line(&mut self) -> Result<Value> {
-        let process = self.process.as_mut().context("the cloud was not started")?;
+    fn ready_line(&self) -> Result<Value> {
         let ready = |log: &str| {
             let mut lines = log.lines();
             let line = lines.find_map(|line| serde_json::from_str::<Value>(line).ok())?;
             (line["ready"] == true).then_some(line)
         };
         let (line, _) = eventually("the cloud is ready", START, || {
+            let mut process = self.process();
+            let process = process.as_mut()?;
             let ended = matches!(process.ended(), Ok(Some(_)) | Err(_));
             ready(&process.log()).map(Some).or(ended.then_some(None))
         })?;
-        line.with_context(|| format!("the cloud ended at its start:\n{}", process.log()))
+        line.context("the cloud ended at its start; its log stands below")
     }
 
-    /// `kill -9`; nothing happens if it does not run.
-    pub fn kill(&mut self) -> Result<()> {
-        match self.process.take() {
-            Some(mut process) => process.kill(),
+    /// `kill -9`; fails if it had ended by itself, does nothing if it was not started.
+    pub fn kill(&self) -> Result<()> {
+        match self.process().take() {
+            Some(process) => process.kill_running(),
             None => Ok(()),
         }
+    }
+
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What its own tables hold of a studio.

@@ -13,7 +13,7 @@ const NAMES: [&str; 3] = ["front-desk", "editor", "laptop"];
 #[test]
 fn the_next_machine_forwards_within_2_s_of_the_gateways_death() {
     Lab::test("gateway", |lab| {
-        let mut studio = Studio::with_cloud(lab, &NAMES)?;
+        let studio = Studio::with_cloud(lab, &NAMES)?;
         studio.linked(SOON)?;
         let fields = json!({"title": "Wedding", "print_credits": {"increment": 1}});
         let answer = studio.machines[0].write(vec![create("project", fields)])?;

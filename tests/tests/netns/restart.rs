@@ -9,7 +9,7 @@ const SOON: Duration = Duration::from_secs(20);
 #[test]
 fn a_killed_machine_speaks_and_hears_within_2_s_of_its_start() {
     Lab::test("restart", |lab| {
-        let mut studio = Studio::without_cloud(lab, &["front-desk", "editor", "laptop"])?;
+        let studio = Studio::without_cloud(lab, &["front-desk", "editor", "laptop"])?;
         studio.linked(SOON)?;
         studio.machines[2].create("Before")?;
         studio.together(1, SOON)?;

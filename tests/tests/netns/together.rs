@@ -47,7 +47,7 @@ fn three_machines_find_each_other_and_everything_is_confirmed() {
 #[test]
 fn a_studio_without_a_cloud_waits_for_nothing() {
     Lab::test("cloudless", |lab| {
-        let mut studio = Studio::without_cloud(lab, &NAMES)?;
+        let studio = Studio::without_cloud(lab, &NAMES)?;
         let took = studio.linked(SOON)?;
         within(
             "three machines found each other",
@@ -64,7 +64,7 @@ fn a_studio_without_a_cloud_waits_for_nothing() {
         studio.machines[2].host.restore()?;
         let (together, _) = studio.together(33, SOON)?;
         ensure!(together.conflicts == 1, "{together:?}");
-        for machine in &mut studio.machines {
+        for machine in &studio.machines {
             let before = machine.status()?;
             machine.kill()?;
             machine.start()?;
