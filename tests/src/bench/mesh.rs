@@ -244,7 +244,7 @@ fn catch_up(mesh: &mut Mesh, seen: &mut u64) -> Result<Vec<Figure>> {
 
 /// Bytes of the newest `count` commands' bundles in one file packed by zstd -3.
 fn packed_log(folder: &Path, count: usize) -> Result<usize> {
-    let file = folder.join("studiovault.db");
+    let file = folder.join("studio.db");
     let connection =
         rusqlite::Connection::open_with_flags(file, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut rows =
