@@ -281,6 +281,14 @@ impl LogIndex {
             .collect()
     }
 
+    /// The ends of all held chains.
+    pub fn tips(&self) -> Vec<Dot> {
+        self.chains
+            .iter()
+            .map(|(author, chain)| author.at(chain.held.0))
+            .collect()
+    }
+
     /// What is held, for a peer.
     pub fn frontier(&self, feed: u64) -> Frontier {
         let parents: BTreeSet<(Author, u64)> = self

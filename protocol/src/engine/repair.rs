@@ -127,10 +127,15 @@ impl Engine {
 
     fn hear_beat(&mut self, link: LinkId, beat: Beat, now: MonoMs, fx: &mut Effects) {
         let same = self.log.digest().prefix() == beat.frontier;
+        let held = if same { self.log.tips() } else { Vec::new() };
         let Some(session) = self.session_mut(link) else {
             return;
         };
         session.differs = !same;
+        if same {
+            // It holds exactly what we hold, from whomever it came: copies are counted by this.
+            held.into_iter().for_each(|dot| session.hear_held(dot));
+        }
         session.feed = session.feed.max(beat.feed);
         let device = session.device;
         self.election.handle_beat(device, now);
