@@ -6,6 +6,8 @@
 mod audit;
 mod cell;
 mod commands;
+#[cfg(test)]
+pub mod damage;
 mod entities;
 mod feed;
 mod logs;

@@ -9,6 +9,7 @@ mod carriers;
 mod changes;
 mod intake;
 mod ledger;
+mod order;
 mod plain;
 mod sitting;
 mod summary;

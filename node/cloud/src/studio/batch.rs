@@ -7,6 +7,7 @@ use studiovault_protocol::limits;
 use studiovault_protocol::time::WallMs;
 
 use super::intake::{self, Arrival};
+use super::order::arrange;
 use super::sitting::Sitting;
 use super::{State, Studio};
 use crate::store::StoreError;
@@ -56,6 +57,7 @@ impl Studio {
                 .filter(|record| matches!(state.roster.insert((*record).clone()), Ok(true)))
                 .collect();
             let (arrivals, refused) = verify_all(request, &state)?;
+            let arrivals = arrange(&state.log, arrivals, &state.roster.priorities());
             let (taken, state) = truth.store.write(|session| {
                 for record in &records {
                     session.insert_grant(self.row, record)?;

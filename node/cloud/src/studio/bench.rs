@@ -71,17 +71,16 @@ pub enum Ruling<'a> {
 
 impl<'a> Case<'a> {
     fn context(&self) -> Context<'a> {
-        context(self.command, self.dot, (self.past, self.epochs))
+        context((&self.command.ctx, self.dot), (self.past, self.epochs))
     }
 }
 
-/// What a command supersedes.
-fn context<'a>(
-    command: &'a Command,
-    dot: Dot,
+/// What a command supersedes: what it names, else all that its bundle saw and its author's path before it.
+pub fn context<'a>(
+    (named, dot): (&'a Option<Vector>, Dot),
     (past, epochs): (&'a Vector, &'a Epochs),
 ) -> Context<'a> {
-    match &command.ctx {
+    match named {
         Some(vector) => Context {
             epochs,
             vector,
@@ -356,7 +355,7 @@ impl Past {
         Record {
             command,
             dot,
-            ctx: context(command, dot, (&self.bundle.1, epochs)),
+            ctx: context((&command.ctx, dot), (&self.bundle.1, epochs)),
             verdict: self.row.verdict.as_ref(),
         }
     }

@@ -8,6 +8,7 @@ use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::Vector;
 
 use super::fixture::{Says, Scene, a_confirmed_client, a_sale, code, entity, three_machines};
+use crate::store::damage;
 
 /// Lets machines write one command each without seeing each other, sends them in order, and tells the outcomes.
 fn concurrently(scene: &mut Scene, commands: Vec<(usize, Command)>) -> Vec<String> {
@@ -330,11 +331,7 @@ fn what_was_read_before_decides_and_not_what_was_received_since() {
 fn a_command_that_breaks_the_server_is_internal_alone() {
     let mut scene = three_machines();
     let id = a_confirmed_client(&mut scene);
-    let damage = rusqlite::Connection::open(scene.folder.path().join("cloud.db")).expect("opens");
-    damage
-        .execute("UPDATE entity SET state = x'ff'", [])
-        .expect("damages");
-    drop(damage);
+    damage::run(scene.folder.path(), "UPDATE entity SET state = x'ff'");
     let machine = &mut scene.machines[0];
     let commands = vec![
         machine
@@ -356,4 +353,45 @@ fn a_command_that_breaks_the_server_is_internal_alone() {
         .map(|(dot, _)| code(stranger.verdicts.get(&dot).map(|v| v.outcome.clone())))
         .collect();
     assert_eq!(outcomes, ["ACCEPTED", "INTERNAL", "ACCEPTED"]);
+}
+
+#[test]
+fn of_rivals_in_one_batch_the_pick_wins_whatever_their_order() {
+    for order in [[0, 1], [1, 0]] {
+        let mut scene = three_machines();
+        let id = a_confirmed_client(&mut scene);
+        let mut later = update(&mut scene, 0, id).text("name", "Sousa");
+        later.ts.0 += 60_000;
+        let earlier = update(&mut scene, 1, id).text("name", "Costa");
+        let bundles = [
+            scene.machines[0].write(vec![later]),
+            scene.machines[1].write(vec![earlier]),
+        ];
+        let answer = scene.send(&order.map(|at| &bundles[at]));
+        assert_eq!(answer.rejections.len(), 1);
+        assert_eq!(code(scene.outcome(bundles[0].tip())), "ACCEPTED");
+        assert_eq!(scene.stranger().sum(), scene.open().state().sum);
+    }
+}
+
+#[test]
+fn causal_order_holds_even_where_the_pick_would_go_first() {
+    let mut scene = three_machines();
+    let id = a_confirmed_client(&mut scene);
+    let rival = update(&mut scene, 1, id).text("name", "Costa");
+    let rival = scene.machines[1].write(vec![rival]);
+    // The pick stands in a bundle that saw its rival, but had read the entity before.
+    let read = scene.machines[0].log.applied().clone();
+    scene.machines[0].receive(&rival);
+    let mut pick = update(&mut scene, 0, id).text("name", "Sousa");
+    pick.ctx = Some(read);
+    pick.ts.0 += 60_000;
+    let pick = scene.machines[0].write(vec![pick]);
+    let answer = scene.send(&[&rival, &pick]);
+    assert!(answer.gaps.is_empty(), "{:?}", answer.gaps);
+    assert_eq!(code(scene.outcome(rival.tip())), "ACCEPTED");
+    assert_eq!(
+        code(scene.outcome(pick.tip())),
+        "MERGED name CONFLICT_UPDATE_UPDATE"
+    );
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use studiovault_protocol::command::Op;
 
 use super::fixture::{Says, a_confirmed_client, code, entity, packed, three_machines};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, damage};
 use crate::truth::Truth;
 use crate::{CloudConfig, CloudError, serve};
 
@@ -18,17 +18,11 @@ fn config(folder: &std::path::Path) -> CloudConfig {
 fn a_folder_of_a_newer_version_is_refused_and_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     drop(Store::open(folder.path()).expect("opens"));
-    let path = folder.path().join("cloud.db");
-    let newer = rusqlite::Connection::open(&path).expect("opens");
-    newer.pragma_update(None, "user_version", 99).expect("sets");
-    drop(newer);
+    damage::run(folder.path(), "PRAGMA user_version = 99");
     let refused = Store::open(folder.path()).err().expect("refused");
     assert!(matches!(refused, StoreError::Newer(_)), "{refused}");
     assert!(refused.to_string().contains("start that version"));
-    let kept = rusqlite::Connection::open(&path).expect("opens");
-    let version: i64 = kept
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .expect("reads");
+    let version = damage::number(folder.path(), "PRAGMA user_version");
     assert_eq!(version, 99);
 }
 
@@ -76,12 +70,10 @@ fn a_batch_that_fails_at_its_end_leaves_memory_and_database_as_they_were() {
     let id = a_confirmed_client(&mut scene);
     let before = scene.open().state();
     // A page that is in the way: the batch's last step fails.
-    let intruder = rusqlite::Connection::open(scene.folder.path().join("cloud.db")).expect("opens");
-    intruder
-        .execute_batch(
-            "CREATE TRIGGER cut BEFORE INSERT ON feed_page BEGIN SELECT raise(ABORT, 'cut'); END",
-        )
-        .expect("made");
+    damage::run(
+        scene.folder.path(),
+        "CREATE TRIGGER cut BEFORE INSERT ON feed_page BEGIN SELECT raise(ABORT, 'cut'); END",
+    );
     let update = scene.machines[0]
         .command(Op::Update, "client", id)
         .text("name", "Sousa");
@@ -96,7 +88,7 @@ fn a_batch_that_fails_at_its_end_leaves_memory_and_database_as_they_were() {
     assert!(cut.is_err());
     assert_eq!(scene.open().state().head, before.head);
     assert_eq!(scene.open().state().log.applied(), before.log.applied());
-    intruder.execute_batch("DROP TRIGGER cut").expect("gone");
+    damage::run(scene.folder.path(), "DROP TRIGGER cut");
     scene.send(&[&bundle]);
     assert_eq!(code(scene.outcome(bundle.tip())), "ACCEPTED");
     assert_eq!(scene.stranger().sum(), scene.open().state().sum);
