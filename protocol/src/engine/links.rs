@@ -98,9 +98,16 @@ impl Engine {
         self.sessions().map(|(link, _)| link).collect()
     }
 
-    pub(super) fn broadcast(&self, except: Option<LinkId>, frame: &Frame, fx: &mut Effects) {
-        for (link, _) in self.sessions().filter(|(link, _)| Some(*link) != except) {
-            fx.sends.push((link, frame.clone()));
+    /// Sends to all peers; what came by a link goes on only to those that its sender does not reach itself.
+    pub(super) fn broadcast(&self, from: Option<LinkId>, frame: &Frame, fx: &mut Effects) {
+        let sender = from.and_then(|link| self.links.get(&link)?.session.as_ref());
+        for (link, session) in self.sessions() {
+            let reached = sender.is_some_and(|sender| {
+                sender.device == session.device || sender.neighbours.contains(&session.device)
+            });
+            if !reached {
+                fx.sends.push((link, frame.clone()));
+            }
         }
     }
 
