@@ -198,7 +198,7 @@ impl Driver {
             setup: &mut self.setup,
             priorities: &mut self.priorities,
             links: &mut self.links,
-            output: output,
+            output,
             blocks: Vec::new(),
             pages: Vec::new(),
             orders: Vec::new(),

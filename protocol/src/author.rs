@@ -121,7 +121,7 @@ pub fn command(
             "the update names no field; give at least one".into(),
         ));
     }
-    let command = Command {
+    fit(Command {
         id: draw.id,
         entity_type: mutation.entity_type.clone(),
         entity: mutation.entity.unwrap_or(EntityId::from_random(draw.id.0)),
@@ -130,7 +130,11 @@ pub fn command(
         ctx: mutation.read.clone(),
         ts: draw.ts,
         nonce: draw.nonce,
-    };
+    })
+}
+
+/// Checks the bounds that hold for every command.
+fn fit(command: Command) -> Result<Command, Refusal> {
     let bytes = postcard::to_stdvec(&command)
         .expect("wire types always encode")
         .len();

@@ -21,6 +21,7 @@ use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
 use crate::wire::Frame;
 
+mod hear;
 mod links;
 mod repair;
 mod spread;

@@ -38,6 +38,25 @@ pub struct Serving {
     pub reading: bool,
 }
 
+impl Serving {
+    /// A transfer that has sent nothing yet, with a full window.
+    pub fn new(id: u32, devices: BTreeSet<DeviceId>) -> Self {
+        let credit = limits::IN_FLIGHT_BYTES as i64;
+        Self {
+            id,
+            devices,
+            credit,
+            cursor: None,
+            reading: false,
+        }
+    }
+
+    /// The peer takes so many more bytes; never more than a window.
+    pub fn add_credit(&mut self, bytes: u32) {
+        self.credit = (self.credit + i64::from(bytes)).min(limits::IN_FLIGHT_BYTES as i64);
+    }
+}
+
 /// An authenticated peer on one link.
 #[derive(Clone, Debug)]
 pub struct Session {

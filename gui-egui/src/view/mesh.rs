@@ -29,9 +29,7 @@ pub fn mesh_ui(ui: &mut Ui, graph: &MeshGraph, size: Vec2, now: WallMs) -> Optio
             inner.top() + inner.height() * place.y,
         )
     };
-    let Some(own) = graph.nodes.first() else {
-        return None;
-    };
+    let own = graph.nodes.first()?;
     for node in &graph.nodes[1..] {
         let path = [at(own.place), at(node.place)];
         link_line(ui, path, matches!(node.link, Link::Live { .. }));

@@ -7,13 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Engine, Fresh};
-use crate::event::{BlockRead, Effects, LinkId, Moment, Notice, PagesRead, Write};
+use crate::event::{BlockRead, Effects, LinkId, Moment, Write};
 use crate::feed::{Page, PageError};
 use crate::id::{Author, DeviceId};
 use crate::limits;
-use crate::session::{Serving, Wanting};
+use crate::session::Wanting;
 use crate::time::MonoMs;
-use crate::wire::{Beat, Frame, Gone, Packed};
+use crate::wire::{Frame, Packed};
 
 /// A device whose transfer brought nothing new is left alone this long, ms.
 const BARREN_MS: u64 = 3_000;
@@ -21,159 +21,6 @@ const BARREN_MS: u64 = 3_000;
 const FEED_ASK_MS: u64 = 2_000;
 
 impl Engine {
-    pub(super) fn frame(&mut self, moment: Moment, link: LinkId, frame: Frame, fx: &mut Effects) {
-        let now = moment.now.mono;
-        let Some(state) = self.links.get_mut(&link) else {
-            return;
-        };
-        state.heard_at = now;
-        let greeted = state.session.is_some();
-        match frame {
-            Frame::Hello(hello) if !greeted => self.greet(moment, link, *hello, fx),
-            Frame::Hello(_) => self.close(link, "a second hello", fx),
-            Frame::Refuse(reason) => {
-                let reason: String = reason
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(200)
-                    .collect();
-                fx.notices.push(Notice::Fault(format!(
-                    "a peer refused this machine: {reason}"
-                )));
-                self.close(link, "refused by the other side", fx);
-            }
-            _ if !greeted => self.close(link, "a frame before the hello", fx),
-            Frame::Roster(records) => {
-                for record in records.into_iter().take(limits::ROSTER_RECORDS) {
-                    self.record(record, Some(link), fx);
-                }
-                self.plan(now, fx);
-            }
-            Frame::Beat(beat) => self.hear_beat(link, beat, now, fx),
-            Frame::Frontier(frontier) => {
-                if let Some(session) = self.session_mut(link) {
-                    session.hear_frontier(&frontier);
-                }
-                self.tell_if_behind(link, now, fx);
-                self.plan(now, fx);
-                self.want_feed(now, fx);
-            }
-            Frame::Links(devices) => {
-                if let Some(session) = self.session_mut(link) {
-                    session.neighbours = devices.into_iter().collect();
-                }
-            }
-            Frame::Want {
-                id,
-                frontier,
-                devices,
-            } => {
-                if let Some(session) = self.session_mut(link) {
-                    session.hear_want(&frontier);
-                    let (devices, credit) = (
-                        devices.into_iter().collect(),
-                        limits::IN_FLIGHT_BYTES as i64,
-                    );
-                    session.serving = Some(Serving {
-                        id,
-                        devices,
-                        credit,
-                        cursor: None,
-                        reading: false,
-                    });
-                }
-                self.read_on(link, fx);
-            }
-            Frame::Credit { id, bytes } => {
-                if let Some(serving) = self.session_mut(link).and_then(|s| s.serving.as_mut()) {
-                    if serving.id == id {
-                        let cap = limits::IN_FLIGHT_BYTES as i64;
-                        serving.credit = (serving.credit + i64::from(bytes)).min(cap);
-                    }
-                }
-                self.read_on(link, fx);
-            }
-            Frame::Push(bundles) => {
-                let bundles = bundles
-                    .into_iter()
-                    .map(|bytes| Arc::from(bytes.0))
-                    .collect();
-                self.take_all(bundles, Some(link), fx);
-                self.plan(now, fx);
-            }
-            Frame::Held(dots) => {
-                if let Some(session) = self.session_mut(link) {
-                    dots.into_iter().for_each(|dot| session.hear_held(dot));
-                }
-            }
-            Frame::WantFeed(after) => {
-                if let Some(session) = self.session_mut(link) {
-                    session.feed = after;
-                }
-                let max_bytes = limits::BUNDLE_BYTES;
-                fx.pages.push(PagesRead {
-                    link,
-                    after,
-                    max_bytes,
-                });
-            }
-            Frame::Pages(pages) => self.hear_pages((link, now), pages, fx),
-            Frame::Statuses(statuses) => self.hear_statuses((link, now), statuses, fx),
-            Frame::Gone(gone) => self.hear_gone(link, gone, fx),
-            // Blocks are unpacked by the driver and come as an input of their own.
-            Frame::Block { .. } => self.close(link, "a block that was not unpacked", fx),
-        }
-    }
-
-    fn hear_beat(&mut self, link: LinkId, beat: Beat, now: MonoMs, fx: &mut Effects) {
-        let same = self.log.digest().prefix() == beat.frontier;
-        let held = if same { self.log.tips() } else { Vec::new() };
-        let Some(session) = self.session_mut(link) else {
-            return;
-        };
-        session.differs = !same;
-        if same {
-            // It holds exactly what we hold, from whomever it came: copies are counted by this.
-            held.into_iter().for_each(|dot| session.hear_held(dot));
-        }
-        session.feed = session.feed.max(beat.feed);
-        let device = session.device;
-        self.election.handle_beat(device, now);
-        self.want_feed(now, fx);
-    }
-
-    fn hear_statuses(
-        &mut self,
-        (link, now): (LinkId, MonoMs),
-        statuses: Vec<crate::wire::Status>,
-        fx: &mut Effects,
-    ) {
-        let Some(via) = self.session_mut(link).map(|session| session.device) else {
-            return;
-        };
-        let news: Vec<_> = statuses
-            .into_iter()
-            .filter(|status| self.election.handle_status(status.clone(), via, now))
-            .collect();
-        if !news.is_empty() {
-            self.broadcast(Some(link), &Frame::Statuses(news), fx);
-        }
-    }
-
-    fn hear_gone(&mut self, link: LinkId, gone: Gone, fx: &mut Effects) {
-        let Some(via) = self.session_mut(link).map(|session| session.device) else {
-            return;
-        };
-        if gone.device == self.me.device {
-            self.election.handle_obituary(&gone);
-        } else if let Some(direct) = self.link_of(gone.device) {
-            // Still heard here: it shall speak up itself, with a status that is newer everywhere.
-            fx.sends.push((direct, Frame::Gone(gone)));
-        } else if self.election.handle_gone(&gone, via) {
-            self.broadcast(Some(link), &Frame::Gone(gone), fx);
-        }
-    }
-
     /// Something before a bundle of `author` is missing: ask the one who has it.
     pub(super) fn gap(&mut self, from: Option<LinkId>, author: Author) {
         if let Some(session) = from.and_then(|link| self.session_mut(link)) {
@@ -211,17 +58,17 @@ impl Engine {
 
     pub(super) fn tell_frontier(&mut self, link: LinkId, now: MonoMs, fx: &mut Effects) {
         let frontier = self.log.frontier(self.feed.held());
-        if let Some(session) = self.session_mut(link) {
-            if session.may_tell_frontier(now) {
-                session.frontier_at = Some(now);
-                session.differs = false;
-                fx.sends.push((link, Frame::Frontier(frontier)));
-            }
+        if let Some(session) = self.session_mut(link)
+            && session.may_tell_frontier(now)
+        {
+            session.frontier_at = Some(now);
+            session.differs = false;
+            fx.sends.push((link, Frame::Frontier(frontier)));
         }
     }
 
     /// A peer told its frontier: if it lacks something of ours, it should know.
-    fn tell_if_behind(&mut self, link: LinkId, now: MonoMs, fx: &mut Effects) {
+    pub(super) fn tell_if_behind(&mut self, link: LinkId, now: MonoMs, fx: &mut Effects) {
         let Some(session) = self.links.get(&link).and_then(|link| link.session.as_ref()) else {
             return;
         };
@@ -331,7 +178,7 @@ impl Engine {
     }
 
     /// Reads the next block of a peer's transfer if its credit allows.
-    fn read_on(&mut self, link: LinkId, fx: &mut Effects) {
+    pub(super) fn read_on(&mut self, link: LinkId, fx: &mut Effects) {
         let Some(session) = self.links.get(&link).and_then(|link| link.session.as_ref()) else {
             return;
         };
@@ -410,7 +257,12 @@ impl Engine {
         }
     }
 
-    fn hear_pages(&mut self, (link, now): (LinkId, MonoMs), pages: Vec<Packed>, fx: &mut Effects) {
+    pub(super) fn hear_pages(
+        &mut self,
+        (link, now): (LinkId, MonoMs),
+        pages: Vec<Packed>,
+        fx: &mut Effects,
+    ) {
         if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
             self.feed_asked = None;
         }

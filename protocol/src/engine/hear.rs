@@ -1,0 +1,172 @@
+//! Hearing: what each kind of frame of a peer does. Nothing is heard before its hello checked out.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::event::{Effects, LinkId, Moment, Notice, PagesRead};
+use crate::frontier::Frontier;
+use crate::limits;
+use crate::session::Serving;
+use crate::time::MonoMs;
+use crate::wire::{Beat, Frame, Gone, Packed, Status};
+
+impl Engine {
+    pub(super) fn frame(&mut self, moment: Moment, link: LinkId, frame: Frame, fx: &mut Effects) {
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.heard_at = moment.now.mono;
+        match (frame, state.session.is_some()) {
+            (Frame::Hello(hello), false) => self.greet(moment, link, *hello, fx),
+            (Frame::Hello(_), true) => self.close(link, "a second hello", fx),
+            (Frame::Refuse(reason), _) => self.hear_refusal(link, &reason, fx),
+            (_, false) => self.close(link, "a frame before the hello", fx),
+            (frame, true) => self.hear((link, moment.now.mono), frame, fx),
+        }
+    }
+
+    fn hear(&mut self, (link, now): (LinkId, MonoMs), frame: Frame, fx: &mut Effects) {
+        match frame {
+            Frame::Roster(records) => {
+                for record in records.into_iter().take(limits::ROSTER_RECORDS) {
+                    self.record(record, Some(link), fx);
+                }
+                self.plan(now, fx);
+            }
+            Frame::Beat(beat) => self.hear_beat(link, beat, now, fx),
+            Frame::Frontier(frontier) => self.hear_frontier((link, now), &frontier, fx),
+            Frame::Links(devices) => {
+                if let Some(session) = self.session_mut(link) {
+                    session.neighbours = devices.into_iter().collect();
+                }
+            }
+            Frame::Want {
+                id,
+                frontier,
+                devices,
+            } => {
+                if let Some(session) = self.session_mut(link) {
+                    session.hear_want(&frontier);
+                    session.serving = Some(Serving::new(id, devices.into_iter().collect()));
+                }
+                self.read_on(link, fx);
+            }
+            Frame::Credit { id, bytes } => {
+                if let Some(serving) = self.session_mut(link).and_then(|s| s.serving.as_mut())
+                    && serving.id == id
+                {
+                    serving.add_credit(bytes);
+                }
+                self.read_on(link, fx);
+            }
+            Frame::Push(bundles) => self.hear_push((link, now), bundles, fx),
+            Frame::Held(dots) => {
+                if let Some(session) = self.session_mut(link) {
+                    dots.into_iter().for_each(|dot| session.hear_held(dot));
+                }
+            }
+            Frame::WantFeed(after) => {
+                if let Some(session) = self.session_mut(link) {
+                    session.feed = after;
+                }
+                let max_bytes = limits::BUNDLE_BYTES;
+                fx.pages.push(PagesRead {
+                    link,
+                    after,
+                    max_bytes,
+                });
+            }
+            Frame::Pages(pages) => self.hear_pages((link, now), pages, fx),
+            Frame::Statuses(statuses) => self.hear_statuses((link, now), statuses, fx),
+            Frame::Gone(gone) => self.hear_gone(link, gone, fx),
+            // Blocks are unpacked by the driver and come as an input of their own; greetings were heard before.
+            Frame::Block { .. } | Frame::Hello(_) | Frame::Refuse(_) => {
+                self.close(link, "a frame out of place", fx);
+            }
+        }
+    }
+
+    fn hear_refusal(&mut self, link: LinkId, reason: &str, fx: &mut Effects) {
+        let reason: String = reason
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(200)
+            .collect();
+        fx.notices.push(Notice::Fault(format!(
+            "a peer refused this machine: {reason}"
+        )));
+        self.close(link, "refused by the other side", fx);
+    }
+
+    fn hear_frontier(
+        &mut self,
+        (link, now): (LinkId, MonoMs),
+        frontier: &Frontier,
+        fx: &mut Effects,
+    ) {
+        if let Some(session) = self.session_mut(link) {
+            session.hear_frontier(frontier);
+        }
+        self.tell_if_behind(link, now, fx);
+        self.plan(now, fx);
+        self.want_feed(now, fx);
+    }
+
+    fn hear_push(&mut self, (link, now): (LinkId, MonoMs), bundles: Vec<Packed>, fx: &mut Effects) {
+        let bundles = bundles
+            .into_iter()
+            .map(|bytes| Arc::from(bytes.0))
+            .collect();
+        self.take_all(bundles, Some(link), fx);
+        self.plan(now, fx);
+    }
+
+    fn hear_beat(&mut self, link: LinkId, beat: Beat, now: MonoMs, fx: &mut Effects) {
+        let same = self.log.digest().prefix() == beat.frontier;
+        let held = if same { self.log.tips() } else { Vec::new() };
+        let Some(session) = self.session_mut(link) else {
+            return;
+        };
+        session.differs = !same;
+        if same {
+            // It holds exactly what we hold, from whomever it came: copies are counted by this.
+            held.into_iter().for_each(|dot| session.hear_held(dot));
+        }
+        session.feed = session.feed.max(beat.feed);
+        let device = session.device;
+        self.election.handle_beat(device, now);
+        self.want_feed(now, fx);
+    }
+
+    fn hear_statuses(
+        &mut self,
+        (link, now): (LinkId, MonoMs),
+        statuses: Vec<Status>,
+        fx: &mut Effects,
+    ) {
+        let Some(via) = self.session_mut(link).map(|session| session.device) else {
+            return;
+        };
+        let news: Vec<_> = statuses
+            .into_iter()
+            .filter(|status| self.election.handle_status(status.clone(), via, now))
+            .collect();
+        if !news.is_empty() {
+            self.broadcast(Some(link), &Frame::Statuses(news), fx);
+        }
+    }
+
+    fn hear_gone(&mut self, link: LinkId, gone: Gone, fx: &mut Effects) {
+        let Some(via) = self.session_mut(link).map(|session| session.device) else {
+            return;
+        };
+        if gone.device == self.me.device {
+            self.election.handle_obituary(&gone);
+        } else if let Some(direct) = self.link_of(gone.device) {
+            // Still heard here: it shall speak up itself, with a status that is newer everywhere.
+            fx.sends.push((direct, Frame::Gone(gone)));
+        } else if self.election.handle_gone(&gone, via) {
+            self.broadcast(Some(link), &Frame::Gone(gone), fx);
+        }
+    }
+}
