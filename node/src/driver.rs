@@ -191,7 +191,7 @@ impl Driver {
         moment: Moment,
         events: Vec<Event>,
         output: &mut Output,
-    ) -> Result<(Vec<BlockRead>, Vec<PagesRead>, Vec<Order>), StoreError> {
+    ) -> Result<After, StoreError> {
         let mut step = Step {
             engine: &mut self.engine,
             batch: self.store.begin()?,
@@ -344,6 +344,9 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         moment,
     ))
 }
+
+/// What is read and worded once a step is durable.
+type After = (Vec<BlockRead>, Vec<PagesRead>, Vec<Order>);
 
 /// One transaction's worth of work.
 struct Step<'a> {

@@ -28,10 +28,10 @@ pub fn spawn(
         while let Some(request) = requests.recv().await {
             others.retain(|task| !task.is_finished());
             let waits = matches!(request, Request::Changes(_));
-            if matches!(request, Request::Batch(_)) {
-                if let Some(question) = question.take() {
-                    question.abort();
-                }
+            if matches!(request, Request::Batch(_))
+                && let Some(question) = question.take()
+            {
+                question.abort();
             }
             let (client, events) = (client.clone(), events.clone());
             let task = tokio::spawn(async move {

@@ -184,7 +184,8 @@ fn it_tells_status_and_conflicts_and_what_an_event_points_at() {
 fn an_unchanged_status_wakes_nobody() {
     let node = StageNode::start("unchanged");
     let wires = node.client();
-    (next(&wires), next(&wires));
+    next(&wires);
+    next(&wires);
     let mut later = three_machines();
     later.at = WallMs(later.at.0 + 5000);
     node.change(|script| script.status = serde_json::to_string(&later).unwrap());
@@ -203,7 +204,8 @@ fn an_unchanged_status_wakes_nobody() {
 fn an_answer_goes_out_as_the_api_takes_it_and_a_refusal_comes_back_in_sentences() {
     let node = StageNode::start("resolve");
     let wires = node.client();
-    (next(&wires), next(&wires));
+    next(&wires);
+    next(&wires);
     wires.requests.try_send(resolve_request()).unwrap();
     let done = Message::Answered {
         request: resolve_request(),
@@ -291,7 +293,8 @@ fn a_port_where_nobody_listens_is_a_node_that_does_not_run() {
 fn a_connection_that_breaks_is_told_and_made_again() {
     let node = StageNode::start("breaks");
     let wires = node.client();
-    (next(&wires), next(&wires));
+    next(&wires);
+    next(&wires);
     node.change(|script| {
         for stream in script.streams.drain(..) {
             stream.shutdown(std::net::Shutdown::Both).unwrap();

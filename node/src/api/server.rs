@@ -2,7 +2,6 @@
 //!
 //! `api.json` and the token stand only while the process does; a stale pair names a port where the token is not taken.
 
-use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -181,9 +180,7 @@ where
 }
 
 /// Ends once the API stops.
-pub(super) fn until(mut stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + Send {
-    async move {
-        // The sender is gone only together with the API.
-        let _ = stopped.wait_for(|stopped| *stopped).await;
-    }
+pub(super) async fn until(mut stopped: watch::Receiver<bool>) {
+    // The sender is gone only together with the API.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }

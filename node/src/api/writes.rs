@@ -103,7 +103,7 @@ pub(super) fn answer(written: Written) -> TxAnswer {
             last: author.at(last).to_string(),
         }),
         ids: written.ids,
-        skipped: written.skipped as u64,
+        skipped: written.skipped,
         vv: written.vv,
     }
 }
