@@ -118,7 +118,7 @@ pub(crate) fn main() -> ExitCode {
     };
     match dispatch(&call, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(call.json),
+        Err(failure) => failure.tell(&call),
     }
 }
 

@@ -9,4 +9,5 @@ pub mod mesh;
 pub mod node;
 pub mod runner;
 pub mod store;
+pub mod upkeep;
 pub mod uplink;

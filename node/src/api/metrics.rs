@@ -14,86 +14,97 @@ use super::routes::Shared;
 /// `GET /metrics`.
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
-    (kind, exposition(&shared.node.status()))
+    let status = shared.node.status();
+    let mut text = String::new();
+    reach(&mut text, &status);
+    counts(&mut text, &status);
+    (kind, text)
 }
 
-/// The whole text.
-fn exposition(status: &Status) -> String {
+/// Who and what is in reach.
+fn reach(text: &mut String, status: &Status) {
+    let mut gauge = |name, what, value| line(text, (name, what), value);
+    let (cloud, online) = (&status.cloud, status.network == NetworkState::Online);
+    gauge(
+        "network_online",
+        "1 while this machine takes part in the LAN",
+        online.into(),
+    );
+    gauge("peers", "Machines with a link", status.peers.len() as u64);
+    gauge(
+        "members",
+        "Machines in the roster",
+        status.members.len() as u64,
+    );
+    gauge(
+        "cloud_configured",
+        "1 if the studio has a cloud truth",
+        cloud.configured.into(),
+    );
+    gauge(
+        "cloud_reachable",
+        "1 while the cloud truth answers",
+        cloud.reachable.into(),
+    );
+    gauge(
+        "cloud_authorised",
+        "1 while the cloud truth takes the token",
+        cloud.authorised.into(),
+    );
+    gauge("feed_held", "Last feed position held", status.feed.held);
+    gauge(
+        "feed_folded",
+        "Last feed position that counts here",
+        status.feed.folded,
+    );
+    gauge(
+        "warnings",
+        "Things a person should know",
+        status.warnings.len() as u64,
+    );
+}
+
+/// How much there is.
+fn counts(text: &mut String, status: &Status) {
+    let mut gauge = |name, what, value| line(text, (name, what), value);
     let counts = &status.counts;
-    let flag = |on: bool| u64::from(on);
-    let gauges = [
-        (
-            "network_online",
-            "1 while this machine takes part in the LAN",
-            flag(status.network == NetworkState::Online),
-        ),
-        ("peers", "Machines with a link", status.peers.len() as u64),
-        (
-            "members",
-            "Machines in the roster",
-            status.members.len() as u64,
-        ),
-        (
-            "cloud_configured",
-            "1 if the studio has a cloud truth",
-            flag(status.cloud.configured),
-        ),
-        (
-            "cloud_reachable",
-            "1 while the cloud truth answers",
-            flag(status.cloud.reachable),
-        ),
-        (
-            "cloud_authorised",
-            "1 while the cloud truth takes the token",
-            flag(status.cloud.authorised),
-        ),
-        ("entities", "Live entities", counts.entities),
-        (
-            "commands",
-            "Commands held, of all machines",
-            counts.commands,
-        ),
-        (
-            "commands_pending",
-            "Commands without a verdict",
-            counts.pending,
-        ),
-        ("commands_confirmed", "Commands accepted", counts.confirmed),
-        ("commands_rejected", "Commands rejected", counts.rejected),
-        ("conflicts_open", "Open conflicts", counts.conflicts),
-        (
-            "dead_letters",
-            "Own commands that need fixing",
-            counts.dead_letters,
-        ),
-        (
-            "bundles_parked",
-            "Bundles that wait for something they saw",
-            counts.parked,
-        ),
-        ("log_bytes", "Bytes of the log", counts.log_bytes),
-        (
-            "copies_min",
-            "Machines that hold the least copied own write",
-            u64::from(status.copies.on_machines_min),
-        ),
-        ("feed_held", "Last feed position held", status.feed.held),
-        (
-            "feed_folded",
-            "Last feed position that counts here",
-            status.feed.folded,
-        ),
-        (
-            "warnings",
-            "Things a person should know",
-            status.warnings.len() as u64,
-        ),
-    ];
-    let mut text = String::new();
-    for (name, what, value) in gauges {
-        writeln!(text, "# HELP studiovault_{name} {what}.\n# TYPE studiovault_{name} gauge\nstudiovault_{name} {value}")
-            .expect("text takes text");
-    }
-    text
+    gauge("entities", "Live entities", counts.entities);
+    gauge(
+        "commands",
+        "Commands held, of all machines",
+        counts.commands,
+    );
+    gauge(
+        "commands_pending",
+        "Commands without a verdict",
+        counts.pending,
+    );
+    gauge("commands_confirmed", "Commands accepted", counts.confirmed);
+    gauge("commands_rejected", "Commands rejected", counts.rejected);
+    gauge("conflicts_open", "Open conflicts", counts.conflicts);
+    gauge(
+        "dead_letters",
+        "Own commands that need fixing",
+        counts.dead_letters,
+    );
+    gauge(
+        "bundles_parked",
+        "Bundles that wait for something they saw",
+        counts.parked,
+    );
+    gauge("log_bytes", "Bytes of the log", counts.log_bytes);
+    let copies = u64::from(status.copies.on_machines_min);
+    gauge(
+        "copies_min",
+        "Machines that hold the least copied own write",
+        copies,
+    );
+}
+
+fn line(text: &mut String, (name, what): (&str, &str), value: u64) {
+    writeln!(
+        text,
+        "# HELP studiovault_{name} {what}.\n# TYPE studiovault_{name} gauge\nstudiovault_{name} {value}"
+    )
+    .expect("text takes text");
 }

@@ -50,7 +50,7 @@ pub(crate) fn demo(call: &Call, demo: Demo) -> Outcome {
 }
 
 async fn play(call: &Call, demo: &Demo, folder: PathBuf) -> Outcome {
-    let stage = Stage::new(call.json);
+    let stage = Stage::new(call);
     let mut cast = Cast::assemble(&stage, &folder)
         .await
         .map_err(|failure| at(&folder, failure))?;
@@ -60,7 +60,7 @@ async fn play(call: &Call, demo: &Demo, folder: PathBuf) -> Outcome {
     let table = verdict::read(&cast, &acknowledged)
         .await
         .map_err(|failure| at(&folder, failure))?;
-    table.print(call.json, stage.begun.elapsed());
+    table.print(call, stage.begun.elapsed());
     let off = table.off();
     if demo.keep {
         cast.leave_running(&folder);
@@ -95,9 +95,11 @@ struct Stage {
 }
 
 impl Stage {
-    fn new(quiet: bool) -> Self {
-        let begun = Instant::now();
-        Self { begun, quiet }
+    fn new(call: &Call) -> Self {
+        Self {
+            begun: Instant::now(),
+            quiet: call.json,
+        }
     }
 
     /// Says one sentence with the time since the beginning.

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use studiovault_node::config::ConfigError;
 use studiovault_protocol::api::Problem;
 
+use super::Call;
+
 /// What kind of failure, as the exit code tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
@@ -51,8 +53,8 @@ impl Failure {
     }
 
     /// Prints it on the error stream.
-    pub fn tell(&self, json: bool) -> ExitCode {
-        if json {
+    pub fn tell(&self, call: &Call) -> ExitCode {
+        if call.json {
             let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
             eprintln!("{text}");
         } else {

@@ -10,6 +10,7 @@ use studiovault_protocol::cloud::Summary;
 
 use super::machine::Machine;
 use super::story::{Acknowledged, Cast};
+use crate::cli::Call;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Table, print_json, say};
 
@@ -148,8 +149,8 @@ impl Verdict {
     }
 
     /// Prints the table.
-    pub fn print(&self, json: bool, took: Duration) {
-        if json {
+    pub fn print(&self, call: &Call, took: Duration) {
+        if call.json {
             print_json(self);
             return;
         }

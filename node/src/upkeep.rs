@@ -1,0 +1,65 @@
+//! A folder checked or rebuilt while no node runs with it.
+//!
+//! Both take the folder's lock, so that neither sees a state that somebody is about to change.
+
+use studiovault_protocol::membership::Roster;
+use studiovault_protocol::policy::Policy;
+
+use crate::config::{ConfigError, FolderLock, Machine};
+use crate::store::{Location, Store, StoreError, Verification};
+
+/// Why a folder was neither checked nor rebuilt. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum UpkeepError {
+    /// The folder.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The studio file.
+    #[error("the studio file cannot be used: {0}; get it again from the machine that made it")]
+    Studio(String),
+}
+
+/// A store that nobody else uses, and what its rows are judged by.
+struct Workshop {
+    store: Store,
+    roster: Roster,
+    policy: Policy,
+    _lock: FolderLock,
+}
+
+/// Checks log, feed and state; changes nothing.
+pub fn verify(machine: &Machine) -> Result<Verification, UpkeepError> {
+    let workshop = Workshop::open(machine)?;
+    Ok(workshop.store.verify(&workshop.roster, &workshop.policy)?)
+}
+
+/// Folds the state anew from the log; how many entities there are.
+pub fn rebuild(machine: &Machine) -> Result<u64, UpkeepError> {
+    let mut workshop = Workshop::open(machine)?;
+    let priorities = workshop.roster.priorities();
+    Ok(workshop.store.rebuild(&workshop.policy, &priorities)?)
+}
+
+impl Workshop {
+    fn open(machine: &Machine) -> Result<Self, UpkeepError> {
+        let lock = machine.folder.lock()?;
+        let policy = Policy::default();
+        let folder = machine.folder.path().to_owned();
+        let store = Store::open(Location::Folder(folder), &policy)?;
+        let restored = store.restore()?;
+        let mut roster = machine.studio.roster().map_err(UpkeepError::Studio)?;
+        for record in restored.records {
+            // A stored record was checked when it came; one that no longer passes is left out.
+            let _ = roster.insert(record);
+        }
+        Ok(Self {
+            store,
+            roster,
+            policy,
+            _lock: lock,
+        })
+    }
+}

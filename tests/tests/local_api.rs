@@ -1,0 +1,335 @@
+//! The API of a real node over real sockets: who is let in, what is refused, and that writes read back.
+
+use std::net::SocketAddr;
+
+use reqwest::{Client, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use studiovault_node::api::{ApiOptions, RunningApi, serve};
+use studiovault_node::config::{Admission, Folder, Founder, Machine, StudioFile};
+use studiovault_node::node::{Announce, Node, NodeConfig};
+use studiovault_protocol::api::BODY_BYTES;
+use studiovault_protocol::membership::Role;
+
+/// A running node without cloud or LAN, its API, and a client.
+struct Served {
+    node: Node,
+    api: RunningApi,
+    http: Client,
+    token: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let studio = StudioFile::found(Founder {
+            name: "Lisbon".into(),
+            cloud: None,
+        });
+        let admission = Admission {
+            name: "front-desk".into(),
+            role: Role::Admin,
+            priority: 0,
+            gateway_preference: 0,
+        };
+        let place = Folder::at(folder.path());
+        let machine = Machine::make(place.clone(), studio.expect("a studio"), admission);
+        let config = NodeConfig {
+            machine: machine.expect("a machine"),
+            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
+            peers: Vec::new(),
+            announce: Announce::Silent,
+        };
+        let node = Node::start(config).await.expect("starts");
+        let api = serve(node.clone(), place.clone(), ApiOptions::default()).await;
+        Self {
+            node,
+            api: api.expect("serves"),
+            http: Client::builder().no_proxy().build().expect("a client"),
+            token: std::fs::read_to_string(place.token_path()).expect("a token"),
+            _folder: folder,
+        }
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.api.endpoint.port)
+    }
+
+    fn get(&self, path: &str) -> RequestBuilder {
+        self.http.get(self.address(path)).bearer_auth(&self.token)
+    }
+
+    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        let request = self.http.post(self.address(path)).bearer_auth(&self.token);
+        request.json(body)
+    }
+
+    async fn stop(self) {
+        self.api.stop().await;
+        self.node.shutdown().await;
+    }
+}
+
+async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    (status, response.json().await.unwrap_or_default())
+}
+
+fn create(fields: Value) -> Value {
+    json!({"mutations": [{"type": "client", "op": "create", "fields": fields}]})
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_without_host_token_and_good_manners_reaches_a_handler() {
+    let served = Served::start().await;
+    let status = "/local/v1/status";
+    let plain = || served.http.get(served.address(status));
+    let cases = [
+        (plain(), 401, "NO_TOKEN"),
+        (plain().bearer_auth("guess"), 401, "NO_TOKEN"),
+        (
+            served.get(status).header("host", "evil.example"),
+            403,
+            "FOREIGN_HOST",
+        ),
+        (
+            served.get(status).header("origin", "http://evil.example"),
+            403,
+            "WEB_PAGE",
+        ),
+        (
+            served.get("/metrics").header("origin", "null"),
+            403,
+            "WEB_PAGE",
+        ),
+        (served.get("/nowhere"), 404, "NOT_FOUND"),
+        (served.get("/local/v1/tx"), 405, "WRONG_METHOD"),
+        (
+            served.post("/local/v1/tx", &json!({"mutations": 1})),
+            422,
+            "MALFORMED",
+        ),
+    ];
+    for (request, expected, code) in cases {
+        let (status, problem) = answer(request).await;
+        assert_eq!(
+            (status.as_u16(), problem["code"].as_str()),
+            (expected, Some(code))
+        );
+        assert!(
+            problem["next_step"]
+                .as_str()
+                .is_some_and(|step| !step.is_empty()),
+            "{problem}"
+        );
+    }
+    let cross = served.get(status).send().await.expect("an answer");
+    assert!(cross.headers().get("access-control-allow-origin").is_none());
+    let form = served
+        .http
+        .post(served.address("/local/v1/tx"))
+        .bearer_auth(&served.token);
+    let (status, _) = answer(form.header("content-type", "text/plain").body("{}")).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let (status, problem) = answer(served.post(
+        "/local/v1/tx",
+        &create(json!({"notes": "x".repeat(BODY_BYTES)})),
+    ))
+    .await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (StatusCode::PAYLOAD_TOO_LARGE, Some("BODY_TOO_LARGE"))
+    );
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_reads_back_and_bad_ones_change_nothing() {
+    let served = Served::start().await;
+    let (status, written) = answer(served.post(
+        "/local/v1/tx",
+        &create(json!({"name": "Silva", "tags": ["vip"]})),
+    ))
+    .await;
+    assert_eq!(status, StatusCode::OK, "{written}");
+    let (id, vv) = (
+        written["ids"][0].as_str().expect("an id"),
+        written["vv"].as_str().expect("a token"),
+    );
+    let (status, client) =
+        answer(served.get(&format!("/local/v1/entities/client/{id}?at_least={vv}"))).await;
+    assert_eq!(
+        (status, &client["fields"]["name"]),
+        (StatusCode::OK, &json!("Silva")),
+        "{client}"
+    );
+    assert_eq!(client["sync_state"], json!({"state": "saved_here"}));
+    let (_, page) = answer(served.get("/local/v1/entities/client?field.tags=vip&limit=1")).await;
+    assert_eq!(
+        (page["entities"].as_array().map(Vec::len), &page["next"]),
+        (Some(1), &Value::Null),
+        "{page}"
+    );
+    let (status, problem) = answer(served.post("/local/v1/tx", &create(json!({"shoe": 4})))).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"], &problem["field"]),
+        (422, &json!("UNKNOWN_FIELD"), &json!("shoe"))
+    );
+    let two = json!({"mutations": [
+        {"type": "client", "op": "create", "fields": {"name": "Costa"}},
+        {"type": "client", "op": "create", "fields": {"name": 7}},
+    ]});
+    assert_eq!(
+        answer(served.post("/local/v1/tx", &two)).await.0.as_u16(),
+        422
+    );
+    let again = json!({"skip_existing": true, "mutations": [{"type": "client", "op": "create", "id": id, "fields": {"name": "Silva"}}]});
+    let (_, skipped) = answer(served.post("/local/v1/tx", &again)).await;
+    assert_eq!(
+        (&skipped["skipped"], &skipped["bundle"]),
+        (&json!(1), &Value::Null)
+    );
+    let sql = json!({"sql": "SELECT count(*) FROM app_client"});
+    let (_, counted) = answer(served.post("/local/v1/query", &sql)).await;
+    assert_eq!(counted["rows"], json!([[1]]), "{counted}");
+    let (status, problem) =
+        answer(served.post("/local/v1/query", &json!({"sql": "DELETE FROM entity"}))).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::BAD_REQUEST, &json!("BAD_QUERY"))
+    );
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_client_comes_back_whole() {
+    let served = Served::start().await;
+    let (_, written) = answer(served.post(
+        "/local/v1/tx",
+        &create(json!({"name": "Silva", "tags": ["vip"]})),
+    ))
+    .await;
+    let id = written["ids"][0].clone();
+    for op in ["delete", "restore"] {
+        let body = json!({"mutations": [{"type": "client", "op": op, "id": id}]});
+        let (status, answer) = answer(served.post("/local/v1/tx", &body)).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+    }
+    let path = format!("/local/v1/entities/client/{}", id.as_str().expect("an id"));
+    let (_, client) = answer(served.get(&path)).await;
+    assert_eq!(client["deleted"], json!(false));
+    assert_eq!(client["fields"], json!({"name": "Silva", "tags": ["vip"]}));
+    let (_, history) = answer(served.get(&format!(
+        "/local/v1/history/{}",
+        id.as_str().expect("an id")
+    )))
+    .await;
+    let ops: Vec<&Value> = history["rows"]
+        .as_array()
+        .expect("rows")
+        .iter()
+        .map(|row| &row["op"])
+        .collect();
+    assert_eq!(ops, [&json!("create"), &json!("delete"), &json!("restore")]);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_documented_path_answers() {
+    let served = Served::start().await;
+    let (_, document) = answer(served.get("/openapi.json")).await;
+    assert_eq!(document["openapi"], json!("3.1.0"));
+    let paths = document["paths"].as_object().expect("paths");
+    assert!(paths.len() > 12);
+    for (path, operations) in paths {
+        let method = operations
+            .as_object()
+            .and_then(|held| held.keys().next())
+            .expect("a method");
+        let path = path.replace("{type}", "client").replace("{id}", "none");
+        let request = if method == "get" {
+            served.get(&path)
+        } else {
+            served.post(&path, &json!({}))
+        };
+        let response = request.send().await.expect("an answer");
+        let status = response.status().as_u16();
+        let unrouted = match status {
+            404 => response.json::<Value>().await.is_ok_and(|problem| {
+                problem["detail"]
+                    .as_str()
+                    .is_some_and(|detail| detail.contains("such path"))
+            }),
+            405 => true,
+            _ => false,
+        };
+        assert!(!unrouted && status < 500, "{method} {path}: {status}");
+    }
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_query_tells_what_changes() {
+    let served = Served::start().await;
+    let sql = json!({"sql": "SELECT id, name FROM app_client"});
+    let mut stream = served
+        .post("/local/v1/subscribe", &sql)
+        .send()
+        .await
+        .expect("a stream");
+    let mut text = String::new();
+    let mut until = async |stream: &mut reqwest::Response, what: &str| {
+        while !text.contains(what) {
+            let part = stream.chunk().await.expect("a stream").expect("more of it");
+            text.push_str(&String::from_utf8_lossy(&part));
+        }
+        text.clone()
+    };
+    until(&mut stream, "event: end").await;
+    answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let told = until(&mut stream, "event: change").await;
+    assert!(
+        told.contains("\"change\":\"added\"") && told.contains("Silva"),
+        "{told}"
+    );
+    drop(stream);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_socket_and_its_files_stand_while_the_api_does_and_are_private() {
+    let served = Served::start().await;
+    let folder = Folder::at(served._folder.path());
+    assert!(folder.api_path().exists());
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        for path in [folder.token_path(), folder.socket_path()] {
+            let mode = std::fs::metadata(&path)
+                .expect("there")
+                .permissions()
+                .mode();
+            assert_eq!(mode & 0o077, 0, "{}", path.display());
+        }
+        let socket = Client::builder()
+            .unix_socket(folder.socket_path())
+            .build()
+            .expect("a client");
+        let request = socket.get("http://anything/local/v1/status");
+        assert_eq!(
+            answer(request.try_clone().expect("no body"))
+                .await
+                .0
+                .as_u16(),
+            401
+        );
+        assert_eq!(
+            answer(request.bearer_auth(&served.token)).await.0.as_u16(),
+            200
+        );
+    }
+    served.stop().await;
+    assert!(!folder.api_path().exists() && !folder.token_path().exists());
+}
