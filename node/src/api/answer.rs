@@ -19,17 +19,13 @@ pub(super) type Answer<T> = Result<Json<T>, Refused>;
 
 /// A problem on its way out.
 #[derive(Debug)]
-pub(super) struct Refused(pub Problem);
+pub(super) struct Refused(pub Box<Problem>);
 
 impl Refused {
     /// A refusal with its parts.
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>, next_step: &str) -> Self {
-        Self(Problem::new(
-            status.as_u16(),
-            code,
-            detail.into(),
-            next_step,
-        ))
+        let problem = Problem::new(status.as_u16(), code, detail.into(), next_step);
+        Self(Box::new(problem))
     }
 
     /// Nothing of that name here.
@@ -80,7 +76,7 @@ impl From<WriteError> for Refused {
                 };
                 let (detail, next_step) = split_next_step(&refusal.detail);
                 let problem = Problem::new(status.as_u16(), refusal.code, detail, &next_step);
-                Self(problem.at(refusal.field))
+                Self(Box::new(problem.at(refusal.field)))
             }
             WriteError::DiskFull(detail) => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,

@@ -26,7 +26,7 @@ pub(crate) enum Exit {
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 impl Failure {
@@ -43,7 +43,7 @@ impl Failure {
         };
         Self {
             exit,
-            problem: Problem::new(0, code, detail.to_owned(), next_step),
+            problem: Box::new(Problem::new(0, code, detail.to_owned(), next_step)),
         }
     }
 
@@ -71,7 +71,10 @@ impl From<Problem> for Failure {
             400..=499 => Exit::Refused,
             _ => Exit::Failed,
         };
-        Self { exit, problem }
+        Self {
+            exit,
+            problem: Box::new(problem),
+        }
     }
 }
 
