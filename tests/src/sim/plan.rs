@@ -153,6 +153,10 @@ fn skew(dice: &mut Dice) -> i64 {
 }
 
 /// Everybody with everybody, or a chain with some more links.
+#[expect(
+    clippy::needless_range_loop,
+    reason = "both halves of the matrix are written"
+)]
 fn topology(nodes: usize, dice: &mut Dice) -> Vec<Vec<bool>> {
     let extra = if dice.happens(600) {
         1000

@@ -208,7 +208,7 @@ fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
         .copied()
         .filter(|d| !rules.append_only || d.command.op == Op::Create)
         .collect();
-    entity.opaque = !other.is_empty() || allowed.iter().any(|d| misfit(d));
+    entity.opaque = !other.is_empty() || allowed.iter().any(misfit);
     entity.life = life(&allowed, deeds);
     let names: BTreeSet<&str> = allowed
         .iter()

@@ -48,12 +48,12 @@ impl World {
             Ok(verdicts) => verdicts,
             Err(wrong) => return self.checks.violated(wrong),
         };
-        if self.cloud.is_some() {
-            if let Some(dot) = dots.iter().find(|dot| !verdicts.contains_key(dot)) {
-                return self
-                    .checks
-                    .violated(format!("I4: {dot} never got a verdict"));
-            }
+        if self.cloud.is_some()
+            && let Some(dot) = dots.iter().find(|dot| !verdicts.contains_key(dot))
+        {
+            return self
+                .checks
+                .violated(format!("I4: {dot} never got a verdict"));
         }
         let expected = reference::merge(&bundles, &verdicts, &self.policy);
         let mut sum = StateSum::default();
