@@ -24,6 +24,9 @@ pub struct Place {
     pub y: f32,
 }
 
+/// Where this machine stands.
+const MIDDLE: Place = Place { x: 0.5, y: 0.54 };
+
 /// What ties a machine to this one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Link {
@@ -94,7 +97,7 @@ pub fn mesh_graph(status: &Status) -> MeshGraph {
             device: member.device,
             name: member.name.clone(),
             place: match at {
-                0 => Place { x: 0.5, y: 0.48 },
+                0 => MIDDLE,
                 at => around(at - 1, others),
             },
             link: link_to(status, member.device),
@@ -103,7 +106,7 @@ pub fn mesh_graph(status: &Status) -> MeshGraph {
         .collect();
     MeshGraph {
         nodes,
-        cloud: status.cloud.configured.then_some(Place { x: 0.5, y: 0.08 }),
+        cloud: status.cloud.configured.then_some(Place { x: 0.5, y: 0.02 }),
         left_out,
     }
 }
@@ -126,8 +129,8 @@ fn around(at: usize, others: usize) -> Place {
     };
     let angle = from + (to - from) * share;
     Place {
-        x: 0.5 + 0.40 * reach * angle.cos(),
-        y: 0.48 + 0.38 * reach * angle.sin(),
+        x: MIDDLE.x + 0.46 * reach * angle.cos(),
+        y: MIDDLE.y + 0.43 * reach * angle.sin(),
     }
 }
 
@@ -182,7 +185,7 @@ mod tests {
             let graph = mesh_graph(&studio_of(machines));
             assert_eq!(graph.nodes.len() + graph.left_out, machines);
             for (at, one) in graph.nodes.iter().enumerate() {
-                assert!((0.05..0.95).contains(&one.place.x) && (0.05..0.95).contains(&one.place.y));
+                assert!((0.0..=1.0).contains(&one.place.x) && (0.0..=1.0).contains(&one.place.y));
                 for other in &graph.nodes[..at] {
                     let (x, y) = (one.place.x - other.place.x, one.place.y - other.place.y);
                     assert!(

@@ -112,10 +112,14 @@ pub fn banners_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     }
     if let Some(notice) = &model.notice {
         card_ui(ui, "", |ui| {
-            statement_ui(ui, notice.tone, &notice.sentence);
-            if ui.small_button("Put away").clicked() {
-                action = Some(Action::Dismiss);
-            }
+            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+                if ui.small_button("Put away").clicked() {
+                    action = Some(Action::Dismiss);
+                }
+                ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
+                    statement_ui(ui, notice.tone, &notice.sentence);
+                });
+            });
         });
         ui.add_space(8.0);
     }

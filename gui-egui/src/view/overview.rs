@@ -118,8 +118,10 @@ fn copies_ui(ui: &mut Ui, copies: Copies) {
     );
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(4.0, 4.0);
+        let room = (ui.available_width() - 60.0) / machines.min(24) as f32 - 4.0;
+        let mark = room.clamp(3.0, 20.0);
         for machine in 0..machines.min(24) {
-            let size = vec2(20.0, 8.0);
+            let size = vec2(mark, 8.0);
             let (rect, _) = ui.allocate_exact_size(size, egui::Sense::hover());
             let painter = ui.painter();
             if machine < on {
