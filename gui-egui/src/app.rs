@@ -7,10 +7,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use eframe::egui::{Context, Ui, ViewportCommand};
 use studiovault_protocol::time::WallMs;
 
+use crate::action::Action;
 use crate::client::Wires;
-use crate::message::Message;
+use crate::message::{Message, Request};
 use crate::model::Model;
-use crate::view;
+use crate::view::{self, keys};
 
 /// Ages are shown in steps of ten seconds at the finest.
 const AGES: Duration = Duration::from_secs(10);
@@ -50,17 +51,28 @@ impl App {
     }
 
     fn draw(&mut self, ui: &mut Ui) {
-        let now = (self.clock)();
-        if let Some(action) = view::window_ui(ui, &self.model, now) {
-            if let Some(request) = self.model.handle_action(action) {
-                self.ask(request);
+        let ctx = ui.ctx().clone();
+        let focus = keys::focus(&ctx);
+        for press in keys::presses(&ctx) {
+            if let Some(action) = keys::meaning(&self.model, focus, press) {
+                keys::consume(&ctx, press);
+                self.act(&ctx, action);
             }
-            ui.ctx().request_repaint();
         }
-        ui.ctx().request_repaint_after(AGES);
+        if let Some(action) = view::window_ui(ui, &self.model, (self.clock)()) {
+            self.act(&ctx, action);
+        }
+        ctx.request_repaint_after(AGES);
     }
 
-    fn ask(&mut self, request: crate::message::Request) {
+    fn act(&mut self, ctx: &Context, action: Action) {
+        if let Some(request) = self.model.handle_action(action) {
+            self.ask(request);
+        }
+        ctx.request_repaint();
+    }
+
+    fn ask(&mut self, request: Request) {
         if let Err(error) = self.wires.requests.try_send(request) {
             let sentence = "Nothing was sent: the node is slow to answer. Try again in a moment.";
             self.model.handle_message(Message::Answered {

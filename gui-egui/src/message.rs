@@ -118,8 +118,14 @@ impl Failure {
     pub fn commands(&self) -> Vec<String> {
         match self {
             Self::NoMachine { folder } => vec![
-                format!("studiovault init --data {} --name LAPTOP --studio-name Lisbon", quoted(folder)),
-                format!("studiovault join --data {} --name LAPTOP --studio-file studio.json", quoted(folder)),
+                format!(
+                    "studiovault init --data {} --name LAPTOP --studio-name Lisbon",
+                    quoted(folder)
+                ),
+                format!(
+                    "studiovault join --data {} --name LAPTOP --studio-file studio.json",
+                    quoted(folder)
+                ),
             ],
             Self::NotRunning { folder } => {
                 vec![format!("studiovault run --data {}", quoted(folder))]

@@ -179,10 +179,9 @@ impl Model {
         format!("{badge}StudioVault - {}", status.node.studio_name)
     }
 
-    /// How many conflicts are open, by the rows or, before they came, by the node's count.
+    /// How many conflicts can be looked at here.
     pub fn open_conflicts(&self) -> u64 {
-        let counted = self.status.as_ref().map_or(0, |s| s.counts.conflicts);
-        counted.max(self.board.rows().len() as u64)
+        self.board.rows().len() as u64
     }
 
     fn apply(&mut self) -> Option<Request> {

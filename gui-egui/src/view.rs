@@ -8,7 +8,7 @@ mod conflicts;
 mod devices;
 mod frame;
 mod icon;
-mod keys;
+pub mod keys;
 mod mesh;
 mod overview;
 mod palette;
@@ -24,7 +24,6 @@ use crate::model::{Model, Tab};
 
 /// The whole window.
 pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
-    let mut action = keys::pressed(ui.ctx(), model);
     let palette = palette::Palette::of(ui);
     let bar = Frame::new()
         .fill(palette.bar)
@@ -32,7 +31,7 @@ pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     let top = Panel::top("header")
         .frame(bar)
         .show(ui, |ui| frame::header_ui(ui, model));
-    action = action.or(top.inner);
+    let action = top.inner;
     if model.status.is_some() {
         let foot = Panel::bottom("safety").frame(bar);
         foot.show(ui, |ui| frame::safety_ui(ui, model, now));

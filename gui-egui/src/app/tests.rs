@@ -14,6 +14,12 @@ use crate::model::fixture::{
 };
 use egui::{Key, Modifiers};
 
+/// Ctrl as Linux and Windows report it.
+const CTRL: Modifiers = Modifiers {
+    command: true,
+    ..Modifiers::CTRL
+};
+
 /// The window with both ends of its wires in the test's hand.
 struct Stage {
     harness: Harness<'static, App>,
@@ -98,9 +104,9 @@ fn tabs_turn_by_mouse_and_by_keys() {
     let mut stage = Stage::showing(three_machines(), Vec::new());
     stage.click("Devices");
     assert!(stage.shows("3 machines of Lisbon"));
-    stage.press(Modifiers::CTRL, Key::Tab);
+    stage.press(CTRL, Key::Tab);
     assert!(stage.shows("This machine: laptop"));
-    stage.press(Modifiers::CTRL | Modifiers::SHIFT, Key::Tab);
+    stage.press(CTRL | Modifiers::SHIFT, Key::Tab);
     assert!(stage.shows("3 machines of Lisbon"));
     stage.press(Modifiers::COMMAND, Key::Num2);
     assert!(stage.shows("No open conflicts."));
@@ -149,6 +155,22 @@ fn a_conflict_is_resolved_with_the_keyboard_alone() {
     };
     assert_eq!(id, "c-prices");
     assert_eq!(answer.choice, Choice::Side("b:7".to_owned()));
+}
+
+#[test]
+fn keys_that_fall_into_one_frame_all_count() {
+    let mut stage = Stage::showing(three_machines(), vec![two_dates(), two_prices()]);
+    let keys = [Key::J, Key::Num1, Key::Enter];
+    stage
+        .harness
+        .key_press_modifiers(Modifiers::COMMAND, Key::Num2);
+    keys.iter().for_each(|key| stage.harness.key_press(*key));
+    stage.harness.step();
+    let Ok(Request::Resolve { id, answer, .. }) = stage.asked.try_recv() else {
+        panic!("nothing was asked");
+    };
+    assert_eq!(id, "c-prices");
+    assert_eq!(answer.choice, Choice::Side("a:12".to_owned()));
 }
 
 #[test]

@@ -97,6 +97,7 @@ pub fn mesh_graph(status: &Status) -> MeshGraph {
             device: member.device,
             name: member.name.clone(),
             place: match at {
+                0 if others == 1 => Place { x: 0.75, ..MIDDLE },
                 0 => MIDDLE,
                 at => around(at - 1, others),
             },
@@ -122,8 +123,9 @@ fn around(at: usize, others: usize) -> Place {
     // Angles from the horizontal, positive downwards; a quarter turn at the top stays free for the cloud.
     let (from, to) = (1.15 * PI, -0.15 * PI);
     let share = match of {
-        1 => 0.15,
-        // One or two would stand at the far ends of the arc: lower down they read better.
+        // It stands beside this machine, which makes room for it.
+        1 => return Place { x: 0.25, ..MIDDLE },
+        // Two would stand at the far ends of the arc: lower down they read better.
         2 => [0.15, 0.85][at],
         of => at as f32 / (of - 1) as f32,
     };

@@ -7,6 +7,7 @@ use studiovault_protocol::time::WallMs;
 
 use super::card::card_ui;
 use super::icon::Icon;
+use super::overview::reachable;
 use super::palette::Palette;
 use crate::action::Action;
 use crate::model::{Age, Model, Tone, count, counted};
@@ -147,7 +148,7 @@ fn row_ui(ui: &mut Ui, row: &Row<'_>, now: WallMs) -> Option<Action> {
         ui.label(words);
     });
     ui.label(row.lag());
-    let own = || row.status.node.listening.first().cloned();
+    let own = || reachable(&row.status.node.listening).cloned();
     let address = row.peer().map(|peer| peer.address.clone());
     let address = if row.is_own() { own() } else { address };
     ui.label(RichText::new(address.unwrap_or("-".to_owned())).color(palette.weak));

@@ -2,7 +2,7 @@
 //!
 //! Keys without Ctrl do nothing while a text is being written.
 
-use egui::{Context, Key, Modifiers};
+use egui::{Context, Event, Key, Modifiers};
 
 use crate::action::{Action, Step};
 use crate::model::{Draft, Model, Tab};
@@ -31,45 +31,84 @@ const DIGITS: [Key; 9] = [
     Key::Num9,
 ];
 
-/// What the keys of this frame mean.
-pub fn pressed(ctx: &Context, model: &Model) -> Option<Action> {
-    let taken = |modifiers, key| ctx.input_mut(|input| input.consume_key(modifiers, key));
-    if taken(Modifiers::CTRL | Modifiers::SHIFT, Key::Tab) {
-        return Some(Action::Turn(Step::Back));
-    }
-    if taken(Modifiers::CTRL, Key::Tab) {
-        return Some(Action::Turn(Step::Next));
-    }
-    for (tab, key) in Tab::ALL.into_iter().zip(DIGITS) {
-        if taken(Modifiers::COMMAND, key) {
-            return Some(Action::Show(tab));
-        }
-    }
-    if ctx.text_edit_focused() {
-        return None;
-    }
-    if ctx.input(|input| input.events.contains(&egui::Event::Text("?".to_owned()))) {
-        return Some(Action::ToggleHelp);
-    }
-    (model.tab == Tab::Conflicts).then(|| in_conflicts(ctx, model))?
+/// Where the keys go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Focus {
+    /// To no part of the window.
+    Nowhere,
+    /// To a button or the like.
+    Part,
+    /// Into a text.
+    Text,
 }
 
-fn in_conflicts(ctx: &Context, model: &Model) -> Option<Action> {
-    let taken = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-    if taken(Key::J) {
-        return Some(Action::StepConflict(Step::Next));
+/// One press of a key.
+pub type Press = (Modifiers, Key);
+
+/// Where the keys go now.
+pub fn focus(ctx: &Context) -> Focus {
+    if ctx.text_edit_focused() {
+        Focus::Text
+    } else if ctx.memory(|memory| memory.focused().is_some()) {
+        Focus::Part
+    } else {
+        Focus::Nowhere
     }
-    if taken(Key::K) {
-        return Some(Action::StepConflict(Step::Back));
+}
+
+/// The presses of this frame, in their order: a quick hand gets several into one frame.
+pub fn presses(ctx: &Context) -> Vec<Press> {
+    let press = |event: &Event| match event {
+        Event::Key {
+            key,
+            modifiers,
+            pressed: true,
+            ..
+        } => Some((*modifiers, *key)),
+        _ => None,
+    };
+    ctx.input(|input| input.events.iter().filter_map(press).collect())
+}
+
+/// Takes a press away from the parts of the window.
+pub fn consume(ctx: &Context, (modifiers, key): Press) {
+    ctx.input_mut(|input| input.consume_key(modifiers, key));
+}
+
+/// What a press means as the window stands.
+pub fn meaning(model: &Model, focus: Focus, (modifiers, key): Press) -> Option<Action> {
+    let digit = DIGITS.iter().position(|digit| *digit == key);
+    if modifiers.command || modifiers.ctrl {
+        return match (key, digit) {
+            // Without the command flag (a Mac's Ctrl) egui moves the focus by this key itself, to a part that the other
+            // panel does not have.
+            (Key::Tab, _) if modifiers.shift => {
+                modifiers.command.then_some(Action::Turn(Step::Back))
+            }
+            (Key::Tab, _) => Some(Action::Turn(Step::Next)),
+            (_, Some(at)) => Tab::ALL.get(at).copied().map(Action::Show),
+            _ => None,
+        };
     }
-    let open = model.board.opened()?;
-    for (side, key) in open.sides.iter().zip(DIGITS) {
-        if taken(key) {
-            return Some(Action::Draft(Draft::Side(side.dot.clone())));
+    if focus == Focus::Text || modifiers.alt {
+        return None;
+    }
+    if key == Key::Questionmark {
+        return Some(Action::ToggleHelp);
+    }
+    if model.tab != Tab::Conflicts || modifiers.any() {
+        return None;
+    }
+    let open = model.board.opened();
+    match (key, digit) {
+        (Key::J, _) => Some(Action::StepConflict(Step::Next)),
+        (Key::K, _) => Some(Action::StepConflict(Step::Back)),
+        (_, Some(at)) => {
+            let side = open?.sides.get(at)?;
+            Some(Action::Draft(Draft::Side(side.dot.clone())))
         }
+        // With the focus on a button, Enter presses that button.
+        (Key::Enter, _) if focus == Focus::Nowhere => model.board.drafted().map(|_| Action::Apply),
+        _ => None,
     }
-    // With the focus on a button, Enter presses that button.
-    let nothing_focused = ctx.memory(|memory| memory.focused().is_none());
-    (nothing_focused && model.board.drafted().is_some() && taken(Key::Enter))
-        .then_some(Action::Apply)
 }

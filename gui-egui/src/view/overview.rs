@@ -92,13 +92,22 @@ fn figures_ui(ui: &mut Ui, status: &Status, now: WallMs) {
         let palette = Palette::of(ui);
         let weak = |words: String| RichText::new(words).small().color(palette.weak);
         ui.label(weak(format!("StudioVault {}", node.version)));
-        if !node.listening.is_empty() {
-            ui.label(weak(format!("reached at {}", node.listening.join(", "))));
+        if let Some(address) = reachable(&node.listening) {
+            let all = node.listening.join("\n");
+            ui.label(weak(format!("reached at {address}")))
+                .on_hover_text(all);
         }
         let hash: String = status.state_hash.chars().take(12).collect();
         ui.label(weak(format!("state {hash}")))
             .on_hover_text("Machines that show the same state have applied the same changes.");
     });
+}
+
+/// The first address that other machines can use, not loopback and not bound to one link.
+pub(super) fn reachable(listening: &[String]) -> Option<&String> {
+    let local = ["127.", "[::1]", "[fe80", "0.0.0.0", "[::]"];
+    let elsewhere = |address: &&String| !local.iter().any(|start| address.starts_with(start));
+    listening.iter().find(elsewhere)
 }
 
 /// The copies of the newest own change: one mark a machine, filled if it holds the change.
