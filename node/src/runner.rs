@@ -478,7 +478,7 @@ impl Runner {
     /// Makes the status snapshot anew if it is stale and due.
     fn show(&mut self) {
         let now = self.clock.now().mono;
-        if !self.stale || now.since(self.shown_at) < STATUS_MS && self.shown_at != MonoMs(0) {
+        if now.since(self.shown_at) < STATUS_MS && self.shown_at != MonoMs(0) {
             return;
         }
         let facts = BoardFacts {
@@ -487,6 +487,10 @@ impl Runner {
             listening: &self.listening,
             network: self.network,
         };
+        // What peers hold comes with their beats, which are no notice of the driver.
+        if !self.stale && !self.board.peers_moved(&facts) {
+            return;
+        }
         match self.board.show(&facts) {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the status cannot be read"),

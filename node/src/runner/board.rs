@@ -165,6 +165,12 @@ impl Board {
         Ok(())
     }
 
+    /// Whether peers hold something else than is shown.
+    pub fn peers_moved(&self, facts: &BoardFacts) -> bool {
+        let shown = self.status();
+        shown.copies != copies(facts.driver) || shown.peers != self.peers(facts)
+    }
+
     fn peers(&self, facts: &BoardFacts) -> Vec<PeerView> {
         let engine = facts.driver.engine();
         let recollection = self
