@@ -10,6 +10,7 @@ mod host;
 pub mod machine;
 mod namespace;
 mod process;
+mod screen;
 mod studio;
 mod truth;
 
@@ -23,10 +24,11 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub use agent::Hearing;
 pub use api::{Answer, Api, Stream};
-pub use binary::{lab_agent, studiovault};
+pub use binary::{lab_agent, studiovault, studiovault_window};
 pub use host::Host;
 pub use machine::Machine;
 pub use process::Process;
+pub use screen::Screen;
 pub use studio::{Studio, Together};
 pub use truth::CloudTruth;
 

@@ -11,4 +11,5 @@ mod netns {
     mod restart;
     mod stranger;
     mod together;
+    mod window;
 }

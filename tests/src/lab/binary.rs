@@ -20,6 +20,12 @@ pub fn studiovault() -> Result<&'static Path> {
     once(&FOUND, || given().map_or_else(|| build("studiovault"), Ok))
 }
 
+/// The product's window.
+pub fn studiovault_window() -> Result<&'static Path> {
+    static FOUND: Found = OnceLock::new();
+    once(&FOUND, || build("studiovault-window"))
+}
+
 /// The lab's own helper inside a namespace.
 pub fn lab_agent() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
