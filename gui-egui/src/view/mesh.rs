@@ -160,36 +160,25 @@ fn node_ui(ui: &mut Ui, node: &MeshNode, rect: Rect, now: WallMs) -> Response {
             palette.waiting,
         );
     }
-    let small = rect.height() < 40.0;
-    line_of_text(
-        ui,
-        rect,
-        -8.5,
-        (&node.name, if small { 12.0 } else { 14.0 }),
-        palette.text,
-    );
-    line_of_text(
-        ui,
-        rect,
-        9.5,
-        (&state, if small { 10.5 } else { 12.0 }),
-        palette.weak,
-    );
+    let (name, below) = if rect.width() < 100.0 {
+        (12.0, 10.5)
+    } else {
+        (14.0, 12.0)
+    };
+    let (above, under) = (vec2(0.0, -8.5), vec2(0.0, 9.5));
+    text_in(ui, rect.translate(above), (&node.name, name, palette.text));
+    text_in(ui, rect.translate(under), (&state, below, palette.weak));
     response.on_hover_text(words)
 }
 
-/// One line in the middle of a machine, cut if it is too long.
-fn line_of_text(ui: &Ui, rect: Rect, down: f32, (words, size): (&str, f32), color: Color32) {
-    let font = FontId::proportional(size);
-    let mut job = egui::text::LayoutJob::single_section(
-        words.to_owned(),
-        egui::TextFormat::simple(font, color),
-    );
+/// One line in the middle of a rectangle, cut if it is too long.
+fn text_in(ui: &Ui, rect: Rect, (words, size, color): (&str, f32, Color32)) {
+    let format = egui::TextFormat::simple(FontId::proportional(size), color);
+    let mut job = egui::text::LayoutJob::single_section(words.to_owned(), format);
     job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width() - 12.0);
     let galley = ui.painter().layout_job(job);
-    let center = rect.center() + vec2(0.0, down * rect.height() / NODE.y);
     ui.painter()
-        .galley(center - galley.size() / 2.0, galley, color);
+        .galley(rect.center() - galley.size() / 2.0, galley, color);
 }
 
 fn state_words(node: &MeshNode, now: WallMs) -> String {
