@@ -20,6 +20,7 @@ mod checkpoint;
 mod error;
 mod fold;
 mod history;
+mod known;
 mod ledger;
 mod look;
 mod packed;
@@ -50,6 +51,7 @@ pub use verify::Verification;
 
 use authors::Authors;
 use checkpoint::Checkpointer;
+use known::Known;
 use touched::Types;
 
 /// The database's name inside the data folder.
@@ -98,6 +100,7 @@ pub struct Store {
     connection: Connection,
     location: Location,
     authors: Authors,
+    known: Known,
     types: Types,
     /// A transaction was rolled back: what is kept in memory must be read again.
     stale: bool,
@@ -140,6 +143,7 @@ impl Store {
         };
         let mut store = Self {
             checkpointer,
+            known: Known::load(&connection)?,
             connection,
             location,
             authors: Authors::default(),

@@ -21,9 +21,9 @@ const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection: more than the store has.
 const STATEMENTS: usize = 96;
 /// Pages of the write-ahead log at which the writer itself moves it, if nobody beside it did.
-const WRITER_CHECKPOINT_PAGES: i64 = 16 * 1024;
+const WRITER_CHECKPOINT_PAGES: i64 = 4 * 1024;
 /// A log that was larger than this is cut back after a checkpoint, bytes.
-const WAL_BYTES: i64 = 64 * 1024 * 1024;
+const WAL_BYTES: i64 = 16 * 1024 * 1024;
 
 /// Makes the settings that every commit rests on, and checks that they hold.
 pub(super) fn configure(connection: &Connection, location: &Location) -> Result<(), StoreError> {

@@ -141,6 +141,9 @@ impl Touched {
 
 /// The entity as its row has it.
 pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreError> {
+    if !store.known.may_hold(id) {
+        return Ok(None);
+    }
     let mut statement = store.connection.prepare_cached(
         "SELECT id, type, deleted, conflict, vv, state FROM entity WHERE uuid = ?1",
     )?;
@@ -188,6 +191,7 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
     let type_name = store.types.intern(&store.connection, type_name)?;
     let row = store.counters.entity;
     store.counters.entity += 1;
+    store.known.insert(id);
     Ok(Loaded {
         row,
         entity: Entity::new(&type_name, id),
