@@ -229,3 +229,6 @@ impl Frame {
         Ok(frame)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,459 @@
-//! Two engines in one room.
+//! Several engines in one room: frames are carried by hand, blocks are served from a list in memory.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::*;
+use crate::command::{Change, Command, FieldWrite, Op};
+use crate::event::{BlockRead, Transaction};
+use crate::feed::FeedIndex;
+use crate::frontier::Range;
+use crate::id::{CommandId, EntityId, Nonce, StudioId};
+use crate::membership::Grant;
+use crate::time::Now;
+use crate::value::Value;
+use crate::wire::Beat;
+
+const STUDIO: StudioId = StudioId([7; 16]);
+
+fn secret(n: u8) -> SecretKey {
+    SecretKey::from_seed([n; 32])
+}
+
+fn root() -> SecretKey {
+    secret(200)
+}
+
+pub(crate) fn device(n: u8) -> DeviceId {
+    DeviceId([n; 16])
+}
+
+fn grant_of(n: u8, studio: StudioId, root: &SecretKey) -> SignedGrant {
+    let grant = Grant {
+        device: device(n),
+        key: secret(n).public(),
+        name: format!("machine {n}"),
+        role: Role::Member,
+        priority: 0,
+        gateway_preference: 0,
+        version: 1,
+    };
+    SignedGrant::seal(studio, grant, root)
+}
+
+/// A machine's disk: bundles in the order in which they were stored.
+pub(crate) type Disk = Vec<Bundle>;
+
+/// A machine that knows the records of `known`, over a log.
+pub(crate) fn machine(n: u8, epoch: u64, log: LogIndex, known: &[u8]) -> Engine {
+    let mut roster = Roster::new(STUDIO, root().public()).expect("a key");
+    for other in known {
+        roster
+            .insert(grant_of(*other, STUDIO, &root()))
+            .expect("a good record");
+    }
+    let me = Identity {
+        device: device(n),
+        secret: secret(n),
+        grant: grant_of(n, STUDIO, &root()),
+        run: epoch,
+        fresh_epoch: Epoch(epoch),
+    };
+    let memory = Memory {
+        log,
+        feed: FeedIndex::default(),
+        roster,
+    };
+    Engine::new(me, memory, Hash::default(), at(0))
+}
+
+pub(crate) fn at(ms: u64) -> Moment {
+    let now = Now {
+        wall: WallMs(1_000_000 + ms as i64),
+        mono: MonoMs(ms),
+    };
+    Moment { now, entropy: ms }
+}
+
+pub(crate) fn a_write(id: u8) -> Input {
+    let command = Command {
+        id: CommandId([id; 16]),
+        entity_type: "client".into(),
+        entity: EntityId([id; 16]),
+        op: Op::Create,
+        writes: vec![FieldWrite {
+            field: "name".into(),
+            change: Change::Write(Value::Text(format!("client {id}"))),
+        }],
+        ctx: None,
+        ts: WallMs(1_000_000),
+        nonce: Nonce([id; 16]),
+    };
+    Input::Write(Transaction {
+        ticket: u64::from(id),
+        actor: "ines".into(),
+        commands: vec![command],
+        together: false,
+    })
+}
+
+/// Keeps what an effect stores and applies what has become ready.
+pub(crate) fn keep(engine: &mut Engine, disk: &mut Disk, writes: Vec<Write>) {
+    let mut writes = VecDeque::from(writes);
+    loop {
+        while let Some(write) = writes.pop_front() {
+            if let Write::Store { bundle, .. } = write {
+                disk.push(bundle);
+            }
+        }
+        let Some((author, first)) = engine.next_ready() else {
+            return;
+        };
+        let bundle = disk
+            .iter()
+            .find(|b| b.author() == author && b.first() == first);
+        let effects = engine.apply_stored(bundle.expect("what is ready is stored").clone());
+        writes.extend(effects.writes);
+    }
+}
+
+/// The bundles of a disk that lie in these ranges.
+pub(crate) fn within(disk: &Disk, ranges: &[Range]) -> Vec<Arc<[u8]>> {
+    let wanted = |b: &&Bundle| {
+        let mut ranges = ranges.iter().filter(|range| range.author == b.author());
+        ranges.any(|range| b.last() > range.after && b.last() <= range.upto)
+    };
+    disk.iter()
+        .filter(wanted)
+        .map(|b| b.bytes().clone())
+        .collect()
+}
+
+/// Machines with links between them.
+struct Room {
+    engines: Vec<Engine>,
+    disks: Vec<Disk>,
+    mail: VecDeque<(usize, LinkId, Frame)>,
+    /// The other end of a link.
+    ends: BTreeMap<LinkId, (usize, LinkId)>,
+    now: u64,
+    /// Machines whose frames get lost.
+    mute: Vec<usize>,
+    /// Blocks are never served by these.
+    stalled: Vec<usize>,
+    sent: Vec<(usize, Frame)>,
+    closed: Vec<String>,
+}
+
+impl Room {
+    fn of(engines: Vec<Engine>) -> Self {
+        Self {
+            disks: vec![Disk::new(); engines.len()],
+            engines,
+            mail: VecDeque::new(),
+            ends: BTreeMap::new(),
+            now: 0,
+            mute: Vec::new(),
+            stalled: Vec::new(),
+            sent: Vec::new(),
+            closed: Vec::new(),
+        }
+    }
+
+    fn new(count: u8) -> Self {
+        let all: Vec<u8> = (1..=count).collect();
+        let machine = |n: &u8| machine(*n, 100 + u64::from(*n), LogIndex::default(), &all);
+        Self::of(all.iter().map(machine).collect())
+    }
+
+    fn link(&mut self, a: usize, b: usize) {
+        let name = self.ends.len() as u64;
+        let (one, other) = (LinkId(name), LinkId(name + 1));
+        self.ends.insert(one, (b, other));
+        self.ends.insert(other, (a, one));
+        let key = |engine: &Engine| engine.identity().secret.public();
+        let (key_a, key_b) = (key(&self.engines[a]), key(&self.engines[b]));
+        self.give(
+            a,
+            Input::Opened {
+                link: one,
+                key: key_b,
+                dialed: true,
+            },
+        );
+        self.give(
+            b,
+            Input::Opened {
+                link: other,
+                key: key_a,
+                dialed: false,
+            },
+        );
+    }
+
+    fn give(&mut self, at: usize, input: Input) {
+        let moment = super::tests::at(self.now);
+        for input in [input, Input::Tick] {
+            let effects = self.engines[at].handle(moment, input);
+            self.carry_out(at, effects);
+        }
+    }
+
+    fn carry_out(&mut self, at: usize, effects: Effects) {
+        keep(&mut self.engines[at], &mut self.disks[at], effects.writes);
+        for (link, frame) in effects.sends {
+            self.sent.push((at, frame.clone()));
+            if !self.mute.contains(&at)
+                && let Some((to, their)) = self.ends.get(&link)
+            {
+                self.mail.push_back((*to, *their, frame));
+            }
+        }
+        for (link, reason) in effects.closes {
+            self.closed.push(reason);
+            self.cut(link);
+        }
+        for read in effects.blocks {
+            self.serve(at, &read);
+        }
+    }
+
+    fn cut(&mut self, link: LinkId) {
+        let Some((there, their)) = self.ends.remove(&link) else {
+            return;
+        };
+        let (here, _) = self.ends.remove(&their).expect("links have two ends");
+        self.mail.retain(|(_, on, _)| *on != link && *on != their);
+        self.give(here, Input::Closed(link));
+        self.give(there, Input::Closed(their));
+    }
+
+    fn serve(&mut self, at: usize, read: &BlockRead) {
+        if self.stalled.contains(&at) {
+            return;
+        }
+        let bundles = within(&self.disks[at], &read.ranges);
+        let (link, id, raw) = (read.link, read.id, 1_000);
+        if let Some((to, their)) = self.ends.get(&link).copied() {
+            let sent = Input::BlockSent {
+                link,
+                id,
+                raw,
+                cursor: 1,
+                done: true,
+            };
+            self.give(at, sent);
+            self.give(
+                to,
+                Input::Block {
+                    link: their,
+                    id,
+                    bundles,
+                    raw,
+                    done: true,
+                },
+            );
+        }
+    }
+
+    /// Delivers everything that is under way, and what follows from it.
+    fn settle(&mut self) {
+        let mut steps = 0;
+        while let Some((to, link, frame)) = self.mail.pop_front() {
+            steps += 1;
+            assert!(steps < 5_000, "frames without end");
+            self.give(
+                to,
+                Input::Frame {
+                    link,
+                    frame: Box::new(frame),
+                },
+            );
+        }
+    }
+
+    fn pass(&mut self, ms: u64) {
+        for _ in 0..ms / 100 {
+            self.now += 100;
+            (0..self.engines.len()).for_each(|at| self.give(at, Input::Tick));
+            self.settle();
+        }
+    }
+
+    fn held(&self, at: usize, by: u8) -> u64 {
+        let log = self.engines[at].log();
+        log.chains()
+            .filter(|(a, _)| a.device == device(by))
+            .map(|(_, chain)| chain.held.0)
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn count(&self, is_meant: impl Fn(&Frame) -> bool) -> usize {
+        self.sent
+            .iter()
+            .filter(|(_, frame)| is_meant(frame))
+            .count()
+    }
+}
+
+#[test]
+fn a_write_is_pushed_to_whoever_is_linked() {
+    let mut room = Room::new(2);
+    room.link(0, 1);
+    room.settle();
+    room.give(0, a_write(1));
+    room.settle();
+    assert_eq!(room.held(1, 1), 1);
+    assert_eq!(room.engines[0].digest(), room.engines[1].digest());
+}
+
+#[test]
+fn what_got_lost_is_repaired_within_seconds() {
+    let mut room = Room::new(2);
+    room.link(0, 1);
+    room.settle();
+    room.mute.push(0);
+    room.give(0, a_write(1));
+    room.settle();
+    room.mute.clear();
+    assert_eq!(room.held(1, 1), 0);
+    room.pass(2_500);
+    assert_eq!(room.held(1, 1), 1);
+}
+
+#[test]
+fn a_chain_relays_and_a_full_mesh_sends_nothing_twice() {
+    let mut chain = Room::new(3);
+    chain.link(0, 1);
+    chain.link(1, 2);
+    chain.settle();
+    chain.give(0, a_write(1));
+    chain.settle();
+    assert_eq!(chain.held(2, 1), 1);
+    let mut mesh = Room::new(4);
+    for (a, b) in [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)] {
+        mesh.link(a, b);
+    }
+    mesh.settle();
+    mesh.give(0, a_write(1));
+    mesh.settle();
+    assert!((1..4).all(|at| mesh.held(at, 1) == 1));
+    assert_eq!(
+        mesh.count(|frame| matches!(frame, Frame::Push(_))),
+        3,
+        "once to each"
+    );
+}
+
+#[test]
+fn a_transfer_that_stalls_is_asked_of_somebody_else() {
+    let mut room = Room::new(3);
+    room.give(0, a_write(1));
+    room.link(0, 1);
+    room.settle();
+    assert_eq!(room.held(1, 1), 1);
+    room.stalled.push(0);
+    room.link(0, 2);
+    room.settle();
+    assert_eq!(room.held(2, 1), 0);
+    room.link(1, 2);
+    room.settle();
+    room.pass(7_000);
+    assert_eq!(room.held(2, 1), 1);
+}
+
+#[test]
+fn strangers_foreigners_and_wrong_keys_are_refused() {
+    let members = [1, 2];
+    let foreign = |n: u8, studio, root: &SecretKey| {
+        let mut roster = Roster::new(studio, root.public()).expect("a key");
+        roster
+            .insert(grant_of(n, studio, root))
+            .expect("a good record");
+        let me = Identity {
+            device: device(n),
+            secret: secret(n),
+            grant: grant_of(n, studio, root),
+            run: 9,
+            fresh_epoch: Epoch(9),
+        };
+        let memory = Memory {
+            log: LogIndex::default(),
+            feed: FeedIndex::default(),
+            roster,
+        };
+        Engine::new(me, memory, Hash::default(), at(0))
+    };
+    let home = || machine(1, 1, LogIndex::default(), &members);
+    let mut wrong_key = foreign(2, STUDIO, &root());
+    wrong_key.me.secret = secret(99);
+    let others = [
+        foreign(3, StudioId([8; 16]), &root()),
+        foreign(3, STUDIO, &secret(201)),
+        wrong_key,
+    ];
+    for other in others {
+        let mut room = Room::of(vec![home(), other]);
+        room.link(0, 1);
+        room.settle();
+        assert_eq!(room.engines[0].sessions().count(), 0, "{:?}", room.closed);
+        assert!(!room.closed.is_empty());
+    }
+}
+
+#[test]
+fn a_frame_before_the_hello_ends_the_link() {
+    let mut room = Room::new(2);
+    room.mute.push(1);
+    room.link(0, 1);
+    let beat = Beat {
+        frontier: Hash::default().prefix(),
+        feed: 0,
+        claim: None,
+    };
+    room.mail.push_back((0, LinkId(0), Frame::Beat(beat)));
+    room.settle();
+    assert!(
+        room.closed
+            .iter()
+            .any(|reason| reason.contains("before the hello"))
+    );
+}
+
+#[test]
+fn records_of_the_roster_travel_along_a_chain() {
+    let strangers = (1..=3u8).map(|n| machine(n, 100, LogIndex::default(), &[n]));
+    let mut room = Room::of(strangers.collect());
+    room.link(0, 1);
+    room.settle();
+    room.link(1, 2);
+    room.settle();
+    room.give(2, a_write(1));
+    room.settle();
+    room.pass(5_000);
+    assert_eq!(room.held(0, 3), 1, "a bundle of somebody two links away");
+}
+
+#[test]
+fn word_that_a_machine_is_gone_comes_to_rest() {
+    let mut room = Room::new(5);
+    for (a, b) in [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 0)] {
+        room.link(a, b);
+    }
+    room.settle();
+    room.pass(1_000);
+    let links: Vec<LinkId> = room
+        .ends
+        .iter()
+        .filter(|(_, (to, _))| *to == 3)
+        .map(|(link, _)| *link)
+        .collect();
+    room.cut(links[0]);
+    room.settle();
+    room.pass(300);
+    room.sent.clear();
+    room.pass(2_000);
+    let told = room.count(|frame| matches!(frame, Frame::Gone(_) | Frame::Statuses(_)));
+    assert!(told < 40, "{told} frames about one lost link");
+}
