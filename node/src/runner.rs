@@ -16,16 +16,17 @@ use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
-use crate::discovery::{self, DiscoveryConfig, DiscoveryEvent, DiscoveryHandle};
+use crate::discovery::DiscoveryEvent;
 use crate::driver::{Driver, Event, Output, Request, WriteError, WriteRequest, Written};
 use crate::mesh::{MeshCommand, MeshEvent, MeshHandle};
 use crate::node::Announce;
 
 mod board;
 mod dialer;
+mod presence;
 
 pub use board::{Board, BoardFacts};
-use dialer::Dialer;
+use presence::Presence;
 
 /// Local writes that share one step at most: a commit costs the same for one or many.
 const WRITES_A_STEP: usize = 256;
@@ -74,23 +75,16 @@ pub struct Reachability {
     pub peers: Vec<SocketAddr>,
 }
 
-/// A running discovery and its events.
-type Discovery = (DiscoveryHandle, mpsc::Receiver<DiscoveryEvent>);
-
 /// The loop's state.
 pub struct Runner {
     driver: Driver,
     channels: Channels,
     clock: Clock,
     board: Arc<Board>,
-    reach: Reachability,
-    network: Network,
-    discovery: Option<Discovery>,
-    dialer: Dialer,
+    presence: Presence,
     tickets: HashMap<u64, oneshot::Sender<Result<Written, WriteError>>>,
     next_ticket: u64,
     links: BTreeMap<LinkId, SocketAddr>,
-    listening: Vec<SocketAddr>,
     last: Now,
     shown_at: MonoMs,
     stale: bool,
@@ -117,14 +111,10 @@ impl Runner {
             channels,
             clock,
             board,
-            network: Network::Online,
-            discovery: None,
-            dialer: Dialer::new(reach.peers.clone()),
-            reach,
+            presence: Presence::new(reach),
             tickets: HashMap::new(),
             next_ticket: 1,
             links: BTreeMap::new(),
-            listening: Vec::new(),
             last,
             shown_at: MonoMs(0),
             stale: true,
@@ -156,23 +146,17 @@ impl Runner {
 
     async fn wait(&mut self) -> Woken {
         let now = self.clock.now().mono;
-        let mut due = self.driver.next_wake(now).min(self.dialer.next_due(now));
+        let mut due = self.driver.next_wake(now).min(self.presence.dialer.next_due(now));
         if self.stale {
             due = due.min(self.shown_at.plus(STATUS_MS).max(now));
         }
         let due = tokio::time::Instant::from_std(self.clock.instant(due));
-        let found = async {
-            match &mut self.discovery {
-                Some((_, events)) => events.recv().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             biased;
             local = self.channels.local.recv() => Woken::Local(local),
             event = self.channels.mesh_events.recv() => Woken::Mesh(event),
             event = self.channels.uplink_events.recv(), if self.channels.requests.is_some() => Woken::Uplink(event),
-            event = found => Woken::Found(event),
+            event = self.presence.next_found() => Woken::Found(event),
             () = tokio::time::sleep_until(due) => Woken::Due,
         }
     }
@@ -194,7 +178,7 @@ impl Runner {
             Woken::Mesh(Some(event)) => self.mesh_event(event, events).await,
             Woken::Mesh(None) => tracing::error!("the mesh ended; restart the node"),
             Woken::Uplink(event) => events.extend(event.map(Event::Uplink)),
-            Woken::Found(event) => self.found(event),
+            Woken::Found(event) => self.presence.found(event, self.clock.now().mono),
             Woken::Due => {}
         }
         while self.tickets.len() < WRITES_A_STEP {
@@ -244,15 +228,11 @@ impl Runner {
     }
 
     async fn switch(&mut self, network: Network, events: &mut Vec<Event>) {
-        self.network = network;
+        self.presence.network = network;
         events.push(Event::Network(network));
         let command = match network {
             Network::Offline => {
-                if let Some((handle, _)) = self.discovery.take() {
-                    handle.stop().await;
-                }
-                self.listening.clear();
-                self.dialer.forget_found();
+                self.presence.leave().await;
                 MeshCommand::Offline
             }
             Network::Online => MeshCommand::Online,
@@ -270,10 +250,7 @@ impl Runner {
         match event {
             MeshEvent::Listening(address) => {
                 events.push(Event::Listening(address.port()));
-                if !self.listening.contains(&address) {
-                    self.listening.push(address);
-                }
-                self.announce(address.port());
+                self.presence.listens(address);
                 self.stale = true;
             }
             MeshEvent::Opened {
@@ -294,58 +271,15 @@ impl Runner {
             }
             MeshEvent::DialFailed { address, reason } => {
                 tracing::debug!(%address, reason, "dial failed");
-                self.dialer.failed(address, self.clock.now().mono);
+                self.presence.dialer.failed(address, self.clock.now().mono);
             }
             MeshEvent::Heard { bytes, .. } => events.push(Event::Gossip(bytes)),
         }
     }
 
-    fn announce(&mut self, port: u16) {
-        let silent = self.reach.announce == Announce::Silent || self.network == Network::Offline;
-        if silent || self.discovery.is_some() {
-            return;
-        }
-        match discovery::start(DiscoveryConfig {
-            key: self.reach.discovery_key,
-            port,
-        }) {
-            Ok(discovery) => self.discovery = Some(discovery),
-            Err(error) => tracing::warn!(%error, "not announced on this network"),
-        }
-    }
-
-    fn found(&mut self, event: Option<DiscoveryEvent>) {
-        let now = self.clock.now().mono;
-        match event {
-            Some(DiscoveryEvent::Found {
-                instance,
-                addresses,
-                dial_first,
-            }) => {
-                self.dialer.found(
-                    instance,
-                    addresses,
-                    if dial_first {
-                        now
-                    } else {
-                        now.plus(dialer::YIELD_MS)
-                    },
-                );
-            }
-            Some(DiscoveryEvent::Lost { instance }) => self.dialer.lost(&instance),
-            Some(DiscoveryEvent::InterfacesChanged) => self.dialer.retry_all(now),
-            None => {
-                self.discovery = None;
-                if let Some(port) = self.listening.first().map(SocketAddr::port) {
-                    self.announce(port);
-                }
-            }
-        }
-    }
-
     /// Dials whom we know of and have no link with.
     fn dial(&mut self) {
-        if self.network == Network::Offline {
+        if self.presence.network == Network::Offline {
             return;
         }
         let now = self.clock.now().mono;
@@ -363,7 +297,7 @@ impl Runner {
                 Some(SocketAddr::new(address.ip().to_canonical(), port))
             })
             .collect();
-        for addresses in self.dialer.due(now, &connected) {
+        for addresses in self.presence.dialer.due(now, &connected) {
             self.order(MeshCommand::Dial(addresses));
         }
     }
@@ -376,7 +310,7 @@ impl Runner {
         if slept {
             tracing::info!("woke up");
             events.push(Event::Woke);
-            self.dialer.retry_all(now.mono);
+            self.presence.dialer.retry_all(now.mono);
         }
         self.last = now;
     }
@@ -484,8 +418,8 @@ impl Runner {
         let facts = BoardFacts {
             driver: &self.driver,
             links: &self.links,
-            listening: &self.listening,
-            network: self.network,
+            listening: &self.presence.listening,
+            network: self.presence.network,
         };
         // What peers hold comes with their beats, which are no notice of the driver.
         if !self.stale && !self.board.peers_moved(&facts) {
@@ -505,9 +439,7 @@ impl Runner {
     }
 
     async fn stop(mut self, done: oneshot::Sender<()>) {
-        if let Some((handle, _)) = self.discovery.take() {
-            handle.stop().await;
-        }
+        self.presence.leave().await;
         let limit = Duration::from_secs(2);
         if tokio::time::timeout(limit, self.channels.mesh.shutdown())
             .await

@@ -74,6 +74,13 @@ struct Fresh<T> {
     from: Option<LinkId>,
 }
 
+/// What came since the last tick and goes out with it.
+#[derive(Clone, Debug, Default)]
+struct Outbox {
+    bundles: Vec<Fresh<Bundle>>,
+    pages: Vec<Fresh<Page>>,
+}
+
 /// The state machine of one node.
 #[derive(Debug)]
 pub struct Engine {
@@ -87,8 +94,7 @@ pub struct Engine {
     election: Election,
     gateway: Option<DeviceId>,
     uplink: uplink::Uplink,
-    fresh: Vec<Fresh<Bundle>>,
-    fresh_pages: Vec<Fresh<Page>>,
+    fresh: Outbox,
     feed_asked: Option<(LinkId, MonoMs)>,
     next_transfer: u32,
     network: Network,
@@ -112,8 +118,7 @@ impl Engine {
             election,
             gateway: None,
             uplink: uplink::Uplink::new(roster.cloud().is_some(), now.mono),
-            fresh: Vec::new(),
-            fresh_pages: Vec::new(),
+            fresh: Outbox::default(),
             feed_asked: None,
             next_transfer: 1,
             network: Network::Online,
@@ -247,7 +252,7 @@ impl Engine {
                     own: true,
                 });
                 self.apply(bundle.clone(), fx);
-                self.fresh.push(Fresh {
+                self.fresh.bundles.push(Fresh {
                     item: bundle,
                     from: None,
                 });
@@ -392,7 +397,7 @@ impl Engine {
             bundle: bundle.clone(),
             own: false,
         });
-        self.fresh.push(Fresh {
+        self.fresh.bundles.push(Fresh {
             item: bundle.clone(),
             from,
         });

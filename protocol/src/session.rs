@@ -57,6 +57,13 @@ impl Serving {
     }
 }
 
+/// Pushes that the peer has not said it holds.
+#[derive(Clone, Debug, Default)]
+struct Window {
+    pushed: VecDeque<(Dot, usize)>,
+    bytes: usize,
+}
+
 /// An authenticated peer on one link.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -88,8 +95,7 @@ pub struct Session {
     pub barren: BTreeMap<DeviceId, MonoMs>,
     /// Tips to tell it at the end of this step.
     pub owes: BTreeMap<Author, u64>,
-    pushed: VecDeque<(Dot, usize)>,
-    pushed_bytes: usize,
+    window: Window,
 }
 
 impl Session {
@@ -111,8 +117,7 @@ impl Session {
             serving: None,
             barren: BTreeMap::new(),
             owes: BTreeMap::new(),
-            pushed: VecDeque::new(),
-            pushed_bytes: 0,
+            window: Window::default(),
         }
     }
 
@@ -131,8 +136,8 @@ impl Session {
     pub fn hear_want(&mut self, frontier: &Frontier) {
         self.told = Reach::of(frontier);
         self.reach = self.told.clone();
-        self.pushed.clear();
-        self.pushed_bytes = 0;
+        self.window.pushed.clear();
+        self.window.bytes = 0;
     }
 
     /// The peer holds `dot`.
@@ -144,14 +149,14 @@ impl Session {
 
     /// Whether this many more bytes may be pushed now.
     pub fn has_window(&self, bytes: usize) -> bool {
-        self.pushed_bytes == 0 || self.pushed_bytes + bytes <= limits::IN_FLIGHT_BYTES
+        self.window.bytes == 0 || self.window.bytes + bytes <= limits::IN_FLIGHT_BYTES
     }
 
     /// Notes a push.
     pub fn push(&mut self, tip: Dot, bytes: usize) {
         self.reach.extend(tip.author, tip.counter);
-        self.pushed.push_back((tip, bytes));
-        self.pushed_bytes += bytes;
+        self.window.pushed.push_back((tip, bytes));
+        self.window.bytes += bytes;
     }
 
     fn acknowledge(&mut self, held: Dot) {
@@ -162,9 +167,10 @@ impl Session {
             .map(|(_, bytes)| bytes)
             .sum();
         if freed > 0 {
-            self.pushed
+            self.window
+            .pushed
                 .retain(|(tip, _)| tip.author != held.author || tip.counter > held.counter);
-            self.pushed_bytes -= freed;
+            self.window.bytes -= freed;
         }
     }
 

@@ -154,7 +154,7 @@ impl CloudClient {
     }
 
     /// Reads JSON.
-    pub async fn get_json<A: DeserializeOwned>(&self, path: &str) -> Result<A, UplinkError> {
+    pub async fn read_json<A: DeserializeOwned>(&self, path: &str) -> Result<A, UplinkError> {
         let request = self
             .http
             .get(self.address(path))

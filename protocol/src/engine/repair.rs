@@ -308,7 +308,7 @@ impl Engine {
         let fresh = self.feed.hold(page.clone())?;
         if fresh {
             fx.writes.push(Write::Page(page.clone()));
-            self.fresh_pages.push(Fresh { item: page, from });
+            self.fresh.pages.push(Fresh { item: page, from });
             self.fold(fx);
         }
         Ok(fresh)

@@ -26,7 +26,7 @@ impl Engine {
     }
 
     fn push_fresh(&mut self, moment: Moment, fx: &mut Effects) {
-        let fresh = std::mem::take(&mut self.fresh);
+        let fresh = std::mem::take(&mut self.fresh.bundles);
         if fresh.is_empty() {
             return;
         }
@@ -115,7 +115,7 @@ impl Engine {
     }
 
     fn push_pages(&mut self, fx: &mut Effects) {
-        let fresh = std::mem::take(&mut self.fresh_pages);
+        let fresh = std::mem::take(&mut self.fresh.pages);
         if fresh.is_empty() {
             return;
         }

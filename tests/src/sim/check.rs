@@ -57,7 +57,7 @@ impl Checks {
     }
 
     /// A frame goes out.
-    pub fn sent(&mut self, _at: usize, _is_healed: bool, frame: &Frame) {
+    pub(crate) fn sent(&mut self, _at: usize, _is_healed: bool, frame: &Frame) {
         if let Some(quiet) = &mut self.quiet {
             *quiet.entry(word(frame)).or_default() += 1;
         }

@@ -185,7 +185,7 @@ impl World {
     }
 
     /// A link breaks with everything in flight. Each end notices in its own time, or not at all by itself.
-    pub fn sever(&mut self, name: u64, is_noticed: bool) {
+    pub(crate) fn sever(&mut self, name: u64, is_noticed: bool) {
         let Some(wire) = self.wires.get_mut(&name) else {
             return;
         };

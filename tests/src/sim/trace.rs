@@ -10,7 +10,7 @@ pub struct Trace {
 
 impl Trace {
     /// An empty trace; shown on standard output as it grows, if asked for.
-    pub fn new(is_shown: bool) -> Self {
+    pub(crate) fn new(is_shown: bool) -> Self {
         Self {
             hasher: blake3::Hasher::new(),
             is_shown,

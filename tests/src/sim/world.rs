@@ -141,7 +141,7 @@ pub struct World {
 
 impl World {
     /// A studio whose machines have just been switched on.
-    pub fn new(seed: u64, is_shown: bool) -> Self {
+    pub(crate) fn new(seed: u64, is_shown: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
         let root = SecretKey::from_seed(dice.bytes());

@@ -57,7 +57,7 @@ pub(super) async fn read(cast: &Cast, told: &Acknowledged) -> Result<Verdict, Fa
         off.push("the machines show different states".to_owned());
     }
     let path = format!("studios/{}/summary", cast.studio);
-    let summary: Summary = cast.cloud.get_json(&path).await.map_err(|error| {
+    let summary: Summary = cast.cloud.read_json(&path).await.map_err(|error| {
         Failure::new(
             Exit::Failed,
             format!("the cloud's tables cannot be read: {error}\nRead its log."),
