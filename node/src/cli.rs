@@ -176,6 +176,24 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_is_settled_by_exactly_one_choice() {
+        let parsed = |words: &[&str]| {
+            let line = ["studiovault", "resolve", "c1"].iter().chain(words);
+            Cli::try_parse_from(line).is_ok()
+        };
+        for one in [
+            &["--suggested"][..],
+            &["--side", "d"],
+            &["--value", "v"],
+            &["--restore"],
+        ] {
+            assert!(parsed(one), "{one:?}");
+        }
+        assert!(!parsed(&[]));
+        assert!(!parsed(&["--suggested", "--restore"]));
+    }
+
+    #[test]
     fn every_command_takes_json_and_a_folder() {
         for command in Cli::command().get_subcommands() {
             let words = match command.get_name() {

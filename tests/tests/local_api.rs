@@ -333,3 +333,20 @@ async fn the_socket_and_its_files_stand_while_the_api_does_and_are_private() {
     served.stop().await;
     assert!(!folder.api_path().exists() && !folder.token_path().exists());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_lan_is_off_once_the_switch_has_answered() {
+    let served = Served::start().await;
+    for network in ["offline", "online"] {
+        let body = json!({"network": network});
+        let (status, told) = answer(served.post("/local/v1/network", &body)).await;
+        assert_eq!(
+            (status, &told["network"]),
+            (StatusCode::OK, &json!(network))
+        );
+        let (status, _) =
+            answer(served.post("/local/v1/tx", &create(json!({"name": network})))).await;
+        assert_eq!(status, StatusCode::OK, "it takes writes either way");
+    }
+    served.stop().await;
+}

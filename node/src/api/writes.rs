@@ -2,6 +2,8 @@
 //!
 //! The node validates; here texts only become types.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use studiovault_protocol::api::{
@@ -18,6 +20,9 @@ use super::answer::{Answer, Body, Refused};
 use super::routes::Shared;
 use crate::config::system_user;
 use crate::driver::{WriteRequest, Written};
+
+/// How long the switch of the LAN waits for the status to show it.
+const SHOWN: Duration = Duration::from_secs(3);
 
 /// `POST /tx`.
 pub(super) async fn tx(
@@ -43,6 +48,7 @@ pub(super) async fn network(
     State(shared): State<Shared>,
     Body(request): Body<NetworkRequest>,
 ) -> Answer<Status> {
+    let mut events = shared.node.events();
     let network = match request.network {
         NetworkState::Online => Network::Online,
         NetworkState::Offline => Network::Offline,
@@ -51,6 +57,14 @@ pub(super) async fn network(
         tracing::error!(%error, "the LAN could not be switched");
         Refused::broken()
     })?;
+    // The status follows the switch; whoever asked sees it done.
+    let shown = async {
+        while shared.node.status().network != request.network {
+            // Whatever it says, and if events were missed: look again.
+            let _ = events.recv().await;
+        }
+    };
+    let _ = tokio::time::timeout(SHOWN, shown).await;
     Ok(Json(Status::clone(&shared.node.status())))
 }
 

@@ -1,6 +1,6 @@
 //! Commands that write: each one transaction, durable when it returns.
 
-use clap::{Args, ValueEnum};
+use clap::{ArgGroup, Args, ValueEnum};
 use serde_json::{Value as Json, json};
 use studiovault_protocol::api::{
     Choice, MutationRequest, NetworkRequest, NetworkState, ResolveRequest, Status, TxAnswer,
@@ -45,8 +45,11 @@ pub(crate) struct Named {
     actor: Option<String>,
 }
 
+/// What settles a conflict; exactly one of them.
+const CHOICES: [&str; 5] = ["suggested", "side", "value", "restore", "accept_delete"];
+
 #[derive(Args)]
-#[group(required = true, multiple = false, args = ["suggested", "side", "value", "restore", "accept_delete"])]
+#[command(group(ArgGroup::new("choice").required(true).args(CHOICES)))]
 pub(crate) struct Resolve {
     /// The conflict, as `studiovault conflicts` shows it
     id: String,

@@ -31,7 +31,7 @@ pub(crate) fn print(status: &Status) {
         counts.commands
     );
     say!(
-        "people   {} conflicts, {} to fix",
+        "people   open conflicts: {}, to fix: {}",
         counts.conflicts,
         counts.dead_letters
     );
