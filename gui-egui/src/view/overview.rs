@@ -9,7 +9,7 @@ use super::icon::Icon;
 use super::mesh::{link_line, mesh_ui};
 use super::palette::Palette;
 use crate::action::Action;
-use crate::model::{Tone, cloud_line, counted, mesh_graph, pending_facts};
+use crate::model::{MeshGraph, Tone, cloud_line, counted, mesh_graph, pending_facts};
 
 /// Below this width the picture and the figures stand one above the other.
 const TWO_COLUMNS: f32 = 760.0;
@@ -54,14 +54,14 @@ fn picture_ui(ui: &mut Ui, status: &Status, now: WallMs, size: Vec2) -> Option<A
             // The legend below takes a line.
             let room = vec2(ui.available_width(), (size.y - 84.0).max(220.0));
             let action = mesh_ui(ui, &graph, room, now);
-            legend_ui(ui, graph.left_out);
+            legend_ui(ui, &graph);
             action
         })
     });
     shown.inner
 }
 
-fn legend_ui(ui: &mut Ui, left_out: usize) {
+fn legend_ui(ui: &mut Ui, graph: &MeshGraph) {
     let palette = Palette::of(ui);
     ui.horizontal_wrapped(|ui| {
         let small = |words: &str| RichText::new(words).small().color(palette.weak);
@@ -71,12 +71,14 @@ fn legend_ui(ui: &mut Ui, left_out: usize) {
             ui.label(small(words));
             ui.add_space(8.0);
         }
-        Icon::Crown.ui(ui, 13.0, palette.waiting);
-        ui.label(small("gateway to the cloud"));
-        if left_out > 0 {
+        if graph.cloud.is_some() {
+            Icon::Crown.ui(ui, 13.0, palette.waiting);
+            ui.label(small("gateway to the cloud"));
+        }
+        if graph.left_out > 0 {
             ui.label(small(&format!(
                 "and {} under Devices",
-                counted(left_out as u64, "more machine")
+                counted(graph.left_out as u64, "more machine")
             )));
         }
     });
