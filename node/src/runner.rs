@@ -146,7 +146,10 @@ impl Runner {
 
     async fn wait(&mut self) -> Woken {
         let now = self.clock.now().mono;
-        let mut due = self.driver.next_wake(now).min(self.presence.dialer.next_due(now));
+        let mut due = self
+            .driver
+            .next_wake(now)
+            .min(self.presence.dialer.next_due(now));
         if self.stale {
             due = due.min(self.shown_at.plus(STATUS_MS).max(now));
         }

@@ -168,7 +168,7 @@ impl Session {
             .sum();
         if freed > 0 {
             self.window
-            .pushed
+                .pushed
                 .retain(|(tip, _)| tip.author != held.author || tip.counter > held.counter);
             self.window.bytes -= freed;
         }

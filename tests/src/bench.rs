@@ -28,7 +28,11 @@ pub struct Figure {
 
 impl Figure {
     /// A figure in words.
-    pub(crate) fn new(name: &str, (value, limit, target): (String, String, &str), met: bool) -> Self {
+    pub(crate) fn new(
+        name: &str,
+        (value, limit, target): (String, String, &str),
+        met: bool,
+    ) -> Self {
         Self {
             name: name.into(),
             value,

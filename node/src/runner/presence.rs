@@ -75,7 +75,11 @@ impl Presence {
     /// Discovery spoke, or ended (`None`) and is begun anew.
     pub(super) fn found(&mut self, event: Option<DiscoveryEvent>, now: MonoMs) {
         match event {
-            Some(DiscoveryEvent::Found { instance, addresses, dial_first }) => {
+            Some(DiscoveryEvent::Found {
+                instance,
+                addresses,
+                dial_first,
+            }) => {
                 let due = if dial_first { now } else { now.plus(YIELD_MS) };
                 self.dialer.found(instance, addresses, due);
             }
