@@ -161,6 +161,7 @@ impl Session {
 
     fn acknowledge(&mut self, held: Dot) {
         let freed: usize = self
+            .window
             .pushed
             .iter()
             .filter(|(tip, _)| tip.author == held.author && tip.counter <= held.counter)
