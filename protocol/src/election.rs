@@ -4,7 +4,7 @@
 //! rank, term, hold time. Two claims meet: the higher term, then the better rank stays.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::id::DeviceId;
 use crate::limits;
@@ -155,15 +155,25 @@ impl Election {
         }
     }
 
-    /// The link to `device` closed. What to tell the others, if its status came by that link.
-    pub fn handle_lost(&mut self, device: DeviceId) -> Option<Gone> {
-        let heard = self.heard.get(&device)?;
-        let gone = Gone {
-            device,
-            run: heard.status.run,
-            sequence: heard.status.sequence,
-        };
-        self.handle_gone(&gone, device).then_some(gone)
+    /// The link to `device` closed. Every status that came by that link has lost its witness, its own and those that it
+    /// relayed: what to tell the others. Who is still there speaks up anew.
+    /// Whom we are `linked` with needs no other witness.
+    pub fn handle_lost(&mut self, device: DeviceId, linked: &BTreeSet<DeviceId>) -> Vec<Gone> {
+        let orphans: Vec<Gone> = self
+            .heard
+            .values()
+            .filter(|heard| heard.via == device && !heard.is_gone)
+            .filter(|heard| !linked.contains(&heard.status.device))
+            .map(|heard| Gone {
+                device: heard.status.device,
+                run: heard.status.run,
+                sequence: heard.status.sequence,
+            })
+            .collect();
+        for gone in &orphans {
+            self.handle_gone(gone, device);
+        }
+        orphans
     }
 
     /// `via` says that a device is gone. `true` if that is news and should be relayed.
@@ -340,7 +350,7 @@ mod tests {
             !second.handle_gone(&gone, device(9)),
             "another's word about it is not enough"
         );
-        assert_eq!(second.handle_lost(device(1)), Some(gone));
+        assert_eq!(second.handle_lost(device(1), &BTreeSet::new()), vec![gone]);
         let again = first.own().clone();
         assert!(
             !second.handle_status(again, device(9), MonoMs(5)),

@@ -149,7 +149,12 @@ impl Engine {
         };
         let news: Vec<_> = statuses
             .into_iter()
-            .filter(|status| self.election.handle_status(status.clone(), via, now))
+            .filter(|status| {
+                // Whom we hear ourselves needs no other witness.
+                let direct = self.link_of(status.device).is_some();
+                let via = if direct { status.device } else { via };
+                self.election.handle_status(status.clone(), via, now)
+            })
             .collect();
         if !news.is_empty() {
             self.broadcast(Some(link), &Frame::Statuses(news), fx);

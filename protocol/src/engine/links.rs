@@ -60,7 +60,8 @@ impl Engine {
             return;
         }
         fx.notices.push(Notice::PeerGone(session.device));
-        if let Some(gone) = self.election.handle_lost(session.device) {
+        let linked = self.sessions().map(|(_, session)| session.device).collect();
+        for gone in self.election.handle_lost(session.device, &linked) {
             self.broadcast(None, &Frame::Gone(gone), fx);
         }
         self.tell_links(fx);
