@@ -231,7 +231,7 @@ impl Runner {
     }
 
     async fn switch(&mut self, network: Network, events: &mut Vec<Event>) {
-        self.presence.network = network;
+        (self.presence.network, self.stale) = (network, true);
         events.push(Event::Network(network));
         let command = match network {
             Network::Offline => {
