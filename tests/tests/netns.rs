@@ -6,7 +6,6 @@ mod netns {
     mod apart;
     mod crowd;
     mod gateway;
-    mod kills;
     mod primitives;
     mod restart;
     mod stranger;
