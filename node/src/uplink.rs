@@ -54,9 +54,12 @@ pub fn spawn(
 
 /// Carries one request and words what came of it.
 async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
-    let failed = |order, error: UplinkError| UplinkEvent::Failed {
-        order,
-        failure: failure_of(error),
+    let failed = |order, error: UplinkError| {
+        tracing::warn!(?order, %error, "a request to the cloud failed");
+        UplinkEvent::Failed {
+            order,
+            failure: failure_of(error),
+        }
     };
     match request {
         Request::Probe => match client.ping().await {

@@ -131,6 +131,21 @@ pub struct BatchAnswer {
     pub gateway: GatewayStatus,
 }
 
+impl BatchAnswer {
+    /// What the cloud did not take, in at most two sentences.
+    pub fn not_taken(&self) -> Vec<String> {
+        let refused = self.refused.first().map(|first| {
+            let count = self.refused.len();
+            format!("the cloud refused {count} bundles, the first because {}", first.detail)
+        });
+        let waiting = self.gaps.first().map(|gap| {
+            let (count, dot) = (self.gaps.len(), gap.author.at(gap.first));
+            format!("{count} bundles wait for what the cloud does not hold, the first is {dot}")
+        });
+        refused.into_iter().chain(waiting).collect()
+    }
+}
+
 /// Body of `POST /v1/studios` (JSON): enrols a studio, or tells again what is enrolled.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EnrolRequest {

@@ -11,7 +11,10 @@ use studiovault_protocol::policy::Policy;
 use super::{Location, StoreError};
 
 /// Each takes the schema from the version of its place to the next.
-const MIGRATIONS: &[M<'static>] = &[M::up(include_str!("schema_1.sql"))];
+const MIGRATIONS: &[M<'static>] = &[
+    M::up(include_str!("schema_1.sql")),
+    M::up(include_str!("schema_2.sql")),
+];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// Pages of the writer's cache, in KiB. With 100,000 entities the whole process must stay below 80 MiB.

@@ -1,6 +1,6 @@
-//! Reading the log and the feed for others: in log order, from any cursor, exactly what the other side lacks.
+//! Reading the log and the feed for others: from any cursor, exactly what the other side lacks.
 //!
-//! A reader holds no state between two calls; the cursor is the log position after which to go on.
+//! A reader holds no state between two calls; the cursor is the place after which to go on.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,7 +36,16 @@ pub struct PageChunk {
     pub more: bool,
 }
 
-/// Which rows of one author are wanted: those after a counter, up to one, stored after a position.
+/// In which order the log is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Course {
+    /// As bundles arrived, for peers: what arrives during a transfer becomes part of it, and what comes early is parked.
+    Arrival,
+    /// As bundles were applied, for the cloud, which parks nothing: whatever a bundle saw comes before it.
+    Application,
+}
+
+/// Which rows of one author are wanted: those after a counter, up to one, with a place after `beyond`.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
     after: i64,
@@ -94,10 +103,10 @@ impl Store {
             bytes: read.max_bytes,
             commands: usize::MAX,
         };
-        self.walk(&wanted, read.cursor.unwrap_or(0), budget)
+        self.walk(Course::Arrival, &wanted, (read.cursor.unwrap_or(0), budget))
     }
 
-    /// Bundles for the cloud: the ranges in log order, at least one bundle, at most so many commands and bytes.
+    /// Bundles for the cloud: the ranges in order of application, at least one bundle, at most so many commands and bytes.
     pub fn batch_for_cloud(
         &self,
         ranges: &[Range],
@@ -122,7 +131,8 @@ impl Store {
             bytes: limit_bytes,
             commands: limit_commands,
         };
-        Ok(self.walk(&wanted, 0, budget)?.bundles)
+        let chunk = self.walk(Course::Application, &wanted, (0, budget))?;
+        Ok(chunk.bundles)
     }
 
     /// Feed pages after a position, and whether more follow.
@@ -146,32 +156,30 @@ impl Store {
 
     fn walk(
         &self,
+        course: Course,
         wanted: &HashMap<i64, Wanted>,
-        cursor: u64,
-        budget: Budget,
+        (cursor, budget): (u64, Budget),
     ) -> Result<BlockChunk, StoreError> {
         let mut chunk = BlockChunk {
             cursor,
             ..BlockChunk::default()
         };
         let mut commands = 0;
-        let mut from = self.next_wanted(wanted, cursor.cast_signed())?;
+        let mut from = self.next_wanted(course, wanted, cursor.cast_signed())?;
         'seek: while let Some(start) = from {
-            let mut statement = self.connection.prepare_cached(
-                "SELECT position, author, first, last, bytes FROM log_bundle WHERE position >= ?1 ORDER BY position",
-            )?;
+            let mut statement = self.connection.prepare_cached(course.rows())?;
             let mut rows = statement.query([start])?;
             let mut dull = 0;
             while let Some(row) = rows.next()? {
-                let (position, author, first, last): (i64, i64, i64, i64) =
+                let (place, author, first, last): (i64, i64, i64, i64) =
                     (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
                 if !wanted
                     .get(&author)
-                    .is_some_and(|w| w.takes(position, (first, last)))
+                    .is_some_and(|w| w.takes(place, (first, last)))
                 {
                     dull += 1;
                     if dull > DULL_ROWS {
-                        from = self.next_wanted(wanted, position)?;
+                        from = self.next_wanted(course, wanted, place)?;
                         continue 'seek;
                     }
                     continue;
@@ -187,7 +195,7 @@ impl Store {
                 chunk.raw += bytes.len();
                 commands += count;
                 chunk.bundles.push(bytes.into());
-                chunk.cursor = position.cast_unsigned();
+                chunk.cursor = place.cast_unsigned();
             }
             break;
         }
@@ -210,20 +218,18 @@ impl Store {
             .unwrap_or(0))
     }
 
-    /// The first position beyond `position` of a wanted row. An author's positions ascend with its counters, so each author's
-    /// next row is found by halving.
+    /// The first place beyond `place` of a wanted row. An author's places ascend with its counters, so each author's next row is
+    /// found by halving.
     fn next_wanted(
         &self,
+        course: Course,
         wanted: &HashMap<i64, Wanted>,
-        position: i64,
+        place: i64,
     ) -> Result<Option<i64>, StoreError> {
         let mut next: Option<i64> = None;
         for (author, wanted) in wanted {
-            let found = self.next_of(
-                *author,
-                (wanted.after, wanted.upto),
-                position.max(wanted.beyond),
-            )?;
+            let beyond = place.max(wanted.beyond);
+            let found = self.next_of(course, (*author, wanted), beyond)?;
             next = match (next, found) {
                 (Some(one), Some(other)) => Some(one.min(other)),
                 (one, other) => one.or(other),
@@ -234,8 +240,8 @@ impl Store {
 
     fn next_of(
         &self,
-        author: i64,
-        (after, upto): (i64, i64),
+        course: Course,
+        (author, wanted): (i64, &Wanted),
         beyond: i64,
     ) -> Result<Option<i64>, StoreError> {
         let row = |sql: &str, bound: i64| -> Result<Option<(i64, i64)>, rusqlite::Error> {
@@ -245,13 +251,13 @@ impl Store {
                 .query_row([author, bound], read)
                 .optional()
         };
-        let following = "SELECT first, position FROM log_bundle WHERE author = ?1 AND first > ?2 ORDER BY first LIMIT 1";
-        let preceding = "SELECT first, position FROM log_bundle WHERE author = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1";
-        let (Some(first), Some(head)) = (row(following, after)?, row(preceding, upto)?) else {
+        let (following, preceding) = course.neighbours();
+        let first = row(following, wanted.after)?;
+        let (Some(first), Some(head)) = (first, row(preceding, wanted.upto)?) else {
             return Ok(None);
         };
         if first.1 > beyond {
-            return Ok((first.0 <= upto).then_some(first.1));
+            return Ok((first.0 <= wanted.upto).then_some(first.1));
         }
         if head.1 <= beyond {
             return Ok(None);
@@ -270,7 +276,37 @@ impl Store {
 }
 
 impl Wanted {
-    fn takes(&self, position: i64, (first, last): (i64, i64)) -> bool {
-        last > self.after && first <= self.upto && position > self.beyond
+    fn takes(&self, place: i64, (first, last): (i64, i64)) -> bool {
+        last > self.after && first <= self.upto && place > self.beyond
+    }
+}
+
+impl Course {
+    /// All rows from a place on.
+    fn rows(self) -> &'static str {
+        match self {
+            Self::Arrival => {
+                "SELECT position, author, first, last, bytes FROM log_bundle WHERE position >= ?1 ORDER BY position"
+            }
+            Self::Application => {
+                "SELECT applied, author, first, last, bytes FROM log_bundle WHERE applied >= ?1 ORDER BY applied"
+            }
+        }
+    }
+
+    /// The counter and place of an author's next bundle after a counter, and of its last one up to a counter.
+    fn neighbours(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Arrival => (
+                "SELECT first, position FROM log_bundle WHERE author = ?1 AND first > ?2 ORDER BY first LIMIT 1",
+                "SELECT first, position FROM log_bundle WHERE author = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
+            ),
+            Self::Application => (
+                "SELECT first, applied FROM log_bundle WHERE author = ?1 AND first > ?2 AND applied IS NOT NULL
+                 ORDER BY first LIMIT 1",
+                "SELECT first, applied FROM log_bundle WHERE author = ?1 AND first <= ?2 AND applied IS NOT NULL
+                 ORDER BY first DESC LIMIT 1",
+            ),
+        }
     }
 }

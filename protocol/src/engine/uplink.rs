@@ -1,6 +1,7 @@
 //! The uplink as the engine sees it: when to probe, forward and ask, and how long to wait after a failure.
 //!
-//! Network failures never count against a command: full-jitter backoff, for ever. A refused token pauses the uplink.
+//! Network failures never count against a command: full-jitter backoff, for ever. A refused token pauses the uplink. Batches of
+//! which the cloud takes nothing pause by themselves, so that its news goes on coming.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,7 @@ pub struct UplinkView {
     pub authorised: bool,
     /// A batch is under way.
     pub forwarding: bool,
-    /// This machine forwards its own log past a gateway that makes no progress.
+    /// This machine forwards its log, and what that rests on, past a gateway that makes no progress.
     pub escaped: bool,
 }
 
@@ -45,11 +46,40 @@ pub(super) struct Uplink {
     /// The question under way does not wait for news: the feed is being caught up.
     catching_up: bool,
     probe_at: MonoMs,
-    resume_at: MonoMs,
-    failures: u32,
+    /// Of everything, after a failure of the network or the cloud.
+    line: Pause,
+    /// Of batches, after one of which the cloud took nothing.
+    batches: Pause,
     limit: usize,
     /// Since when something of ours has been waiting without the cloud holding more.
     waiting: Option<(MonoMs, BTreeMap<Author, u64>)>,
+}
+
+/// A pause that doubles from 1 s to 5 min with every failure in a row, with full jitter.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: MonoMs,
+    failures: u32,
+}
+
+impl Pause {
+    fn ended(now: MonoMs) -> Self {
+        Self {
+            until: now,
+            failures: 0,
+        }
+    }
+
+    fn lengthen(&mut self, moment: Moment, at_least_ms: u64) {
+        let ceiling = (BACKOFF_MS.0 << self.failures.min(9)).min(BACKOFF_MS.1);
+        self.failures = self.failures.saturating_add(1);
+        let pause = moment.entropy % ceiling + 50;
+        self.until = moment.now.mono.plus(pause.max(at_least_ms));
+    }
+
+    fn lasts(&self, now: MonoMs) -> bool {
+        now < self.until
+    }
 }
 
 impl Uplink {
@@ -64,8 +94,8 @@ impl Uplink {
             ask_at_once: true,
             catching_up: false,
             probe_at: now,
-            resume_at: now,
-            failures: 0,
+            line: Pause::ended(now),
+            batches: Pause::ended(now),
             limit: limits::BATCH_COMMANDS,
             waiting: None,
         }
@@ -88,25 +118,18 @@ impl Uplink {
         if !self.probing {
             wake = wake.min(self.probe_at);
         }
-        if self.resume_at > now {
-            wake = wake.min(self.resume_at);
+        for pause in [self.line, self.batches] {
+            if pause.lasts(now) {
+                wake = wake.min(pause.until);
+            }
         }
         wake
     }
 
     fn succeed(&mut self, now: MonoMs) {
-        self.failures = 0;
-        self.resume_at = now;
+        self.line = Pause::ended(now);
         self.probe_at = now.plus(PROBE_MS);
         (self.view.reachable, self.view.authorised) = (true, true);
-    }
-
-    /// Exponential backoff with full jitter, from 1 s to 5 min.
-    fn back_off(&mut self, moment: Moment, at_least_ms: u64) {
-        let ceiling = (BACKOFF_MS.0 << self.failures.min(9)).min(BACKOFF_MS.1);
-        self.failures += 1;
-        let pause = moment.entropy % ceiling + 50;
-        self.resume_at = moment.now.mono.plus(pause.max(at_least_ms));
     }
 }
 
@@ -123,18 +146,14 @@ impl Engine {
         let lacking = self.cloud_lacks();
         self.watch_progress(now, &lacking);
         let gateway = self.election.is_gateway();
-        if !gateway && !self.uplink.view.escaped || now < self.uplink.resume_at {
+        if !gateway && !self.uplink.view.escaped || self.uplink.line.lasts(now) {
             return;
         }
         // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
         let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
-        let device = self.me.device;
-        let ranges: Vec<Range> = lacking
-            .into_iter()
-            .filter(|range| gateway || range.author.device == device)
-            .collect();
         let behind = self.uplink.ask_at_once || self.uplink.catching_up;
-        if !self.uplink.view.forwarding && !behind && !ranges.is_empty() {
+        let is_due = !behind && !lacking.is_empty() && !self.uplink.batches.lasts(now);
+        if !self.uplink.view.forwarding && is_due {
             // A batch ends a question that waits for news: its answer would echo the batch.
             (self.uplink.view.forwarding, self.uplink.asking) = (true, false);
             let term = self.election.own().claim;
@@ -143,7 +162,7 @@ impl Engine {
                 term,
                 since,
                 have,
-                ranges,
+                ranges: lacking,
                 limit,
             });
         } else if !self.uplink.view.forwarding && !self.uplink.asking && (gateway || behind) {
@@ -215,36 +234,28 @@ impl Engine {
                 let view = &mut self.uplink.view;
                 (view.reachable, view.authorised) = (reachable, reachable && authorised);
                 if reachable && !before.reachable {
-                    self.uplink.resume_at = now;
+                    self.uplink.line.until = now;
                 }
             }
             UplinkEvent::Answered(answer) => {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
                 self.uplink.limit = limits::BATCH_COMMANDS;
-                let held = (self.feed.held(), self.log.digest());
-                for refused in &answer.refused {
-                    fx.notices.push(Notice::Fault(format!(
-                        "the cloud refused a bundle: {}",
-                        refused.detail
-                    )));
+                for what in answer.not_taken() {
+                    fx.notices.push(Notice::Fault(what));
                 }
-                let stuck = !answer.refused.is_empty() || !answer.gaps.is_empty();
-                self.take_changes(answer.changes, fx);
-                if stuck || (self.feed.held(), self.log.digest()) == held {
-                    self.uplink.back_off(moment, 0);
+                if self.take_changes(answer.changes, fx) {
+                    self.uplink.batches = Pause::ended(now);
+                } else {
+                    self.uplink.batches.lengthen(moment, 0);
                 }
             }
             UplinkEvent::Changed(changes) => {
                 (self.uplink.asking, self.uplink.catching_up) = (false, false);
                 self.uplink.succeed(now);
-                let (held, news) = (
-                    (self.feed.held(), self.log.digest()),
-                    !changes.pages.is_empty(),
-                );
-                self.take_changes(*changes, fx);
-                if news && (self.feed.held(), self.log.digest()) == held {
-                    self.uplink.back_off(moment, 0);
+                let news = !changes.pages.is_empty();
+                if !self.take_changes(*changes, fx) && news {
+                    self.uplink.line.lengthen(moment, 0);
                 }
             }
             UplinkEvent::Failed { order, failure } => {
@@ -282,17 +293,17 @@ impl Engine {
         match failure {
             UplinkFailure::Unreachable(_) => {
                 uplink.view.reachable = false;
-                uplink.back_off(moment, 0);
+                uplink.line.lengthen(moment, 0);
             }
-            UplinkFailure::Busy { retry_after_ms, .. } => uplink.back_off(moment, retry_after_ms),
+            UplinkFailure::Busy { retry_after_ms, .. } => uplink.line.lengthen(moment, retry_after_ms),
             UplinkFailure::Unauthorised(detail) => {
                 uplink.view.authorised = false;
-                uplink.back_off(moment, 0);
+                uplink.line.lengthen(moment, 0);
                 fx.notices.push(Notice::Fault(detail));
             }
             UplinkFailure::TooLarge => uplink.limit = (uplink.limit / 2).max(1),
             UplinkFailure::Nonsense(detail) => {
-                uplink.back_off(moment, 0);
+                uplink.line.lengthen(moment, 0);
                 fx.notices.push(Notice::Fault(format!(
                     "the cloud answered nonsense: {detail}"
                 )));
@@ -300,7 +311,9 @@ impl Engine {
         }
     }
 
-    fn take_changes(&mut self, changes: Changes, fx: &mut Effects) {
+    /// Takes the cloud's news in; whether anything of it was new here.
+    fn take_changes(&mut self, changes: Changes, fx: &mut Effects) -> bool {
+        let before = (self.feed.held(), self.log.digest());
         let bundles = changes
             .bundles
             .into_iter()
@@ -311,9 +324,10 @@ impl Engine {
             if let Err(error) = self.take_page(bytes.0.into(), None, fx) {
                 fx.notices
                     .push(Notice::Fault(format!("the cloud's feed: {error}")));
-                return;
+                return false;
             }
         }
         self.uplink.ask_at_once |= changes.more;
+        (self.feed.held(), self.log.digest()) != before
     }
 }

@@ -181,7 +181,12 @@ impl World {
                     answer = cloud.truth.batch(&batch, wall);
                 }
                 match answer {
-                    Ok(answer) => UplinkEvent::Answered(Box::new(answer)),
+                    Ok(answer) => {
+                        if let Some(sentence) = answer.not_taken().first() {
+                            self.checks.violated(format!("a gateway's batch: {sentence}"));
+                        }
+                        UplinkEvent::Answered(Box::new(answer))
+                    }
                     Err(error) => {
                         self.checks
                             .violated(format!("the cloud does not take a batch: {error}"));

@@ -144,7 +144,7 @@ fn a_peer_that_lacks_nothing_is_sent_nothing() {
 }
 
 #[test]
-fn the_cloud_gets_its_ranges_in_log_order_within_the_limits() {
+fn the_cloud_gets_its_ranges_in_order_of_application_within_the_limits() {
     let (here, store, all) = a_long_log(5);
     let ranges = ranges(&here.index, &Frontier::default(), &all_devices());
     let batch = store
@@ -167,6 +167,30 @@ fn the_cloud_gets_its_ranges_in_log_order_within_the_limits() {
         .cloned()
         .collect();
     assert_eq!(batch, bytes_of(&wanted));
+}
+
+#[test]
+fn the_cloud_gets_what_a_bundle_saw_before_the_bundle() {
+    let mut dice = Dice(6);
+    let (mut one, mut two) = (Machine::new(1), Machine::new(2));
+    let (mut here, mut store) = (Machine::new(4), a_store());
+    let mut write = |machine: &mut Machine| {
+        let made = command(Op::Create, EntityId(dice.bytes()), &mut dice);
+        machine.author(vec![made]).0
+    };
+    let seen = write(&mut one);
+    two.take(&seen);
+    let all = [seen, write(&mut two), write(&mut two)];
+    // What was seen arrives last; until then the others are parked.
+    for at in [1, 2, 0] {
+        let writes = here.take(&all[at]);
+        commit(&mut store, &writes, &here.rules()).expect("commits");
+    }
+    let ranges = ranges(&here.index, &Frontier::default(), &all_devices());
+    for limit in 1..=all.len() {
+        let batch = store.batch_for_cloud(&ranges, limit, usize::MAX);
+        assert_eq!(batch.expect("reads"), bytes_of(&all[..limit]));
+    }
 }
 
 #[test]
