@@ -24,6 +24,10 @@ const SETTLED: Duration = Duration::from_secs(60);
 /// Between a kill and the new start, and between that and the next kill, ms.
 const DOWN_MS: u64 = 120;
 const UP_MS: u64 = 450;
+/// One round in so many is followed by a calm in which a gateway is elected and forwards, or hardly anything would reach the
+/// cloud before its carrier dies.
+const CALM_EVERY: u64 = 5;
+const CALM_MS: u64 = 2_500;
 
 /// What a lab of kills came to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -171,7 +175,12 @@ fn kill_all_over(studio: &Studio, (seed, kills): (u64, u64), done: &AtomicU64) -
                 None => cloud.spawn()?,
             }
         }
-        std::thread::sleep(Duration::from_millis(chance.below(UP_MS)));
+        let calm = if chance.below(CALM_EVERY) == 0 {
+            CALM_MS
+        } else {
+            0
+        };
+        std::thread::sleep(Duration::from_millis(calm + chance.below(UP_MS)));
     }
     Ok(())
 }

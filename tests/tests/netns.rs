@@ -4,6 +4,7 @@
 
 mod netns {
     mod apart;
+    mod bad_input;
     mod crowd;
     mod gateway;
     mod primitives;

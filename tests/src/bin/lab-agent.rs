@@ -20,7 +20,12 @@ enum Task {
     /// Print one line for every datagram that arrives at an address or a multicast group.
     Hear { at: Ipv4Addr, on: SocketAddrV4 },
     /// Answer every HTTP request on a loopback port with what it asked, for the lab's own tests.
-    Echo { port: u16 },
+    Echo {
+        port: u16,
+        /// At every address, not on loopback alone.
+        #[arg(long)]
+        everywhere: bool,
+    },
 }
 
 fn main() -> io::Result<()> {
@@ -33,7 +38,10 @@ fn main() -> io::Result<()> {
             std::thread::spawn(end_with_the_lab);
             hear(at, on)
         }
-        Task::Echo { port } => echo(port),
+        Task::Echo { port, everywhere } => {
+            let loopback = (!everywhere).then_some(Ipv4Addr::LOCALHOST);
+            echo(loopback.unwrap_or(Ipv4Addr::UNSPECIFIED), port)
+        }
         Task::Say { from, to, count } => say(from, to, count),
     }
 }
@@ -118,8 +126,8 @@ fn pour(mut from: impl Read, mut to: impl Write) {
     }
 }
 
-fn echo(port: u16) -> io::Result<()> {
-    for incoming in TcpListener::bind((Ipv4Addr::LOCALHOST, port))?.incoming() {
+fn echo(at: Ipv4Addr, port: u16) -> io::Result<()> {
+    for incoming in TcpListener::bind((at, port))?.incoming() {
         let stream = incoming?;
         std::thread::spawn(move || {
             let mut requests = BufReader::new(&stream);

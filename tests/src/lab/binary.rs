@@ -16,8 +16,7 @@ type Found = OnceLock<Result<PathBuf, String>>;
 /// The product: `STUDIOVAULT_BIN` if set, else built from this tree.
 pub fn studiovault() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
-    let given = || std::env::var_os("STUDIOVAULT_BIN").map(PathBuf::from);
-    once(&FOUND, || given().map_or_else(|| build("studiovault"), Ok))
+    once(&FOUND, || given_or_built("STUDIOVAULT_BIN", "studiovault"))
 }
 
 /// The product's window.
@@ -26,10 +25,15 @@ pub fn studiovault_window() -> Result<&'static Path> {
     once(&FOUND, || build("studiovault-window"))
 }
 
-/// The lab's own helper inside a namespace.
+/// The lab's own helper inside a namespace: `LAB_AGENT_BIN` if set, else built from this tree.
 pub fn lab_agent() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
-    once(&FOUND, || build("lab-agent"))
+    once(&FOUND, || given_or_built("LAB_AGENT_BIN", "lab-agent"))
+}
+
+fn given_or_built(variable: &str, name: &str) -> Result<PathBuf> {
+    let given = std::env::var_os(variable).map(PathBuf::from);
+    given.map_or_else(|| build(name), Ok)
 }
 
 fn once(found: &'static Found, find: impl FnOnce() -> Result<PathBuf>) -> Result<&'static Path> {

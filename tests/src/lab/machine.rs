@@ -31,7 +31,8 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(host: Host) -> Result<Self> {
+    /// A host with an empty data folder.
+    pub fn unmade(host: Host) -> Result<Self> {
         let folder = host.folder()?;
         let api = Api::at_socket(&folder.join("api.sock"))?;
         Ok(Machine {
@@ -46,7 +47,7 @@ impl Machine {
 
     /// Founds a studio of its own, without a cloud.
     pub fn alone(host: Host, studio_name: &str) -> Result<Self> {
-        let machine = Machine::new(host)?;
+        let machine = Machine::unmade(host)?;
         machine.command(&[
             "init",
             "--name",
@@ -59,7 +60,7 @@ impl Machine {
 
     /// Joins the studio whose file that is.
     pub fn joining(host: Host, studio_file: &Path) -> Result<Self> {
-        let machine = Machine::new(host)?;
+        let machine = Machine::unmade(host)?;
         let file = studio_file.to_string_lossy();
         machine.command(&["join", "--studio-file", &file, "--name", &machine.name])?;
         Ok(machine)
@@ -86,6 +87,18 @@ impl Machine {
         let text = self.host.run(&command)?;
         serde_json::from_str(&text)
             .with_context(|| format!("{arguments:?} printed no JSON: {text}"))
+    }
+
+    /// Runs a command that must fail; its exit code and what it told the person: the last line is the next step.
+    pub fn refused(&self, arguments: &[&str]) -> Result<(i32, String)> {
+        let mut command = Command::new(studiovault()?);
+        command.args(arguments).arg("--data").arg(&self.folder);
+        let output = self.host.inside(&command).output()?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(!output.status.success(), "{arguments:?} went well");
+        ensure!(!text.contains("panicked"), "{arguments:?}: {text}");
+        let code = output.status.code().context("it was killed")?;
+        Ok((code, text))
     }
 
     /// Starts the node and waits until its API answers; how long that took.

@@ -40,7 +40,7 @@ impl Studio {
     }
 
     fn found((lab, cloud): (&Lab, Option<CloudTruth>), names: &[&str]) -> Result<Self> {
-        let first = Machine::new(lab.host(names[0])?)?;
+        let first = Machine::unmade(lab.host(names[0])?)?;
         let mut arguments = vec!["init", "--name", names[0], "--studio-name", "Studio Silva"];
         arguments.extend(cloud.iter().flat_map(CloudTruth::arguments));
         let answer = first.command(&arguments)?;

@@ -52,7 +52,7 @@ impl CloudTruth {
     }
 
     /// What a founding machine is told of it.
-    pub(super) fn arguments(&self) -> [&str; 6] {
+    pub fn arguments(&self) -> [&str; 6] {
         let (url, pin, token) = (&self.url, &self.pin, &self.token);
         ["--cloud", url, "--cloud-pin", pin, "--cloud-token", token]
     }
