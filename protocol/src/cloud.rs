@@ -136,7 +136,10 @@ impl BatchAnswer {
     pub fn not_taken(&self) -> Vec<String> {
         let refused = self.refused.first().map(|first| {
             let count = self.refused.len();
-            format!("the cloud refused {count} bundles, the first because {}", first.detail)
+            format!(
+                "the cloud refused {count} bundles, the first because {}",
+                first.detail
+            )
         });
         let waiting = self.gaps.first().map(|gap| {
             let (count, dot) = (self.gaps.len(), gap.author.at(gap.first));

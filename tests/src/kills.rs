@@ -26,8 +26,8 @@ const DOWN_MS: u64 = 120;
 const UP_MS: u64 = 450;
 /// One round in so many is followed by a calm in which a gateway is elected and forwards, or hardly anything would reach the
 /// cloud before its carrier dies.
-const CALM_EVERY: u64 = 5;
-const CALM_MS: u64 = 2_500;
+const CALM_EVERY: u64 = 8;
+const CALM_MS: u64 = 2_000;
 
 /// What a lab of kills came to.
 #[derive(Clone, Copy, Debug, Default)]

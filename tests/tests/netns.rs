@@ -7,6 +7,7 @@ mod netns {
     mod bad_input;
     mod crowd;
     mod gateway;
+    mod kills;
     mod primitives;
     mod restart;
     mod stranger;

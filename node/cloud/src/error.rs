@@ -15,7 +15,7 @@ pub enum CloudError {
     )]
     PlainBeyondLoopback(SocketAddr),
     /// The person's: somebody else listens there.
-    #[error("port {} is taken on {}: stop the other program, or choose another port", .0.port(), .0.ip())]
+    #[error("port {} is taken on {}: stop the other program, or choose another port with --listen", .0.port(), .0.ip())]
     PortInUse(SocketAddr),
     /// The system refuses the address.
     #[error("cannot listen on {address} ({source}): choose an address of this machine")]

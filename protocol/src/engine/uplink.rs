@@ -295,7 +295,9 @@ impl Engine {
                 uplink.view.reachable = false;
                 uplink.line.lengthen(moment, 0);
             }
-            UplinkFailure::Busy { retry_after_ms, .. } => uplink.line.lengthen(moment, retry_after_ms),
+            UplinkFailure::Busy { retry_after_ms, .. } => {
+                uplink.line.lengthen(moment, retry_after_ms)
+            }
             UplinkFailure::Unauthorised(detail) => {
                 uplink.view.authorised = false;
                 uplink.line.lengthen(moment, 0);

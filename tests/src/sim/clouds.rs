@@ -183,7 +183,8 @@ impl World {
                 match answer {
                     Ok(answer) => {
                         if let Some(sentence) = answer.not_taken().first() {
-                            self.checks.violated(format!("a gateway's batch: {sentence}"));
+                            self.checks
+                                .violated(format!("a gateway's batch: {sentence}"));
                         }
                         UplinkEvent::Answered(Box::new(answer))
                     }
