@@ -8,13 +8,18 @@
 mod conflict;
 mod entity;
 mod field;
+mod key;
 mod life;
 mod pick;
 mod view;
 
 pub use conflict::{Conflict, ConflictKind, Side, SideState};
-pub use entity::{Entity, Record, StateSum, fold};
+pub use entity::{Entity, Record, StateSum, base, fold};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
+pub use key::{
+    KeyClaim, KeyHash, Proposal, arrange, folded, key_conflict, key_conflict_id, key_hash,
+    key_share, proposals,
+};
 pub use life::{Life, LifeKind, LifeWrite, LostLife, Survivor};
 pub use pick::{Pick, PickRule, Priorities};
 pub use view::{Shown, ShownFields};

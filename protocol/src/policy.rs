@@ -45,6 +45,9 @@ pub struct TypeRule {
     pub append_only: bool,
     /// The cloud takes a command whole or not at all.
     pub atomic: bool,
+    /// The fields that name an entity among the live ones of its type; empty if nothing does. The last one is what a rename
+    /// changes, those before it are its scope.
+    pub natural_key: Vec<String>,
     /// The fields by name.
     pub fields: BTreeMap<String, FieldRule>,
 }

@@ -106,6 +106,7 @@ pub fn conflict_title(conflict: &ConflictView) -> String {
         ConflictKind::DeleteUpdate => {
             format!("{what}: deleted on one machine, edited on another")
         }
+        ConflictKind::CreateCreate => format!("{what}: {field} is taken by another one"),
         ConflictKind::LostAtCloud => format!("{what}: {field} not taken by the cloud"),
     }
 }

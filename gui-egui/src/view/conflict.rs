@@ -41,7 +41,7 @@ pub fn conflict_ui(
         ui.separator();
         let answered = match open.kind {
             ConflictKind::DeleteUpdate => life_answers_ui(ui, board),
-            ConflictKind::UpdateUpdate | ConflictKind::LostAtCloud => {
+            ConflictKind::UpdateUpdate | ConflictKind::CreateCreate | ConflictKind::LostAtCloud => {
                 value_answer_ui(ui, board, open)
             }
         };
@@ -121,10 +121,12 @@ fn standing(side: &SideView, decider: Decider) -> Option<(Tone, String)> {
         (SideState::Tentative, _) if decider == Decider::PersonOnly => return None,
         (SideState::Tentative, _) => (Tone::Waiting, "not decided by the cloud".to_owned()),
         (SideState::Confirmed, _) => (Tone::Good, "confirmed by the cloud".to_owned()),
-        (SideState::Lost, Some(code)) => {
+        (SideState::Lost | SideState::Rejected, Some(code)) => {
             (Tone::Attention, format!("not taken by the cloud ({code})"))
         }
-        (SideState::Lost, None) => (Tone::Attention, "not taken by the cloud".to_owned()),
+        (SideState::Lost | SideState::Rejected, None) => {
+            (Tone::Attention, "not taken by the cloud".to_owned())
+        }
     })
 }
 

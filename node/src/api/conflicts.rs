@@ -219,6 +219,10 @@ fn reason(rule: &str, device: &str) -> String {
             format!("Written within 2 minutes of each other; {device} has the higher priority.")
         }
         PickRule::Clock => format!("Of equal priority, {device} wrote last."),
+        PickRule::First => {
+            format!("Nobody's name is confirmed; a fixed order of machines lets {device} keep it.")
+        }
+        PickRule::Deletion => "A deletion shows before edits that nobody confirmed.".to_owned(),
         PickRule::Dot => {
             format!("Equal in time and priority; a fixed order of machines puts {device} first.")
         }

@@ -94,7 +94,7 @@ impl Writer<'_> {
             self.number(at * 4 + write.kind as u64);
             self.number(write.survivors.len() as u64);
             for survivor in &write.survivors {
-                let at = self.dot(survivor.dot);
+                let at = self.stamp((survivor.dot, survivor.ts, None));
                 self.number(at * 2 + u64::from(survivor.accepted));
             }
         }
@@ -142,7 +142,7 @@ impl Writer<'_> {
         self.number(register.lost.len() as u64);
         for lost in &register.lost {
             let at = self.stamp((lost.dot, lost.ts, None));
-            self.number(at);
+            self.number(at * 2 + u64::from(lost.rejected));
             let body = std::mem::take(&mut self.body);
             self.body = postcard::to_extend(&lost.code, body).expect("codes always encode");
             self.value(&lost.value);
@@ -237,9 +237,10 @@ impl Reader<'_> {
             let mut survivors = Vec::new();
             for _ in 0..self.number()? {
                 let word = self.number()?;
-                let (dot, ..) = self.stamp(word / 2)?;
+                let (dot, ts, _) = self.stamp(word / 2)?;
                 survivors.push(Survivor {
                     dot,
+                    ts,
                     accepted: word % 2 == 1,
                 });
             }
@@ -296,14 +297,15 @@ impl Reader<'_> {
             });
         }
         for _ in 0..self.number()? {
-            let at = self.number()?;
-            let (dot, ts, _) = self.stamp(at)?;
+            let word = self.number()?;
+            let (dot, ts, _) = self.stamp(word / 2)?;
             let code: Code = self.decoded()?;
             register.lost.push(LostSide {
                 dot,
                 ts,
                 value: self.decoded()?,
                 code,
+                rejected: word % 2 == 1,
             });
         }
         let position = self.number()?;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::pick::{Pick, PickRule, pick};
 use super::{Code, Entity, Field, LifeKind, Priorities, Register};
 use crate::id::{Dot, EntityId, Hash};
+use crate::limits::CLOCK_SUSPECT_MS;
 use crate::time::WallMs;
 use crate::value::Value;
 
@@ -16,6 +17,8 @@ pub enum ConflictKind {
     UpdateUpdate,
     /// A delete and something it had not seen.
     DeleteUpdate,
+    /// Live entities with one natural key.
+    CreateCreate,
     /// A value that the cloud did not take.
     LostAtCloud,
 }
@@ -28,13 +31,17 @@ pub enum SideState {
     Tentative,
     /// Accepted by the cloud.
     Confirmed,
-    /// Not taken by the cloud.
+    /// This field of an accepted command was not taken by the cloud.
     Lost,
+    /// The cloud took nothing of the command.
+    Rejected,
 }
 
 /// One side of a conflict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Side {
+    /// The entity: of a natural key each side is another one's.
+    pub entity: EntityId,
     /// Who wrote it.
     pub dot: Dot,
     /// The author's wall clock.
@@ -50,9 +57,9 @@ pub struct Side {
 /// A question that a person must answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Conflict {
-    /// Derived from entity and field: the same on every device.
+    /// Derived from entity and field, or from the natural key: the same on every device.
     pub id: String,
-    /// The entity.
+    /// The entity; of a natural key the one that keeps it.
     pub entity: EntityId,
     /// The field; `None` for the entity's life.
     pub field: Option<String>,
@@ -102,59 +109,61 @@ impl Entity {
     }
 
     fn life_conflict(&self) -> Conflict {
-        let state = |accepted: bool| {
-            if accepted {
-                SideState::Confirmed
-            } else {
-                SideState::Tentative
-            }
-        };
-        let side = |dot, ts, state| Side {
-            dot,
-            ts,
-            value: None,
-            state,
-            code: None,
-        };
         let mut sides: Vec<Side> = Vec::new();
         for write in &self.life.writes {
-            sides.push(side(write.dot, write.ts, state(write.accepted.is_some())));
+            let state = SideState::of(write.accepted.is_some());
+            sides.push(self.life_side(write.dot, write.ts, state));
             for survivor in &write.survivors {
-                sides.push(side(survivor.dot, write.ts, state(survivor.accepted)));
+                let state = SideState::of(survivor.accepted);
+                sides.push(self.life_side(survivor.dot, survivor.ts, state));
             }
         }
         sides.extend(self.life.lost.iter().map(|lost| Side {
             code: Some(lost.code),
-            ..side(lost.dot, lost.ts, SideState::Lost)
+            ..self.life_side(lost.dot, lost.ts, SideState::Rejected)
         }));
         sides.sort_by_key(|side| side.dot);
         sides.dedup_by_key(|side| side.dot);
-        let deletes = || {
-            self.life
-                .writes
-                .iter()
-                .filter(|w| w.kind == LifeKind::Deleted)
-        };
-        let kept = deletes()
-            .flat_map(|delete| &delete.survivors)
-            .find(|survivor| survivor.accepted)
-            .map(|survivor| survivor.dot);
-        let newest = deletes().next().or(self.life.writes.last());
-        let suggested = kept.or(newest.map(|write| write.dot));
-        let confirmed = kept.is_some() || !self.life.lost.is_empty();
+        let (suggested, rule) = self.life_suggestion();
         Conflict {
             id: self.conflict_id(None),
             entity: self.id,
             field: None,
             kind: ConflictKind::DeleteUpdate,
             suggested: suggested.unwrap_or(sides[0].dot),
+            rule,
+            clock_suspect: is_clock_suspect(sides.iter().map(|side| side.ts)),
             sides,
-            rule: if confirmed {
-                PickRule::Confirmed
-            } else {
-                PickRule::Only
-            },
-            clock_suspect: false,
+        }
+    }
+
+    fn life_side(&self, dot: Dot, ts: WallMs, state: SideState) -> Side {
+        Side {
+            entity: self.id,
+            dot,
+            ts,
+            value: None,
+            state,
+            code: None,
+        }
+    }
+
+    /// What is shown meanwhile: the deletion, unless an accepted write had not been seen by it.
+    fn life_suggestion(&self) -> (Option<Dot>, PickRule) {
+        let writes = &self.life.writes;
+        let deletes = || writes.iter().filter(|w| w.kind == LifeKind::Deleted);
+        let kept = deletes()
+            .flat_map(|delete| &delete.survivors)
+            .find(|survivor| survivor.accepted);
+        if let Some(kept) = kept {
+            return (Some(kept.dot), PickRule::Confirmed);
+        }
+        match (deletes().next(), writes.last()) {
+            (Some(delete), _) if delete.accepted.is_some() => {
+                (Some(delete.dot), PickRule::Confirmed)
+            }
+            (Some(delete), _) => (Some(delete.dot), PickRule::Deletion),
+            (None, newest) => (newest.map(|write| write.dot), PickRule::Confirmed),
         }
     }
 
@@ -167,44 +176,34 @@ impl Entity {
         if !register.is_disputed() {
             return None;
         }
-        let mut sides: Vec<Side> = register
-            .siblings
-            .iter()
-            .map(|s| Side {
-                dot: s.dot,
-                ts: s.ts,
-                value: Some(s.value.clone()),
-                state: if s.accepted.is_some() {
-                    SideState::Confirmed
-                } else {
-                    SideState::Tentative
-                },
-                code: None,
-            })
-            .collect();
-        sides.extend(register.lost.iter().map(|lost| Side {
+        let standing = register.siblings.iter().map(|s| Side {
+            entity: self.id,
+            dot: s.dot,
+            ts: s.ts,
+            value: Some(s.value.clone()),
+            state: SideState::of(s.accepted.is_some()),
+            code: None,
+        });
+        let lost = register.lost.iter().map(|lost| Side {
+            entity: self.id,
             dot: lost.dot,
             ts: lost.ts,
             value: Some(lost.value.clone()),
-            state: SideState::Lost,
+            state: if lost.rejected {
+                SideState::Rejected
+            } else {
+                SideState::Lost
+            },
             code: Some(lost.code),
-        }));
+        });
+        let mut sides: Vec<Side> = standing.chain(lost).collect();
         sides.sort_by_key(|side| side.dot);
-        let pick = pick(&register.siblings, priorities);
-        let (suggested, rule, clock_suspect) = match pick {
-            Some(Pick {
-                sibling,
-                rule,
-                clock_suspect,
-            }) => {
-                let lost = rule == PickRule::Only && !register.lost.is_empty();
-                (
-                    sibling.dot,
-                    if lost { PickRule::Confirmed } else { rule },
-                    clock_suspect,
-                )
+        let (suggested, rule) = match pick(&register.siblings, priorities) {
+            Some(Pick { sibling, rule }) if rule == PickRule::Only && !register.lost.is_empty() => {
+                (sibling.dot, PickRule::Confirmed)
             }
-            None => (sides.last()?.dot, PickRule::Only, false),
+            Some(Pick { sibling, rule }) => (sibling.dot, rule),
+            None => (sides.last()?.dot, PickRule::Only),
         };
         Some(Conflict {
             id: self.conflict_id(Some(name)),
@@ -215,17 +214,40 @@ impl Entity {
             } else {
                 ConflictKind::LostAtCloud
             },
+            clock_suspect: is_clock_suspect(sides.iter().map(|side| side.ts)),
             sides,
             suggested,
             rule,
-            clock_suspect,
         })
     }
 }
 
+impl SideState {
+    fn of(accepted: bool) -> Self {
+        if accepted {
+            Self::Confirmed
+        } else {
+            Self::Tentative
+        }
+    }
+}
+
+/// Whether one clock is more than a day ahead of all others.
+pub(super) fn is_clock_suspect(clocks: impl Iterator<Item = WallMs>) -> bool {
+    let mut clocks: Vec<i64> = clocks.map(|clock| clock.0).collect();
+    clocks.sort_unstable();
+    match clocks[..] {
+        [.., second, first] => first.saturating_sub(second) > CLOCK_SUSPECT_MS,
+        _ => false,
+    }
+}
+
 impl Register {
-    /// More than one distinct value among siblings and lost sides.
+    /// More than one distinct value among siblings and lost sides, or nothing left standing of what was written.
     pub fn is_disputed(&self) -> bool {
+        if self.siblings.is_empty() {
+            return !self.lost.is_empty();
+        }
         let mut values = self
             .siblings
             .iter()

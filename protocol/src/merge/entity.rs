@@ -4,11 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome};
-use super::{Register, Sibling, Survivor, Verdict};
+use super::{
+    Code, Conflict, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
+};
+use super::{Priorities, Register, Sibling, Survivor, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
 use crate::policy::{Policy, Rule, TypeRule};
+use crate::value::Value;
 
 /// The state of one entity.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -62,6 +65,42 @@ pub fn fold<'a>(
     entity
 }
 
+/// The value that the sides of a conflict about a register grew from: of the standing writes that every side had seen, the
+/// pick among the newest. `None` if they had none in common, or if it is about an entity's life.
+pub fn base(records: &[Record], conflict: &Conflict, priorities: &Priorities) -> Option<Value> {
+    let field = conflict.field.as_ref()?;
+    let sides: Vec<&Record> = records
+        .iter()
+        .filter(|r| conflict.sides.iter().any(|side| side.dot == r.dot))
+        .collect();
+    let written = |r: &Record| {
+        let mut writes = r.command.writes.iter();
+        writes.find_map(|write| match &write.change {
+            Change::Write(value) if write.field == *field && r.takes(field) => Some(value.clone()),
+            _ => None,
+        })
+    };
+    let seen = |dot: Dot| !sides.is_empty() && sides.iter().all(|side| side.ctx.covers(dot));
+    let common: Vec<(&Record, Value)> = records
+        .iter()
+        .filter(|r| seen(r.dot))
+        .filter_map(|r| Some((r, written(r)?)))
+        .collect();
+    let newest = common
+        .iter()
+        .filter(|(r, _)| !common.iter().any(|(other, _)| other.ctx.covers(r.dot)));
+    let siblings: Vec<Sibling> = newest
+        .map(|(r, value)| Sibling {
+            dot: r.dot,
+            ts: r.command.ts,
+            value: value.clone(),
+            accepted: None,
+            leads: false,
+        })
+        .collect();
+    super::pick::pick(&siblings, priorities).map(|pick| pick.sibling.value.clone())
+}
+
 /// The type that the creates agree on, whatever the order in which they came.
 fn type_of<'a>(records: &[Record<'a>]) -> Option<&'a str> {
     let creates = records
@@ -72,6 +111,15 @@ fn type_of<'a>(records: &[Record<'a>]) -> Option<&'a str> {
 }
 
 impl Record<'_> {
+    /// Whether its write of a field stands.
+    fn takes(&self, field: &str) -> bool {
+        match self.verdict.map(|verdict| &verdict.outcome) {
+            Some(Outcome::Rejected { .. }) => false,
+            Some(Outcome::Merged(lost)) => !lost.iter().any(|(name, _)| name == field),
+            _ => true,
+        }
+    }
+
     fn stands(&self) -> bool {
         !matches!(
             self.verdict,
@@ -99,6 +147,7 @@ fn survivors_of(delete: Dot, standing: &[&Record]) -> Vec<Survivor> {
         .filter(|r| !concurrent.iter().any(|other| other.ctx.covers(r.dot)))
         .map(|r| Survivor {
             dot: r.dot,
+            ts: r.command.ts,
             accepted: concurrent
                 .iter()
                 .any(|a| a.verdict.is_some() && (a.dot == r.dot || r.ctx.covers(a.dot))),
@@ -187,7 +236,7 @@ impl Entity {
                 continue;
             }
             match lost.iter().find(|(field, _)| *field == write.field) {
-                Some((_, code)) => self.lose(record, &write.field, *code),
+                Some((_, code)) => self.lose(record, &write.field, (*code, false)),
                 None => self.write(record, (&write.field, &write.change), accepted),
             }
         }
@@ -270,13 +319,13 @@ impl Entity {
         for write in &record.command.writes {
             let rule = rules.field(&write.field).map(|field| field.rule);
             if rule.is_some_and(|rule| fits(rule, &write.change)) {
-                self.lose(record, &write.field, code);
+                self.lose(record, &write.field, (code, true));
             }
         }
     }
 
     /// A write that does not stand stays a side of its field's conflict, if its loss is one.
-    fn lose(&mut self, record: &Record, name: &str, code: Code) {
+    fn lose(&mut self, record: &Record, name: &str, (code, rejected): (Code, bool)) {
         let change = record
             .command
             .writes
@@ -298,6 +347,7 @@ impl Entity {
                 ts: record.command.ts,
                 value: value.clone(),
                 code,
+                rejected,
             });
         }
     }
@@ -309,18 +359,7 @@ impl Entity {
         }
         let deleted = self.life.is_deleted();
         let fields = if deleted { None } else { Some(&self.fields) };
-        // Room for most entities at once: growing step by step costs as much as the hash.
-        let room = Vec::with_capacity(1024);
-        let bytes = postcard::to_extend(&(&self.entity_type, self.id, &self.life, fields), room)
-            .expect("entity states always encode");
-        let mut sum = [0u64; 4];
-        for (lane, chunk) in sum
-            .iter_mut()
-            .zip(blake3::hash(&bytes).as_bytes().chunks_exact(8))
-        {
-            *lane = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
-        }
-        StateSum(sum)
+        StateSum::of(&(&self.entity_type, self.id, &self.life, fields))
     }
 }
 
@@ -330,6 +369,20 @@ impl Entity {
 pub struct StateSum(pub [u64; 4]);
 
 impl StateSum {
+    /// The share of one thing.
+    pub(super) fn of<T: Serialize>(thing: &T) -> Self {
+        // Room for most entities at once: growing step by step costs as much as the hash.
+        let bytes = postcard::to_extend(thing, Vec::with_capacity(1024))
+            .expect("entity states always encode");
+        let mut sum = [0u64; 4];
+        for (lane, chunk) in sum
+            .iter_mut()
+            .zip(blake3::hash(&bytes).as_bytes().chunks_exact(8))
+        {
+            *lane = u64::from_le_bytes(chunk.try_into().expect("eight bytes"));
+        }
+        Self(sum)
+    }
     /// Takes one entity's share in.
     pub fn add(&mut self, share: Self) {
         self.0

@@ -36,6 +36,8 @@ pub struct LostSide {
     pub value: Value,
     /// Why it lost.
     pub code: Code,
+    /// The whole command was rejected, not this field alone.
+    pub rejected: bool,
 }
 
 /// A field of rule `lww` or `immutable`.

@@ -26,6 +26,8 @@ pub enum LifeKind {
 pub struct Survivor {
     /// The write.
     pub dot: Dot,
+    /// Its author's wall clock.
+    pub ts: WallMs,
     /// Whether the cloud accepted it, or a write below it that the delete had not seen either.
     pub accepted: bool,
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Sibling;
 use crate::id::DeviceId;
-use crate::limits::{CLOCK_SUSPECT_MS, TOLERANCE_MS};
+use crate::limits::TOLERANCE_MS;
 
 /// The roster's priority table; a missing device has priority 0.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -37,6 +37,10 @@ pub enum PickRule {
     Clock,
     /// Equal in all else: the higher dot.
     Dot,
+    /// Of one natural key without any verdict: the lowest dot.
+    First,
+    /// A deletion shows before edits that nobody confirmed.
+    Deletion,
 }
 
 /// The chosen sibling and why.
@@ -46,20 +50,14 @@ pub struct Pick<'a> {
     pub sibling: &'a Sibling,
     /// Which part of the rule decided.
     pub rule: PickRule,
-    /// A sibling is more than a day ahead of all others.
-    pub clock_suspect: bool,
 }
 
 /// Picks over the whole set; `None` of an empty one.
 pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick<'a>> {
     if let [sibling] = siblings {
         // By far the most common case, and the only one in which nothing is gathered.
-        let (rule, clock_suspect) = (PickRule::Only, false);
-        return Some(Pick {
-            sibling,
-            rule,
-            clock_suspect,
-        });
+        let rule = PickRule::Only;
+        return Some(Pick { sibling, rule });
     }
     let leading: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.leads).collect();
     let server_wins = !leading.is_empty() && leading.len() < siblings.len();
@@ -93,15 +91,8 @@ pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick
     } else {
         PickRule::Dot
     };
-    let mut clocks: Vec<i64> = siblings.iter().map(|sibling| sibling.ts.0).collect();
-    clocks.sort_unstable();
-    let clock_suspect = match clocks[..] {
-        [.., second, first] => first.saturating_sub(second) > CLOCK_SUSPECT_MS,
-        _ => false,
-    };
     Some(Pick {
         sibling: chosen,
         rule,
-        clock_suspect,
     })
 }

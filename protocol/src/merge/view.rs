@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value as Json};
 
 use super::pick::pick;
-use super::{Entity, Field, Priorities};
+use super::{Code, Entity, Field, Priorities, Register};
 use crate::value::Value;
 
 /// The shown side of an entity.
@@ -33,8 +33,8 @@ impl Serialize for ShownFields<'_> {
         for (name, field) in &self.entity.fields {
             match field {
                 Field::Register(register) => {
-                    if let Some(pick) = pick(&register.siblings, self.priorities) {
-                        map.serialize_entry(name, &Plain(&pick.sibling.value))?;
+                    if let Some(value) = register.shown(self.priorities) {
+                        map.serialize_entry(name, &Plain(value))?;
                     }
                 }
                 Field::Set(set) => {
@@ -99,11 +99,22 @@ impl Entity {
     /// The picked value of a register.
     pub fn value(&self, field: &str, priorities: &Priorities) -> Option<&Value> {
         match self.fields.get(field)? {
-            Field::Register(register) => {
-                pick(&register.siblings, priorities).map(|pick| &pick.sibling.value)
-            }
+            Field::Register(register) => register.shown(priorities),
             _ => None,
         }
+    }
+}
+
+impl Register {
+    /// The pick. Where nothing stands because another entity has the natural key, the name that was meant: people must find
+    /// the thing to rename it.
+    fn shown(&self, priorities: &Priorities) -> Option<&Value> {
+        let pick = pick(&self.siblings, priorities).map(|pick| &pick.sibling.value);
+        let mut lost = self.lost.iter().rev();
+        pick.or_else(|| {
+            let meant = lost.find(|side| side.code == Code::DuplicateKey)?;
+            Some(&meant.value)
+        })
     }
 }
 

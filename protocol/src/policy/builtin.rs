@@ -37,6 +37,7 @@ fn entity_type<const N: usize>(fields: [(&str, FieldRule); N]) -> TypeRule {
     TypeRule {
         append_only: false,
         atomic: false,
+        natural_key: Vec::new(),
         fields: fields.map(|(name, rule)| (name.to_owned(), rule)).into(),
     }
 }

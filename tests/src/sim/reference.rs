@@ -289,6 +289,7 @@ fn survivors(delete: &Deed, all: &[Deed]) -> Vec<Survivor> {
     let mut survivors: Vec<Survivor> = newest
         .map(|d| Survivor {
             dot: d.dot,
+            ts: d.command.ts,
             accepted: concurrent
                 .iter()
                 .any(|a| a.accepted().is_some() && (a.dot == d.dot || d.sees(a))),
@@ -353,6 +354,7 @@ fn register(name: &str, rule: Rule, allowed: &[&Deed]) -> Option<Field> {
             ts: d.command.ts,
             value,
             code,
+            rejected: d.rejected().is_some(),
         });
     }
     register.siblings.sort_by_key(|sibling| sibling.dot);
