@@ -79,7 +79,7 @@ pub fn command(
     draw: Draw,
 ) -> Result<Command, Refusal> {
     let rules = policy.entity_type(&mutation.entity_type).ok_or_else(|| {
-        let known: Vec<&str> = policy.types.keys().map(String::as_str).collect();
+        let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
         Refusal::new(
             "UNKNOWN_TYPE",
             format!(
@@ -334,21 +334,14 @@ fn value_of(name: &str, json: &Json, rule: &FieldRule) -> Result<Value, Refusal>
         );
         Refusal::at("VALIDATION_FAILED", name, detail)
     })?;
-    match &value {
-        Value::Null if rule.required => Err(Refusal::at(
-            "REQUIRED_FIELD",
-            name,
-            format!("`{name}` may not be empty"),
-        )),
-        Value::Text(text) if text.len() > rule.max_bytes as usize => {
-            let detail = format!(
-                "`{name}` takes at most {} bytes; shorten it",
-                rule.max_bytes
-            );
-            Err(Refusal::at("VALIDATION_FAILED", name, detail))
-        }
-        _ => Ok(value),
-    }
+    let Some(broken) = rule.limit_broken(&value) else {
+        return Ok(value);
+    };
+    let code = match value {
+        Value::Null => "REQUIRED_FIELD",
+        _ => "VALIDATION_FAILED",
+    };
+    Err(Refusal::at(code, name, format!("`{name}` {broken}")))
 }
 
 fn shorten(text: &str) -> String {

@@ -34,6 +34,14 @@ pub const TRAIL: usize = 24;
 pub const UNFOLDED_PAGES: usize = 256;
 /// Bytes of one feed page.
 pub const PAGE_BYTES: usize = 200 * 1024;
+/// Bytes of one policy document, so that it fits a frame beside its signature.
+pub const POLICY_BYTES: usize = 128 * 1024;
+/// Types of one policy: each is a view of the store.
+pub const POLICY_TYPES: usize = 256;
+/// Fields of one type: each is a column of a view, and a command names at most [`COMMAND_FIELDS`].
+pub const POLICY_FIELDS: usize = 256;
+/// The most that a policy may allow for one text: a command with its other fields must fit.
+pub const TEXT_BYTES: u32 = 48 * 1024;
 /// Signed records of one roster.
 pub const ROSTER_RECORDS: usize = 4096;
 /// Devices whose election state is remembered.

@@ -85,7 +85,7 @@ pub(super) async fn entities(
 fn listing(entity_type: String, parameters: &Parameters) -> Result<Listing, Refused> {
     let policy = Policy::default();
     let rules = policy.entity_type(&entity_type).ok_or_else(|| {
-        let known: Vec<&str> = policy.types.keys().map(String::as_str).collect();
+        let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
         let next_step = format!("use one of {}", known.join(", "));
         Refused::not_found("type", &next_step)
     })?;

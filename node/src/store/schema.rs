@@ -109,16 +109,16 @@ pub(super) fn adopt_policy(connection: &mut Connection, policy: &Policy) -> Resu
     for view in views {
         transaction.execute_batch(&format!("DROP VIEW {}", quoted(&view)))?;
     }
-    let document = serde_json::to_vec(policy).expect("a policy always encodes");
+    let document = policy.text().as_bytes();
     transaction.execute(
         "INSERT OR IGNORE INTO policy (hash, version, document) VALUES (?1, ?2, ?3)",
-        params![hash.0, policy.version, document],
+        params![hash.0, policy.version(), document],
     )?;
     transaction.execute(
         "INSERT INTO meta (key, value) VALUES ('policy', ?1) ON CONFLICT DO UPDATE SET value = excluded.value",
         [hash.0],
     )?;
-    for name in policy.types.keys() {
+    for name in policy.types().keys() {
         transaction.execute(
             "INSERT OR IGNORE INTO entity_type (name) VALUES (?1)",
             [name],
@@ -141,7 +141,7 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
         quoted(&format!("app_{name}")),
         uuid_text("entity.uuid")
     );
-    for field in policy.types[name].fields.keys() {
+    for field in policy.types()[name].fields.keys() {
         let path = format!("$.\"{field}\"").replace('\'', "''");
         write!(sql, ", json_extract(shown, '{path}') AS {}", quoted(field)).expect("text grows");
     }

@@ -57,11 +57,5 @@ fn value_fault(value: &Value, rule: &FieldRule) -> Option<String> {
     if !rule.kind.admits(value) {
         return Some(format!("takes {}", rule.kind.word()));
     }
-    match value {
-        Value::Null if rule.required => Some("may not be empty".into()),
-        Value::Text(text) if text.len() > rule.max_bytes as usize => {
-            Some(format!("takes at most {} bytes", rule.max_bytes))
-        }
-        _ => None,
-    }
+    rule.limit_broken(value)
 }

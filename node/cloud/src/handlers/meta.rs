@@ -40,7 +40,7 @@ pub async fn meta(State(app): State<App>) -> Json<Value> {
     Json(json!({
         "server": env!("CARGO_PKG_VERSION"),
         "protocol": PROTOCOL,
-        "policy": app.truth.policy.version,
+        "policy": app.truth.policy.version(),
         "mediaTypes": [MEDIA_TYPE, "application/json"],
         "encodings": ["zstd"],
         "limits": {

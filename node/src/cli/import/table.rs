@@ -35,7 +35,7 @@ type NamedRow = (u64, Vec<(String, Json)>);
 pub(super) fn plan(shape: &Shape<'_>, text: &str) -> Result<Plan, Failure> {
     let policy = Policy::default();
     let rules = policy.entity_type(shape.entity_type).ok_or_else(|| {
-        let known: Vec<&str> = policy.types.keys().map(String::as_str).collect();
+        let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
         let text = format!(
             "the policy has no type `{}`\nUse one of {}.",
             shape.entity_type,
