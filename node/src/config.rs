@@ -4,10 +4,12 @@
 //! only; a folder of a newer version is refused untouched; one process at a time holds a folder.
 
 mod place;
+mod region;
 mod secret;
 mod studio;
 
 pub use place::{default_folder, system_user};
+pub use region::{Currency, Region, RegionError, Zone};
 pub use secret::{SecretBytes, random_bytes, write as write_secret};
 pub use studio::{CloudAccess, Founder, StudioFile};
 

@@ -234,6 +234,8 @@ fn node_view(machine: &Machine, setup: &Setup) -> api::NodeView {
         name: machine.identity.name.clone(),
         studio: machine.studio.studio,
         studio_name: machine.studio.name.clone(),
+        time_zone: machine.studio.region.time_zone.to_string(),
+        currency: machine.studio.region.currency.to_string(),
         version: env!("CARGO_PKG_VERSION").into(),
         run: format!("{:016x}", setup.identity.run),
         started: clock::wall(),

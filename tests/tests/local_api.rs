@@ -6,7 +6,7 @@ use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use studiovault_node::api::{ApiOptions, RunningApi, serve};
-use studiovault_node::config::{Admission, Folder, Founder, Machine, StudioFile};
+use studiovault_node::config::{Admission, Folder, Founder, Machine, Region, StudioFile};
 use studiovault_node::node::{Announce, Node, NodeConfig};
 use studiovault_protocol::api::BODY_BYTES;
 use studiovault_protocol::membership::Role;
@@ -25,6 +25,7 @@ impl Served {
         let folder = tempfile::tempdir().expect("a folder");
         let studio = StudioFile::found(Founder {
             name: "Lisbon".into(),
+            region: Region::of_system(),
             cloud: None,
         });
         let admission = Admission {

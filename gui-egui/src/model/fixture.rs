@@ -82,6 +82,8 @@ pub fn studio_of(machines: usize) -> Status {
             name: members[0].name.clone(),
             studio: StudioId([7; 16]),
             studio_name: "Lisbon".to_owned(),
+            time_zone: "Europe/Lisbon".to_owned(),
+            currency: "EUR".to_owned(),
             version: "0.1.0".to_owned(),
             run: "00000000000000ab".to_owned(),
             started: seconds_ago(3600),

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
-use studiovault_node::config::{Admission, CloudAccess, Founder, Machine, StudioFile};
+use studiovault_node::config::{
+    Admission, CloudAccess, Currency, Founder, Machine, Region, StudioFile, Zone,
+};
 use studiovault_node::uplink::{CloudClient, UplinkError};
 use studiovault_protocol::cloud::EnrolRequest;
 use studiovault_protocol::membership::Role;
@@ -25,6 +27,12 @@ pub(crate) struct Init {
     /// What people call the studio
     #[arg(long)]
     studio_name: String,
+    /// Where the studio counts its days, such as Europe/Lisbon [default: the system's time zone]
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<Zone>,
+    /// What it is paid in, such as EUR [default: EUR]
+    #[arg(long, value_name = "CODE")]
+    currency: Option<Currency>,
     /// Where the cloud truth is, such as https://cloud.example:8443; without one the studio works for good as well
     #[arg(long, value_name = "URL", requires = "cloud_token")]
     cloud: Option<String>,
@@ -75,8 +83,14 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
             studiovault_node::config::ConfigError::AlreadyMade(folder.path().into()).into(),
         );
     }
+    let system = Region::of_system();
+    let region = Region {
+        time_zone: init.time_zone.unwrap_or(system.time_zone),
+        currency: init.currency.unwrap_or(system.currency),
+    };
     let mut studio = StudioFile::found(Founder {
         name: init.studio_name,
+        region,
         cloud: None,
     })?;
     if let (Some(url), Some(token)) = (init.cloud, init.cloud_token) {
@@ -162,6 +176,8 @@ fn tell(call: &Call, machine: &Machine) -> Outcome {
             "name": machine.identity.name,
             "studio": machine.studio.studio,
             "studio_name": machine.studio.name,
+            "time_zone": machine.studio.region.time_zone,
+            "currency": machine.studio.region.currency,
             "folder": machine.folder.path(),
             "studio_file": machine.folder.studio_path(),
             "cloud": machine.studio.cloud.as_ref().map(|access| &access.url),
@@ -169,9 +185,11 @@ fn tell(call: &Call, machine: &Machine) -> Outcome {
         return Ok(());
     }
     say!(
-        "{} is a machine of {} now.\n\n  studiovault run --data {folder}\n\nAnother machine joins with a copy of {}, which holds the studio's keys:\n\n  studiovault join --studio-file studio.json --name NAME",
+        "{} is a machine of {} now (time zone {}, currency {}).\n\n  studiovault run --data {folder}\n\nAnother machine joins with a copy of {}, which holds the studio's keys:\n\n  studiovault join --studio-file studio.json --name NAME",
         machine.identity.name,
         machine.studio.name,
+        machine.studio.region.time_zone,
+        machine.studio.region.currency,
         machine.folder.studio_path().display(),
     );
     Ok(())

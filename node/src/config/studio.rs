@@ -10,7 +10,7 @@ use studiovault_protocol::id::{PublicKey, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
 
-use super::{ConfigError, FOLDER_VERSION, SecretBytes, check_name, pretty, random_bytes};
+use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, check_name, pretty, random_bytes};
 use super::{read_version, secret};
 
 /// How the cloud truth is reached.
@@ -29,6 +29,8 @@ pub struct CloudAccess {
 pub struct Founder {
     /// What people call the studio.
     pub name: String,
+    /// Its time zone and currency.
+    pub region: Region,
     /// Its cloud truth, if it has one.
     pub cloud: Option<CloudAccess>,
 }
@@ -42,6 +44,8 @@ pub struct StudioFile {
     pub studio: StudioId,
     /// What people call it.
     pub name: String,
+    /// Its time zone and currency.
+    pub region: Region,
     /// The root key's seed: signs every grant.
     pub root_seed: SecretBytes,
     /// The key under every handshake of the mesh.
@@ -62,6 +66,7 @@ impl StudioFile {
             version: FOLDER_VERSION,
             studio: StudioId::from_random(random_bytes()),
             name: founder.name,
+            region: founder.region,
             root_seed: SecretBytes::random(),
             mesh_key: SecretBytes::random(),
             discovery_key: SecretBytes::random(),

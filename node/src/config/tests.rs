@@ -14,6 +14,7 @@ fn admission(name: &str) -> Admission {
 fn a_studio() -> StudioFile {
     let founder = Founder {
         name: "Lisbon".to_owned(),
+        region: Region::of_system(),
         cloud: None,
     };
     StudioFile::found(founder).expect("a studio")

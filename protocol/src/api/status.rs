@@ -50,6 +50,10 @@ pub struct NodeView {
     pub studio: StudioId,
     /// What people call the studio.
     pub studio_name: String,
+    /// The time zone that it counts its days in, by its IANA name.
+    pub time_zone: String,
+    /// What it is paid in, by its ISO 4217 code.
+    pub currency: String,
     /// The version of the program.
     pub version: String,
     /// Names this run of the process: the epoch, hexadecimal.

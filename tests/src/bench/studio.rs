@@ -15,6 +15,7 @@ use studiovault_protocol::membership::Role;
 pub fn machines(root: &Path, count: usize) -> Result<Vec<Machine>> {
     let founder = Founder {
         name: "Bench".into(),
+        region: studiovault_node::config::Region::of_system(),
         cloud: None,
     };
     let mut studio = StudioFile::found(founder)?;

@@ -8,10 +8,12 @@ use crate::cli::output::{Table, say};
 pub(crate) fn print(status: &Status) {
     let node = &status.node;
     say!(
-        "{} ({}), studio {}",
+        "{} ({}), studio {} ({}, {})",
         node.name,
         node.device,
-        node.studio_name
+        node.studio_name,
+        node.time_zone,
+        node.currency
     );
     say!("{}", safety(status));
     let lan = match (status.network, status.peers.len()) {
