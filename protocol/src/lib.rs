@@ -20,6 +20,8 @@ pub mod log;
 pub mod membership;
 pub mod merge;
 pub mod policy;
+pub mod pos;
+pub mod receipt;
 pub mod session;
 pub mod time;
 pub mod value;
