@@ -7,6 +7,7 @@
 
 mod conflict;
 mod entity;
+mod entry;
 mod field;
 mod key;
 mod life;
@@ -15,6 +16,7 @@ mod view;
 
 pub use conflict::{Conflict, ConflictKind, Side, SideState};
 pub use entity::{Entity, Record, StateSum, base, fold};
+pub use entry::{breach, set_aside};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
 pub use key::{
     KeyClaim, KeyHash, Proposal, arrange, folded, key_conflict, key_conflict_id, key_hash,

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::Op;
 use studiovault_protocol::feed::{Entry, Page};
 use studiovault_protocol::id::{Author, EntityId};
 use studiovault_protocol::merge::{Outcome, Verdict};
@@ -87,7 +88,9 @@ impl Batch<'_> {
                         .entities
                         .push((command.entity, loaded.type_name.clone()));
                     let decider = Decider::Feed(position, page.body().at);
-                    if loaded.stale || loaded.entity.must_fold(command, &verdict.outcome) {
+                    let entity = &loaded.entity;
+                    let beside = command.op == Op::Create && !entity.life.names(dot);
+                    if loaded.stale || beside || entity.must_fold(command, &verdict.outcome) {
                         loaded.stale = true;
                         stale.insert(command.entity, decider);
                         continue;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::entry::first_create;
 use super::{
     Code, Conflict, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
 };
@@ -42,7 +43,7 @@ pub struct Record<'a> {
 }
 
 /// The state of an entity from its whole history, in a causal order. This defines the merge. Where authors disagree about the
-/// type, the first accepted create names it, else the lowest dot among the creates; `entity_type` if nothing was created.
+/// type, the first create names it (see [`super::entry`]); `entity_type` if nothing was created.
 pub fn fold<'a>(
     entity_type: &str,
     id: EntityId,
@@ -50,9 +51,16 @@ pub fn fold<'a>(
     policy: &Policy,
 ) -> Entity {
     let records: Vec<Record> = records.into_iter().collect();
-    let mut entity = Entity::new(type_of(&records).unwrap_or(entity_type), id);
+    let first = first_create(&records, policy);
+    let entity_type = first.map_or(entity_type, |first| &first.command.entity_type);
+    let mut entity = Entity::new(entity_type, id);
+    let rules = policy.entity_type(entity_type);
+    let entry = first.filter(|_| rules.is_some_and(|rules| rules.append_only));
     for record in &records {
-        entity.step(record, policy);
+        // An entry is what its first create says; whatever else stands beside it makes nothing of it.
+        if entry.is_none_or(|entry| entry.dot == record.dot || !record.stands()) {
+            entity.step(record, policy);
+        }
     }
     if entity.life.has_delete() {
         let standing: Vec<&Record> = records.iter().filter(|record| record.stands()).collect();
@@ -101,15 +109,6 @@ pub fn base(records: &[Record], conflict: &Conflict, priorities: &Priorities) ->
     super::pick::pick(&siblings, priorities).map(|pick| pick.sibling.value.clone())
 }
 
-/// The type that the creates agree on, whatever the order in which they came.
-fn type_of<'a>(records: &[Record<'a>]) -> Option<&'a str> {
-    let creates = records
-        .iter()
-        .filter(|r| r.command.op == Op::Create && r.stands());
-    let first = creates.min_by_key(|r| (r.verdict.map_or(u64::MAX, |v| v.position), r.dot))?;
-    Some(&first.command.entity_type)
-}
-
 impl Record<'_> {
     /// Whether its write of a field stands.
     fn takes(&self, field: &str) -> bool {
@@ -120,7 +119,8 @@ impl Record<'_> {
         }
     }
 
-    fn stands(&self) -> bool {
+    /// Whether the cloud has not taken it out.
+    pub(super) fn stands(&self) -> bool {
         !matches!(
             self.verdict,
             Some(Verdict {
@@ -183,13 +183,17 @@ impl Entity {
     pub fn apply(&mut self, record: &Record, policy: &Policy) {
         assert!(
             !self.must_fold_to_apply(record.command),
-            "a delete or a second type is folded, never stepped"
+            "a delete, a second create or a second type is folded, never stepped"
         );
         self.step(record, policy);
     }
 
     /// Whether a command can only be applied by folding the entity with its whole history.
     pub fn must_fold_to_apply(&self, command: &Command) -> bool {
+        (command.op == Op::Create && self.life.exists()) || self.needs_history(command)
+    }
+
+    fn needs_history(&self, command: &Command) -> bool {
         command.op == Op::Delete
             || self.life.has_delete()
             || self.opaque
@@ -252,9 +256,10 @@ impl Entity {
         }
     }
 
-    /// Whether a verdict on an already applied command can only be taken up by folding the entity anew.
+    /// Whether a verdict on an already applied command can only be taken up by folding the entity anew. So it is as well for an
+    /// accepted create that [`Life::names`] does not know.
     pub fn must_fold(&self, command: &Command, outcome: &Outcome) -> bool {
-        if self.must_fold_to_apply(command) {
+        if self.needs_history(command) {
             return true;
         }
         match outcome {

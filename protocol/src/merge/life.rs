@@ -74,6 +74,11 @@ impl Life {
         !self.writes.is_empty()
     }
 
+    /// Whether one of the standing life writes is this command.
+    pub fn names(&self, dot: Dot) -> bool {
+        self.writes.iter().any(|write| write.dot == dot)
+    }
+
     /// Whether the entity shows as deleted.
     pub fn is_deleted(&self) -> bool {
         let mut deletes = self
