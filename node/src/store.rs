@@ -20,6 +20,7 @@ mod checkpoint;
 mod error;
 mod fold;
 mod history;
+mod keys;
 mod known;
 mod ledger;
 mod look;
@@ -51,6 +52,7 @@ pub use verify::Verification;
 
 use authors::Authors;
 use checkpoint::Checkpointer;
+use keys::Naming;
 use known::Known;
 use touched::Types;
 
@@ -108,6 +110,10 @@ pub struct Store {
     pasts: HashMap<i64, Past>,
     counters: Counters,
     state_sum: StateSum,
+    /// Over the natural keys that more than one live entity has.
+    key_sum: StateSum,
+    /// The natural keys that the index was made with.
+    naming: Naming,
     /// What every `shown` was picked with.
     priorities: Option<Priorities>,
     _lock: Option<File>,
@@ -152,6 +158,8 @@ impl Store {
             pasts: HashMap::new(),
             counters: Counters::default(),
             state_sum: StateSum::default(),
+            key_sum: StateSum::default(),
+            naming: Naming::default(),
             priorities: None,
             _lock: lock,
         };
@@ -175,10 +183,11 @@ impl Store {
                 "SELECT coalesce((SELECT ends FROM log_bundle ORDER BY position DESC LIMIT 1), 0)",
             )?,
         };
-        self.state_sum = StateSum::default();
-        if let Some((state_sum, applied)) = self.decoded("tally")? {
-            (self.state_sum, self.counters.applied) = (state_sum, applied);
+        (self.state_sum, self.key_sum) = (StateSum::default(), StateSum::default());
+        if let Some((state_sum, key_sum, applied)) = self.decoded("tally")? {
+            (self.state_sum, self.key_sum, self.counters.applied) = (state_sum, key_sum, applied);
         }
+        self.naming = self.decoded("naming")?.unwrap_or_default();
         self.pasts.clear();
         let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
         self.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
@@ -232,6 +241,13 @@ impl Store {
     /// The sum over the state of all entities; equal on machines that applied and folded the same.
     pub fn state_sum(&self) -> StateSum {
         self.state_sum
+    }
+
+    /// The state hash: the entities and the conflicts over natural keys.
+    pub fn state_hash(&self) -> StateSum {
+        let mut sum = self.state_sum;
+        sum.add(self.key_sum);
+        sum
     }
 
     /// Begins a transaction; dropped without [`Batch::commit`] it leaves no trace.

@@ -11,7 +11,7 @@ mod problem;
 mod status;
 mod write;
 
-pub use conflict::{Choice, ConflictPage, ConflictView, ResolveRequest, SideView};
+pub use conflict::{Choice, ConflictPage, ConflictView, LedgerView, ResolveRequest, SideView};
 pub use entity::{
     DeadLetter, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage, HistoryRow,
     QueryAnswer, QueryRequest, SubscribeRequest, SyncState,

@@ -20,7 +20,7 @@ pub use entry::{breach, set_aside};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
 pub use key::{
     KeyClaim, KeyHash, Proposal, arrange, folded, key_conflict, key_conflict_id, key_hash,
-    key_share, proposals,
+    proposal, proposals,
 };
 pub use life::{Life, LifeKind, LifeWrite, LostLife, Survivor};
 pub use pick::{Pick, PickRule, Priorities};

@@ -158,6 +158,8 @@ fn conflict(id: &str, label: &str, field: &str, values: [Json; 2]) -> ConflictVi
         value,
         state: SideState::Tentative,
         code: None,
+        entity: EntityId([9; 16]),
+        proposed: None,
     };
     ConflictView {
         id: id.to_owned(),

@@ -6,10 +6,11 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Map, Value};
 use studiovault_protocol::api::{
-    Choice, ConflictPage, ConflictView, ResolveRequest, SideView, Status, TxAnswer,
+    Choice, ConflictPage, ConflictView, LedgerView, ResolveRequest, SideView, Status, TxAnswer,
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
+use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::{ConflictKind, PickRule, SideState};
 use studiovault_protocol::time::WallMs;
 
@@ -19,7 +20,7 @@ use super::routes::Shared;
 use super::writes::{answer, read_token, whole};
 use crate::config::system_user;
 use crate::driver::WriteRequest;
-use crate::store::{ConflictRow, EntityRow, HistoryEntry, StoreError, View};
+use crate::store::{ConflictRow, EntityRow, HistoryEntry, LedgerRow, StoreError, View};
 
 /// Conflicts of one answer at most.
 const CONFLICTS: usize = 10_000;
@@ -53,6 +54,42 @@ pub(super) async fn one(
     conflict.map(Json).ok_or_else(settled)
 }
 
+/// `GET /conflicts/{id}/ledger`, also of one that was settled.
+pub(super) async fn ledger(
+    State(shared): State<Shared>,
+    Path(id): Path<String>,
+) -> Answer<Vec<LedgerView>> {
+    let lines = shared.read(move |view| view.ledger(&id)).await?;
+    if lines.is_empty() {
+        let next_step = "list the open ones with GET /local/v1/conflicts";
+        return Err(Refused::not_found("conflict", next_step));
+    }
+    Ok(Json(ledger_lines(&shared.node.status(), lines)))
+}
+
+/// Lines of the ledger as people see them.
+pub(super) fn ledger_lines(status: &Status, lines: Vec<LedgerRow>) -> Vec<LedgerView> {
+    let line = |row: LedgerRow| LedgerView {
+        conflict: row.conflict,
+        field: row.field,
+        event: row.event,
+        base: row.base,
+        sides: row.sides,
+        winner: row.winner,
+        rule: row
+            .rule
+            .and_then(|rule| serde_json::from_value(Value::String(rule)).ok()),
+        decided_by: match row.decided_by.parse() {
+            Ok(dot) => device_name(status, dot),
+            Err(_) if row.decided_by.starts_with("feed") => "the cloud".to_owned(),
+            Err(_) => "the roster".to_owned(),
+        },
+        cause: row.decided_by,
+        decided_at: row.decided_at,
+    };
+    lines.into_iter().map(line).collect()
+}
+
 /// `POST /conflicts/{id}/resolve`.
 pub(super) async fn resolve(
     State(shared): State<Shared>,
@@ -67,17 +104,25 @@ pub(super) async fn resolve(
         Ok(Some((row, history)))
     };
     let (row, history) = shared.read(read).await?.ok_or_else(settled)?;
-    let (op, fields) = decided(&row, &history, request.choice)?;
-    let mutation = Mutation {
-        entity_type: row.entity_type,
-        entity: Some(row.entity),
-        op,
-        fields,
-        read: request.read.as_deref().map(read_token).transpose()?,
+    let read = request.read.as_deref().map(read_token).transpose()?;
+    let decided = match row.kind.as_str() {
+        "create_create" => renamed(&row, request.choice)?,
+        _ => vec![(row.entity, decided(&row, &history, request.choice)?)],
     };
+    let mut mutations = Vec::with_capacity(decided.len());
+    for (entity, (op, fields)) in decided {
+        let mutation = Mutation {
+            entity_type: row.entity_type.clone(),
+            entity: Some(entity),
+            op,
+            fields,
+            read: read.clone(),
+        };
+        mutations.push(whole(&shared, mutation).await?);
+    }
     let request = WriteRequest {
         actor: request.actor.unwrap_or_else(system_user),
-        mutations: vec![whole(&shared, mutation).await?],
+        mutations,
         together: false,
         skip_existing: false,
     };
@@ -92,12 +137,52 @@ fn settled() -> Refused {
     )
 }
 
+/// What a choice does to entities with one name: the chosen one keeps it, each other one takes its proposed name; or of
+/// two the later one takes a name that the person gives.
+fn renamed(row: &ConflictRow, choice: Choice) -> Result<Vec<(EntityId, Change)>, Refused> {
+    let wrong =
+        |detail: &str, next_step: &str| Refused::bad_request("WRONG_CHOICE", detail, next_step);
+    let field = row.field.clone().unwrap_or_default();
+    let entity = |side: &Value| serde_json::from_value(side["entity"].clone()).ok();
+    let rename = |side: &Value, name: Value| {
+        let fields = Map::from_iter([(field.clone(), name)]);
+        Some((entity(side)?, (Op::Resolve, fields)))
+    };
+    match choice {
+        Choice::Side(dot) => {
+            let keeps = row.sides.iter().position(|side| side["dot"] == *dot);
+            let keeps = keeps.ok_or_else(|| {
+                let next_step = "choose by its dot the side that keeps the name";
+                wrong("no side of this conflict has that dot", next_step)
+            })?;
+            // Whoever gives the name up takes the proposal of the one that keeps it instead.
+            let given_up = &row.sides[keeps]["proposed"];
+            let others = row.sides.iter().enumerate().filter(|(at, _)| *at != keeps);
+            let renames = others.filter_map(|(_, side)| match &side["proposed"] {
+                Value::Null => rename(side, given_up.clone()),
+                proposed => rename(side, proposed.clone()),
+            });
+            Ok(renames.collect())
+        }
+        Choice::Value(name) if row.sides.len() == 2 => {
+            Ok(rename(&row.sides[1], name).into_iter().collect())
+        }
+        Choice::Value(_) => Err(wrong(
+            "more than two have this name",
+            "choose the side that keeps it; the others take their proposed names",
+        )),
+        Choice::Restore | Choice::AcceptDelete => Err(wrong(
+            "nothing is deleted here",
+            "choose by its dot the side that keeps the name, or give a `value` for the other one",
+        )),
+    }
+}
+
+/// An operation and its fields.
+type Change = (Op, Map<String, Value>);
+
 /// What a choice does to the entity.
-fn decided(
-    row: &ConflictRow,
-    history: &[HistoryEntry],
-    choice: Choice,
-) -> Result<(Op, Map<String, Value>), Refused> {
+fn decided(row: &ConflictRow, history: &[HistoryEntry], choice: Choice) -> Result<Change, Refused> {
     let wrong =
         |detail: &str, next_step: &str| Refused::bad_request("WRONG_CHOICE", detail, next_step);
     let side = |dot: &str| {
@@ -146,17 +231,13 @@ fn decided(
 /// A conflict as people see it.
 fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictView, StoreError> {
     let entity = view.entity(row.entity)?;
-    let base = match &row.field {
-        Some(field) => base(&view.history(row.entity)?, &row, field),
-        None => None,
-    };
     let suggested = device_name(status, row.suggested);
     Ok(ConflictView {
         label: entity.map_or_else(|| row.entity.to_string(), |entity| label(&entity)),
         sides: row
             .sides
             .iter()
-            .map(|side| side_view(status, side))
+            .map(|side| side_view(status, (row.entity, side)))
             .collect(),
         kind: serde_json::from_value(Value::String(row.kind)).unwrap_or(ConflictKind::UpdateUpdate),
         suggested: row.suggested.to_string(),
@@ -167,7 +248,7 @@ fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictV
         entity_type: row.entity_type,
         field: row.field,
         clock_suspect: row.clock_suspect,
-        base,
+        base: row.base,
     })
 }
 
@@ -178,7 +259,7 @@ fn label(entity: &EntityRow) -> String {
     named.map_or_else(|| entity.id.to_string(), str::to_owned)
 }
 
-fn side_view(status: &Status, side: &Value) -> SideView {
+fn side_view(status: &Status, (entity, side): (EntityId, &Value)) -> SideView {
     let dot = side["dot"].as_str().unwrap_or_default();
     let state = serde_json::from_value::<SideState>(side["state"].clone());
     SideView {
@@ -190,20 +271,9 @@ fn side_view(status: &Status, side: &Value) -> SideView {
         value: side["value"].clone(),
         state: state.unwrap_or(SideState::Tentative),
         code: side["code"].as_str().map(str::to_owned),
+        entity: serde_json::from_value(side["entity"].clone()).unwrap_or(entity),
+        proposed: side["proposed"].as_str().map(str::to_owned),
     }
-}
-
-/// The field's last value before the first side: the order of application is causal, so every side came after it.
-fn base(history: &[HistoryEntry], row: &ConflictRow, field: &str) -> Option<Value> {
-    let is_side = |entry: &&HistoryEntry| {
-        let dot = entry.dot.to_string();
-        row.sides.iter().any(|side| side["dot"] == dot)
-    };
-    let before = history.iter().take_while(|entry| !is_side(entry));
-    before
-        .filter_map(|entry| entry.fields.get(field))
-        .last()
-        .cloned()
 }
 
 /// Why a side is suggested, as a sentence.
@@ -233,7 +303,7 @@ fn reason(rule: &str, device: &str) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
-    use studiovault_protocol::id::{Author, DeviceId, Dot, EntityId, Epoch};
+    use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch};
 
     fn dot(device: u8) -> Dot {
         let author = Author {
@@ -268,6 +338,7 @@ mod tests {
             suggested: dot(2),
             rule: "priority".into(),
             clock_suspect: false,
+            base: None,
             sides: vec![side(1, json!("a")), side(2, json!("b"))],
             opened_at: WallMs(0),
         }
@@ -305,15 +376,31 @@ mod tests {
     }
 
     #[test]
-    fn the_base_is_the_value_before_the_sides_parted() {
-        let row = a_conflict(Some("notes"));
-        let history = [
-            entry(7, Op::Create, json!({"notes": "first"})),
-            entry(8, Op::Update, json!({"phone": "1"})),
-            entry(1, Op::Update, json!({"notes": "a"})),
-            entry(2, Op::Update, json!({"notes": "b"})),
-        ];
-        assert_eq!(base(&history, &row, "notes"), Some(json!("first")));
-        assert_eq!(base(&history[1..], &row, "notes"), None);
+    fn whoever_keeps_a_name_the_others_take_their_proposals() {
+        let side = |n: u8, proposed: Value| {
+            json!({"entity": EntityId([n; 16]), "dot": dot(n).to_string(), "ts": 0, "value": "Weddings",
+                   "state": "tentative", "code": null, "proposed": proposed})
+        };
+        let mut row = a_conflict(Some("title"));
+        row.kind = "create_create".into();
+        row.sides = vec![side(1, Value::Null), side(2, json!("Weddings (2)"))];
+        let names = |row: &ConflictRow, choice| -> Vec<(u8, Value)> {
+            let renames = renamed(row, choice).unwrap_or_default().into_iter();
+            renames
+                .map(|(id, (_, fields))| (id.0[0], fields["title"].clone()))
+                .collect()
+        };
+        let keeps = |n| Choice::Side(dot(n).to_string());
+        assert_eq!(names(&row, keeps(1)), [(2, json!("Weddings (2)"))]);
+        assert_eq!(names(&row, keeps(2)), [(1, json!("Weddings (2)"))]);
+        assert_eq!(
+            names(&row, Choice::Value(json!("Castle"))),
+            [(2, json!("Castle"))]
+        );
+        row.sides.push(side(3, json!("Weddings (3)")));
+        let wanted = [(1, json!("Weddings (2)")), (3, json!("Weddings (3)"))];
+        assert_eq!(names(&row, keeps(2)), wanted);
+        assert!(names(&row, Choice::Value(json!("Castle"))).is_empty());
+        assert!(names(&row, Choice::AcceptDelete).is_empty());
     }
 }

@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 15] = [
+pub(super) const OPERATIONS: [Operation; 16] = [
     (
         "get",
         "/status",
@@ -74,6 +74,12 @@ pub(super) const OPERATIONS: [Operation; 15] = [
     ),
     ("get", "/conflicts", "Open questions for people", None),
     ("get", "/conflicts/{id}", "One of them", None),
+    (
+        "get",
+        "/conflicts/{id}/ledger",
+        "Every automatic pick and every decision about it, also after it was settled",
+        None,
+    ),
     (
         "post",
         "/conflicts/{id}/resolve",

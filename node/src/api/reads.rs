@@ -19,9 +19,10 @@ use studiovault_protocol::value::ValueKind;
 use studiovault_protocol::vector::Vector;
 
 use super::answer::{Answer, Asked, Body, Refused};
+use super::conflicts::ledger_lines;
 use super::routes::Shared;
 use super::writes::read_token;
-use crate::store::{EntityRow, Listing, StoreError};
+use crate::store::{EntityRow, Listing, StoreError, View};
 
 /// How long a question waits for the write that it names.
 const AT_LEAST: Duration = Duration::from_secs(5);
@@ -208,6 +209,7 @@ impl Standing {
             fields: row.fields,
             deleted: row.deleted,
             conflict: row.conflict,
+            proposed: row.proposed,
             vv: vv_text(&row.vv),
         }
     }
@@ -251,7 +253,8 @@ pub(super) async fn history(
     Path(id): Path<String>,
 ) -> Answer<HistoryPage> {
     let entity = entity_id(&id)?;
-    let entries = shared.read(move |view| view.history(entity)).await?;
+    let read = move |view: View<'_>| Ok((view.history(entity)?, view.ledger_of(entity)?));
+    let (entries, ledger) = shared.read(read).await?;
     if entries.is_empty() {
         return Err(Refused::not_found(
             "entity",
@@ -280,6 +283,7 @@ pub(super) async fn history(
     Ok(Json(HistoryPage {
         entity,
         rows: rows.collect(),
+        ledger: ledger_lines(&status, ledger),
     }))
 }
 

@@ -74,6 +74,7 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/events", get(events::events))
         .route("/conflicts", get(conflicts::list))
         .route("/conflicts/{id}", get(conflicts::one))
+        .route("/conflicts/{id}/ledger", get(conflicts::ledger))
         .route("/conflicts/{id}/resolve", post(conflicts::resolve))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::document));

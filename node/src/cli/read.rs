@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::api::{
     ConflictPage, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage, QueryAnswer,
-    QueryRequest, Status,
+    QueryRequest, SideView, Status,
 };
 use studiovault_protocol::id::EntityId;
 
@@ -189,11 +189,21 @@ pub(crate) fn conflicts(call: &Call) -> Outcome {
                 };
                 let value = plain(&side.value);
                 say!(
-                    "  {mark} {:<14} {}  {value}\n      {}",
+                    "  {mark} {:<14} {}  {value}  ({})\n      {}",
                     side.device,
                     moment(side.ts),
+                    side_state(side),
                     side.dot
                 );
+                if let Some(name) = &side.proposed {
+                    say!("      called \"{name}\" until it is settled");
+                }
+            }
+            if let Some(base) = &conflict.base {
+                say!("    before: {}", plain(base));
+            }
+            if conflict.clock_suspect {
+                say!("    clock suspect: one of the clocks is more than a day ahead");
             }
             say!("    suggested: {}", conflict.rule);
         }
@@ -204,6 +214,14 @@ pub(crate) fn conflicts(call: &Call) -> Outcome {
             ),
         }
     })
+}
+
+fn side_state(side: &SideView) -> String {
+    let state = plain(&serde_json::json!(side.state));
+    match &side.code {
+        Some(code) => format!("{state}: {code}"),
+        None => state,
+    }
 }
 
 /// `studiovault history`.
@@ -225,6 +243,25 @@ pub(crate) fn history(call: &Call, history: History) -> Outcome {
                 ]);
             }
             table.print("nothing was ever written to it");
+            if !page.ledger.is_empty() {
+                let mut table =
+                    Table::new(["when", "conflict", "event", "shown then", "rule", "by"]);
+                for line in &page.ledger {
+                    let rule = line.rule.map(|rule| plain(&serde_json::json!(rule)));
+                    table.row(vec![
+                        moment(line.decided_at),
+                        line.field
+                            .clone()
+                            .unwrap_or_else(|| "deleted or not".to_owned()),
+                        line.event.clone(),
+                        line.winner.as_ref().map(plain).unwrap_or_default(),
+                        rule.unwrap_or_else(|| "a decision".to_owned()),
+                        line.decided_by.clone(),
+                    ]);
+                }
+                say!("");
+                table.print("");
+            }
         },
     )
 }

@@ -155,7 +155,7 @@ impl Board {
                 held: engine.feed().held(),
                 folded: engine.feed().folded(),
             },
-            state_hash: store.state_sum().hex(),
+            state_hash: store.state_hash().hex(),
             applied: vv_text(engine.log().applied()),
             warnings: self.warnings(facts),
             at: clock::wall(),

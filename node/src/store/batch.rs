@@ -13,7 +13,7 @@ use studiovault_protocol::merge::{Entity, StateSum};
 use studiovault_protocol::vector::Vector;
 
 use super::touched::Touched;
-use super::{Counters, Rules, Store, StoreError, fold, history, put_encoded, queue};
+use super::{Counters, Rules, Store, StoreError, fold, history, keys, put_encoded, queue};
 
 /// Entities kept in memory at most before they are written out in the middle of a batch: few enough to stay in the processor's
 /// cache (with 10,000 the same work took a fifth longer).
@@ -59,6 +59,7 @@ pub struct Batch<'s> {
 struct Before {
     counters: Counters,
     state_sum: StateSum,
+    key_sum: StateSum,
 }
 
 /// How far a batch has come.
@@ -80,6 +81,7 @@ impl<'s> Batch<'s> {
         let before = Before {
             counters: store.counters,
             state_sum: store.state_sum,
+            key_sum: store.key_sum,
         };
         Ok(Self {
             store,
@@ -145,8 +147,8 @@ impl<'s> Batch<'s> {
             }
             batch.flush()?;
             let (store, before) = (&batch.store, &batch.before);
-            let tally = (store.state_sum, store.counters.applied);
-            if tally != (before.state_sum, before.counters.applied) {
+            let tally = (store.state_sum, store.key_sum, store.counters.applied);
+            if tally != (before.state_sum, before.key_sum, before.counters.applied) {
                 put_encoded(&store.connection, "tally", &tally)?;
             }
             store.connection.prepare_cached("COMMIT")?.execute([])?;
@@ -177,6 +179,7 @@ impl<'s> Batch<'s> {
     fn roll_back(&mut self) {
         let was_open = std::mem::replace(&mut self.phase, Phase::Ended) == Phase::Open;
         (self.store.counters, self.store.state_sum) = (self.before.counters, self.before.state_sum);
+        self.store.key_sum = self.before.key_sum;
         if !was_open {
             return;
         }
@@ -193,6 +196,10 @@ impl<'s> Batch<'s> {
         let mut applied = Applied::default();
         if self.store.priorities.as_ref() != Some(rules.priorities) {
             self.repick(rules, &mut applied)?;
+        }
+        if keys::differs(&self.store.naming, rules.policy) {
+            self.flush()?;
+            self.store.rekey(rules.policy)?;
         }
         match write {
             Write::Store { bundle, own } => self.append(bundle, (*own, rules))?,
@@ -213,6 +220,7 @@ impl<'s> Batch<'s> {
                 }
             }
         }
+        self.find_bases(rules)?;
         if self.touched.entities.len() > TOUCHED {
             self.flush()?;
         }

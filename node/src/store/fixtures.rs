@@ -67,6 +67,14 @@ pub fn priorities() -> Priorities {
     Priorities([(device(1), 3), (device(2), 2), (device(3), 1)].into())
 }
 
+/// The default policy, with titles that no two projects may share.
+pub fn policy() -> Policy {
+    let mut policy = Policy::default();
+    let project = policy.types.get_mut("project").expect("a known type");
+    project.natural_key = vec!["title".into()];
+    policy
+}
+
 /// A command without values.
 pub fn command(op: Op, id: EntityId, dice: &mut Dice) -> Command {
     Command {
@@ -130,7 +138,7 @@ impl Machine {
             },
             index: LogIndex::default(),
             feed: FeedIndex::default(),
-            policy: Policy::default(),
+            policy: policy(),
             priorities: priorities(),
             has_cloud: true,
             bundles: BTreeMap::new(),
@@ -308,7 +316,7 @@ impl Cloud {
 
 /// A store in memory.
 pub fn a_store() -> Store {
-    Store::open(Location::Memory, &Policy::default()).expect("a store in memory opens")
+    Store::open(Location::Memory, &policy()).expect("a store in memory opens")
 }
 
 /// Carries out writes in one transaction.

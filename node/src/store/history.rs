@@ -7,7 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{Dot, EntityId, Hash};
-use studiovault_protocol::merge::{Context, Entity, Outcome, Record, Verdict, fold};
+use studiovault_protocol::merge::{
+    self, Conflict, ConflictKind, Context, Entity, Outcome, Priorities, Record, Verdict, fold,
+};
+use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::{Epochs, Vector};
 
 use super::authors::Authors;
@@ -122,6 +125,21 @@ impl History {
         let records = self.records(id, rules.epochs).map(|(_, record)| record);
         fold(type_name, id, records, rules.policy)
     }
+}
+
+/// The value that the sides of a conflict grew from.
+pub(super) fn base(
+    (connection, authors): (&Connection, &Authors),
+    (row, conflict): (i64, &Conflict),
+    (epochs, priorities): (&Epochs, &Priorities),
+) -> Result<Option<Value>, StoreError> {
+    if conflict.field.is_none() || conflict.kind == ConflictKind::CreateCreate {
+        return Ok(None);
+    }
+    let history = read(connection, authors, row)?;
+    let records = history.records(conflict.entity, epochs);
+    let records: Vec<Record> = records.map(|(_, record)| record).collect();
+    Ok(merge::base(&records, conflict, priorities))
 }
 
 /// What stands at a log position as an author's past.

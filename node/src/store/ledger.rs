@@ -5,12 +5,12 @@
 use rusqlite::{Connection, params};
 use serde_json::{Value as Json, json};
 use studiovault_protocol::id::{Dot, EntityId};
-use studiovault_protocol::merge::{Conflict, Priorities, Side};
+use studiovault_protocol::merge::{Conflict, KeyClaim, Priorities, Side};
 use studiovault_protocol::time::WallMs;
 
-use super::StoreError;
-use super::batch::Applied;
+use super::batch::{Applied, Batch};
 use super::touched::Loaded;
+use super::{Rules, StoreError, history};
 
 /// Who or what changed a conflict.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,9 @@ pub(super) struct LedgerEntry {
     winner: Option<String>,
     rule: Option<String>,
     sides: String,
+    /// The conflict, until its base is looked up.
+    question: Option<Conflict>,
+    base: Option<String>,
     decided_by: String,
     decided_at: i64,
 }
@@ -44,6 +47,7 @@ pub(super) fn note(
     (decider, priorities): (Decider, &Priorities),
     applied: &mut Applied,
 ) {
+    loaded.decider = Some(decider);
     if loaded.conflicts.is_empty() && !loaded.entity.in_conflict() {
         return;
     }
@@ -107,9 +111,61 @@ fn entry(conflict: &Conflict, decider: Decider) -> LedgerEntry {
         winner: None,
         rule: None,
         sides: sides_json(conflict).to_string(),
+        question: Some(conflict.clone()),
+        base: None,
         decided_by,
         decided_at: at.0,
     }
+}
+
+impl Batch<'_> {
+    /// Looks up what the sides of each conflict in the waiting lines grew from.
+    pub(super) fn find_bases(&mut self, rules: &Rules<'_>) -> Result<(), StoreError> {
+        if self
+            .touched
+            .ledger
+            .iter()
+            .all(|entry| entry.question.is_none())
+        {
+            return Ok(());
+        }
+        self.write_waiting()?;
+        self.touched.flush_history(self.store)?;
+        for entry in &mut self.touched.ledger {
+            let Some(conflict) = entry.question.take() else {
+                continue;
+            };
+            let Some(loaded) = self.touched.entities.peek(conflict.entity) else {
+                continue;
+            };
+            let store = &*self.store;
+            let from = (&store.connection, &store.authors);
+            let base = history::base(
+                from,
+                (loaded.row, &conflict),
+                (rules.epochs, rules.priorities),
+            )?;
+            entry.base = base.map(|value| value.to_json().to_string());
+        }
+        Ok(())
+    }
+}
+
+/// Writes a line on the conflict over a natural key.
+pub(super) fn write_key(
+    connection: &Connection,
+    (conflict, winner, event): (&Conflict, Option<KeyClaim>, &'static str),
+    decider: Decider,
+) -> Result<(), StoreError> {
+    let winner =
+        winner.map(|claim| json!({"entity": claim.entity, "value": claim.name().to_json()}));
+    let mut lines = vec![LedgerEntry {
+        event,
+        winner: winner.map(|winner| winner.to_string()),
+        rule: Some(word(&conflict.rule)),
+        ..entry(conflict, decider)
+    }];
+    write(connection, &mut lines)
 }
 
 /// Writes the ledger rows that wait, in order.
@@ -120,8 +176,8 @@ pub(super) fn write(
     for entry in ledger.drain(..) {
         connection
             .prepare_cached(
-                "INSERT INTO conflict_ledger (conflict, entity, field, event, winner, rule, sides, decided_by, decided_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO conflict_ledger (conflict, entity, field, event, winner, rule, sides, base, decided_by, decided_at)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 entry.conflict,
@@ -131,6 +187,7 @@ pub(super) fn write(
                 entry.winner,
                 entry.rule,
                 entry.sides,
+                entry.base,
                 entry.decided_by,
                 entry.decided_at
             ])?;
@@ -174,8 +231,9 @@ fn sides_json(conflict: &Conflict) -> Json {
     conflict.sides.iter().map(side_json).collect()
 }
 
-fn side_json(side: &Side) -> Json {
+pub(super) fn side_json(side: &Side) -> Json {
     json!({
+        "entity": side.entity,
         "dot": side.dot.to_string(),
         "ts": side.ts.0,
         "value": side.value.as_ref().map(|value| value.to_json()),
@@ -185,7 +243,7 @@ fn side_json(side: &Side) -> Json {
 }
 
 /// The word of a plain variant, as JSON writes it.
-fn word<T: serde::Serialize>(variant: &T) -> String {
+pub(super) fn word<T: serde::Serialize>(variant: &T) -> String {
     match serde_json::to_value(variant) {
         Ok(Json::String(word)) => word,
         _ => String::new(),

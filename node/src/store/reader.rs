@@ -3,6 +3,7 @@
 //! Nothing here can write: the connection is opened read-only and says so to SQLite once more. A [`View`] reads the same rows
 //! over the writer's connection, for stores in memory.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -17,6 +18,7 @@ use studiovault_protocol::vector::Vector;
 use super::{FILE, Store, StoreError, schema};
 
 mod inbox;
+mod names;
 mod past;
 mod sql;
 
@@ -55,6 +57,8 @@ pub struct EntityRow {
     pub confirmed: bool,
     /// It has an open conflict.
     pub conflict: bool,
+    /// What it is called meanwhile, if another one keeps its name.
+    pub proposed: Option<String>,
     /// The commands applied to it: as a context it covers all that is shown.
     pub vv: Vector,
 }
@@ -138,7 +142,7 @@ impl Store {
     }
 }
 
-const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict,
+const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict OR twin,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
         FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]'))
      FROM entity JOIN entity_type ON entity_type.id = entity.type";
@@ -150,7 +154,22 @@ impl View<'_> {
             .prepare_cached(&format!("{ENTITY} WHERE entity.uuid = ?1"))?
             .query_row([id.0], |row| Ok(entity_row(row)))
             .optional()?
+            .transpose()?
+            .map(|row| self.named(row, &mut BTreeMap::new()))
             .transpose()
+    }
+
+    fn named(
+        &self,
+        row: EntityRow,
+        known: &mut BTreeMap<String, ConflictRow>,
+    ) -> Result<EntityRow, StoreError> {
+        let proposed = if row.conflict {
+            self.proposed_name(row.id, known)?
+        } else {
+            None
+        };
+        Ok(EntityRow { proposed, ..row })
     }
 
     /// Live entities of a type.
@@ -180,9 +199,9 @@ impl View<'_> {
         sql += &format!(" ORDER BY entity.id LIMIT {}", listing.limit);
         let mut statement = self.connection.prepare_cached(&sql)?;
         let mut rows = statement.query(params_from_iter(values))?;
-        let mut entities = Vec::new();
+        let (mut entities, mut known) = (Vec::new(), BTreeMap::new());
         while let Some(row) = rows.next()? {
-            entities.push(entity_row(row)?);
+            entities.push(self.named(entity_row(row)?, &mut known)?);
         }
         Ok(entities)
     }
@@ -205,7 +224,9 @@ impl View<'_> {
             pending: if has_cloud { undecided } else { 0 },
             confirmed,
             rejected,
-            conflicts: self.count("SELECT count(*) FROM conflict")?,
+            conflicts: self.count(
+                "SELECT (SELECT count(*) FROM conflict) + (SELECT count(*) FROM key_conflict)",
+            )?,
             dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
             parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
             log_bytes: self.count(
@@ -247,6 +268,7 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         deleted: row.get(3)?,
         confirmed: row.get(4)?,
         conflict: row.get(5)?,
+        proposed: None,
         vv: vv.ok_or_else(what)?,
     })
 }

@@ -43,6 +43,7 @@ impl Batch<'_> {
         self.store.counters.entity = 1;
         self.store.state_sum = StateSum::default();
         self.store.priorities = Some(rules.priorities.clone());
+        self.store.rekey(rules.policy)?;
         let mut after = 0;
         loop {
             let round = self.applied_after(after)?;
@@ -91,7 +92,7 @@ impl Batch<'_> {
             self.refold(entity, Decider::Roster, (rules, &mut unheard))?;
         }
         // What happens here is no news: the ledger has it already.
-        self.touched.ledger.clear();
+        self.touched.forget_news();
         self.flush()
     }
 }

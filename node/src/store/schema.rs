@@ -14,6 +14,7 @@ use super::{Location, StoreError};
 const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_1.sql")),
     M::up(include_str!("schema_2.sql")),
+    M::up(include_str!("schema_3.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -147,8 +148,8 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
     }
     write!(
         sql,
-        ", CASE WHEN conflict THEN 'conflict' WHEN confirmed THEN 'confirmed' ELSE 'saved here' END AS _sync_state,
-         conflict AS _conflict,
+        ", CASE WHEN conflict OR twin THEN 'conflict' WHEN confirmed THEN 'confirmed' ELSE 'saved here' END AS _sync_state,
+         conflict OR twin AS _conflict,
          (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
             FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,
          deleted AS _deleted

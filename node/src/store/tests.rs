@@ -227,6 +227,15 @@ fn incremental_is_fold(seed: u64) {
         sum.add(wanted.state_sum());
     }
     assert_eq!(store.state_sum(), sum, "seed {seed}");
+    let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for entity in defined.values() {
+        let claim = entity.key_claim(&["title".to_owned()], &machine.priorities);
+        claim
+            .into_iter()
+            .for_each(|(key, claim)| claims.entry(key).or_default().push(claim));
+    }
+    let fault = store.verify_keys(claims).expect("reads");
+    assert_eq!(fault, None, "seed {seed}");
 }
 
 /// Hands bundles and pages over in a random order until everything is there, sometimes crashing an open transaction.
@@ -273,6 +282,7 @@ proptest! {
 }
 
 mod durable;
+mod names;
 mod reading;
 mod sound;
 mod streaming;

@@ -12,8 +12,8 @@ use studiovault_protocol::merge::{Conflict, Entity, LifeKind, Priorities, StateS
 use studiovault_protocol::vector::Vector;
 
 use super::authors::Authors;
-use super::ledger::{self, LedgerEntry};
-use super::{Store, StoreError, packed};
+use super::ledger::{self, Decider, LedgerEntry};
+use super::{Store, StoreError, keys, packed};
 
 /// One entity in memory.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Loaded {
     pub vv: Vector,
     /// The conflicts open now.
     pub conflicts: Vec<Conflict>,
+    /// Who or what changed it last in this transaction.
+    pub decider: Option<Decider>,
     /// The newest log position noted in its history.
     pub logged: i64,
     /// Something changed.
@@ -103,6 +105,19 @@ impl Entities {
     }
 }
 
+impl Loaded {
+    /// Whether there was a row of it before this transaction.
+    pub fn was_stored(&self) -> bool {
+        self.stored.is_some()
+    }
+
+    /// Whether its row says another type.
+    pub fn was_of_another_type(&self, store: &Store) -> bool {
+        let stored = self.stored.as_ref();
+        stored.is_some_and(|stored| store.types.number(&self.type_name) != Some(stored.type_number))
+    }
+}
+
 impl Touched {
     /// Writes the history rows that wait, sorted by key.
     pub fn flush_history(&mut self, store: &Store) -> Result<(), StoreError> {
@@ -114,6 +129,14 @@ impl Touched {
             statement.execute([entity, position])?;
         }
         Ok(())
+    }
+
+    /// Drops what would go into the ledger: the ledger has it already.
+    pub fn forget_news(&mut self) {
+        self.ledger.clear();
+        for loaded in self.entities.loaded.values_mut() {
+            loaded.decider = None;
+        }
     }
 
     /// Writes everything and forgets it.
@@ -128,13 +151,13 @@ impl Touched {
             .filter(|loaded| loaded.dirty)
             .collect();
         entities.sort_unstable_by_key(|loaded| loaded.row);
-        let mut sum = store.state_sum;
+        let mut sums = (store.state_sum, store.key_sum);
         let mut rows = Rows::prepare(store)?;
         for loaded in &entities {
-            rows.write(loaded, &mut sum)?;
+            rows.write(loaded, &mut sums)?;
         }
         drop(rows);
-        store.state_sum = sum;
+        (store.state_sum, store.key_sum) = sums;
         Ok(())
     }
 }
@@ -180,6 +203,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         entity,
         vv,
         conflicts,
+        decider: None,
         logged: 0,
         dirty: false,
         stale: false,
@@ -198,6 +222,7 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
         type_name,
         vv: Vector::default(),
         conflicts: Vec::new(),
+        decider: None,
         logged: 0,
         dirty: true,
         stale: false,
@@ -234,7 +259,11 @@ impl<'s> Rows<'s> {
         })
     }
 
-    fn write(&mut self, loaded: &Loaded, sum: &mut StateSum) -> Result<(), StoreError> {
+    fn write(
+        &mut self,
+        loaded: &Loaded,
+        (sum, key_sum): &mut (StateSum, StateSum),
+    ) -> Result<(), StoreError> {
         assert!(
             !loaded.stale,
             "a stale entity is folded before it is written"
@@ -280,7 +309,7 @@ impl<'s> Rows<'s> {
         if conflict || stored.is_some_and(|stored| stored.conflict) {
             ledger::write_open(&store.connection, loaded)?;
         }
-        Ok(())
+        keys::follow(store, loaded, key_sum)
     }
 }
 

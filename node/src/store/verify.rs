@@ -2,6 +2,8 @@
 //!
 //! Changes nothing. `rebuild` makes the materialised rows anew from what this found sound: the log and the verdicts.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Row;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::feed::Page;
@@ -179,6 +181,8 @@ impl Store {
             has_cloud: false,
         };
         let mut sum = StateSum::default();
+        let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let shown_with = self.priorities.clone().unwrap_or_default();
         let mut statement = self
             .connection
             .prepare("SELECT uuid FROM entity ORDER BY id")?;
@@ -194,6 +198,11 @@ impl Store {
             match folded {
                 Ok((wanted, held)) => {
                     sum.add(wanted.state_sum());
+                    let named = self.naming.get(&wanted.entity_type);
+                    let claim = named.and_then(|key| wanted.key_claim(key, &shown_with));
+                    if let Some((key, claim)) = claim {
+                        claims.entry(key).or_default().push(claim);
+                    }
                     if wanted != held {
                         found.fault(format!("entity {id} is not what its history gives"));
                     }
@@ -206,6 +215,9 @@ impl Store {
             found.fault(format!(
                 "the state sum is {held}, the entities give {wanted}"
             ));
+        }
+        if let Some(fault) = self.verify_keys(claims)? {
+            found.fault(fault);
         }
         Ok(())
     }

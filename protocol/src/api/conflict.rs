@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use crate::id::EntityId;
-use crate::merge::{ConflictKind, SideState};
+use crate::merge::{ConflictKind, PickRule, SideState};
 use crate::time::WallMs;
 
 /// One side of a conflict.
@@ -24,6 +24,11 @@ pub struct SideView {
     pub state: SideState,
     /// Why it lost, if it did.
     pub code: Option<String>,
+    /// The entity: of a natural key each side is another one's.
+    pub entity: EntityId,
+    /// What that entity is called meanwhile, because another one keeps its name. A view: nobody has written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<String>,
 }
 
 /// One open question.
@@ -62,6 +67,31 @@ pub struct ConflictPage {
     pub conflicts: Vec<ConflictView>,
     /// The read token of the page.
     pub vv: String,
+}
+
+/// One line of the conflict ledger: an automatic pick or a decision. Lines are never changed.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct LedgerView {
+    /// Which conflict.
+    pub conflict: String,
+    /// The field; `None` for the entity's life.
+    pub field: Option<String>,
+    /// `opened`, `changed` or `closed`.
+    pub event: String,
+    /// The value that the sides grew from, where known.
+    pub base: Option<Json>,
+    /// The candidates.
+    pub sides: Vec<Json>,
+    /// What is shown from then on.
+    pub winner: Option<Json>,
+    /// The rule that picked it; `None` if a person or the cloud decided.
+    pub rule: Option<PickRule>,
+    /// The machine, the cloud or the roster that decided.
+    pub decided_by: String,
+    /// The dot of the deciding command, or `feed` and a position.
+    pub cause: String,
+    /// The decider's wall clock.
+    pub decided_at: WallMs,
 }
 
 /// A person's answer.

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
-use super::MemberView;
+use super::{LedgerView, MemberView};
 use crate::command::Op;
 use crate::id::EntityId;
 use crate::time::WallMs;
@@ -62,6 +62,9 @@ pub struct EntityView {
     pub sync_state: SyncState,
     /// Whether there is an open conflict on it.
     pub conflict: bool,
+    /// What it is called meanwhile, if another one keeps its name. A view: nobody has written it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<String>,
     /// The read token: hand it back with a write to this entity.
     pub vv: String,
 }
@@ -107,6 +110,9 @@ pub struct HistoryPage {
     pub entity: EntityId,
     /// Its commands.
     pub rows: Vec<HistoryRow>,
+    /// Every automatic pick and every decision about it.
+    #[serde(default)]
+    pub ledger: Vec<LedgerView>,
 }
 
 /// An own command that the cloud did not take and that a person must look at.

@@ -11,7 +11,6 @@ use super::{
     Conflict, ConflictKind, Entity, Field, PickRule, Priorities, Side, SideState, StateSum,
 };
 use crate::id::{Dot, EntityId, Hash};
-use crate::policy::TypeRule;
 use crate::time::WallMs;
 use crate::value::Value;
 
@@ -30,8 +29,32 @@ pub struct KeyClaim {
     pub dot: Dot,
     /// Its author's wall clock.
     pub ts: WallMs,
-    /// The shown name: the key's last field.
-    pub name: Value,
+    /// The shown key, in the order of the policy's `natural_key`: the last one is the name.
+    pub values: Vec<Value>,
+}
+
+impl KeyClaim {
+    /// The name as it is shown.
+    pub fn name(&self) -> &Value {
+        self.values.last().unwrap_or(&Value::Null)
+    }
+
+    /// Sorts the claims to one key as bytes: whoever was accepted first, then by dot.
+    pub fn place(&self) -> [u8; 56] {
+        let mut place = [0; 56];
+        let author = self.dot.author;
+        place[..8].copy_from_slice(&self.accepted.unwrap_or(u64::MAX).to_be_bytes());
+        place[8..24].copy_from_slice(&author.device.0);
+        place[24..32].copy_from_slice(&author.epoch.0.to_be_bytes());
+        place[32..40].copy_from_slice(&self.dot.counter.to_be_bytes());
+        place[40..].copy_from_slice(&self.entity.0);
+        place
+    }
+
+    /// Its share of the state hash, as long as another live entity has the same key.
+    pub fn share(&self, key: KeyHash) -> StateSum {
+        StateSum::of(&(key, self))
+    }
 }
 
 /// What a rename would give, for one claim after the first.
@@ -76,26 +99,24 @@ impl Entity {
     /// The natural key that the entity shows and its claim to it; `None` if it is deleted or shows none.
     pub fn key_claim(
         &self,
-        rules: &TypeRule,
+        natural_key: &[String],
         priorities: &Priorities,
     ) -> Option<(KeyHash, KeyClaim)> {
-        if rules.natural_key.is_empty() || !self.life.exists() || self.life.is_deleted() {
+        if natural_key.is_empty() || !self.life.exists() || self.life.is_deleted() {
             return None;
         }
-        let siblings = rules
-            .natural_key
-            .iter()
-            .map(|name| match self.fields.get(name) {
-                Some(Field::Register(register)) => {
-                    pick(&register.siblings, priorities).map(|pick| pick.sibling)
-                }
-                _ => None,
-            });
+        let siblings = natural_key.iter().map(|name| match self.fields.get(name) {
+            Some(Field::Register(register)) => {
+                pick(&register.siblings, priorities).map(|pick| pick.sibling)
+            }
+            _ => None,
+        });
         let siblings: Vec<_> = siblings.collect();
         let values = siblings
             .iter()
             .map(|s| s.map_or(Value::Null, |s| s.value.clone()));
-        let key = key_hash(&self.entity_type, &values.collect::<Vec<_>>())?;
+        let values: Vec<Value> = values.collect();
+        let key = key_hash(&self.entity_type, &values)?;
         let named = siblings.last().copied().flatten()?;
         let parts = siblings.iter().flatten().map(|s| s.accepted);
         let accepted = parts.collect::<Option<Vec<u64>>>();
@@ -107,7 +128,7 @@ impl Entity {
                 accepted,
                 dot: named.dot,
                 ts: named.ts,
-                name: named.value.clone(),
+                values,
             },
         ))
     }
@@ -115,7 +136,7 @@ impl Entity {
 
 /// Claims to one key in order: the first keeps the name.
 pub fn arrange(claims: &mut [KeyClaim]) {
-    claims.sort_by_key(|claim| (claim.accepted.unwrap_or(u64::MAX), claim.dot, claim.entity));
+    claims.sort_by_key(KeyClaim::place);
 }
 
 /// The conflict of all live entities with one key; `None` if there are not two.
@@ -131,7 +152,7 @@ pub fn key_conflict(key: KeyHash, field: &str, claims: &[KeyClaim]) -> Option<Co
             entity: claim.entity,
             dot: claim.dot,
             ts: claim.ts,
-            value: Some(claim.name.clone()),
+            value: Some(claim.name().clone()),
             state: match claim.accepted {
                 Some(_) => SideState::Confirmed,
                 None => SideState::Tentative,
@@ -159,34 +180,39 @@ pub fn key_conflict_id(key: KeyHash) -> String {
     Hash::of(&[&b"key conflict"[..], &key.0].concat()).to_string()[..24].to_owned()
 }
 
-/// This conflict's share of the state hash; nothing for fewer than two claims.
-pub fn key_share(key: KeyHash, claims: &[KeyClaim]) -> StateSum {
-    if claims.len() < 2 {
-        return StateSum::default();
-    }
-    let mut claims = claims.to_vec();
-    arrange(&mut claims);
-    StateSum::of(&(key, claims))
-}
-
 /// Proposed names for all claims but the first, in order: the name with the lowest number from 2 up that nobody has.
-pub fn proposals(claims: &[KeyClaim], is_taken: impl Fn(&str) -> bool) -> Vec<Proposal> {
+pub fn proposals(claims: &[KeyClaim], is_taken: impl Fn(&[Value]) -> bool) -> Vec<Proposal> {
     let mut claims = claims.to_vec();
     arrange(&mut claims);
     // All of them fold to one text, so a number that was given is taken for the rest as well.
     let mut numbers = 2u64..;
     let renamed = claims.iter().skip(1).filter_map(|claim| {
-        let Value::Text(name) = &claim.name else {
-            return None;
-        };
-        let mut candidates = numbers.by_ref().map(|n| format!("{} ({n})", name.trim()));
-        let name = candidates.find(|name| !is_taken(name));
+        let name = renamed(&claim.values, (&mut numbers, &is_taken))?;
         Some(Proposal {
             entity: claim.entity,
-            name: name.expect("numbers do not end"),
+            name,
         })
     });
     renamed.collect()
+}
+
+/// A proposed name for one entity whose key somebody else has.
+pub fn proposal(values: &[Value], is_taken: impl Fn(&[Value]) -> bool) -> Option<String> {
+    renamed(values, (&mut (2u64..), &is_taken))
+}
+
+fn renamed(
+    values: &[Value],
+    (numbers, is_taken): (&mut std::ops::RangeFrom<u64>, &dyn Fn(&[Value]) -> bool),
+) -> Option<String> {
+    let (Value::Text(name), scope) = values.split_last()? else {
+        return None;
+    };
+    let mut candidates = numbers.map(|number| format!("{} ({number})", name.trim()));
+    candidates.find(|candidate| {
+        let text = Value::Text(candidate.clone());
+        !is_taken(&[scope, &[text]].concat())
+    })
 }
 
 #[cfg(test)]
@@ -204,7 +230,7 @@ mod tests {
             accepted,
             dot: author.at(1),
             ts: WallMs(0),
-            name: Value::Text(name.into()),
+            values: vec![Value::Text(name.into())],
         }
     }
 
@@ -252,7 +278,7 @@ mod tests {
             (conflict.entity, conflict.rule),
             (EntityId([3; 16]), PickRule::Confirmed)
         );
-        let taken = |name: &str| folded(name) == "weddings (3)";
+        let taken = |values: &[Value]| key_hash("gallery", values) == key("weddings (3)");
         let names = |claims: &[KeyClaim]| -> Vec<(u8, String)> {
             let proposals = proposals(claims, taken);
             proposals
@@ -273,10 +299,8 @@ mod tests {
             wanted,
             "whatever the order in which they are told"
         );
-        assert_eq!(
-            key_share(KeyHash([0; 16]), &claims[..1]),
-            StateSum::default()
-        );
+        let one = proposal(&claims[0].values, taken);
+        assert_eq!(one.as_deref(), Some("Weddings (2)"));
     }
 
     #[test]

@@ -118,7 +118,7 @@ impl Checks {
     fn same_state(&mut self, at: usize, driver: &Driver) {
         let engine = driver.engine();
         let key = (engine.log().applied().clone(), engine.feed().folded());
-        let sum = driver.store().state_sum();
+        let sum = driver.store().state_hash();
         let (known, whose) = *self.sums.entry(key).or_insert((sum, at));
         if known != sum {
             let (folded, tips) = (engine.feed().folded(), engine.log().applied().tips().len());

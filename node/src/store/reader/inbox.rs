@@ -2,7 +2,7 @@
 //!
 //! Lists are bounded by the caller's limit; nothing is decided here.
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::time::WallMs;
@@ -28,7 +28,9 @@ pub struct ConflictRow {
     pub rule: String,
     /// A clock is more than a day off.
     pub clock_suspect: bool,
-    /// `[{ dot, ts, value, state, code }]`.
+    /// The value that the sides grew from, where known.
+    pub base: Option<Json>,
+    /// `[{ entity, dot, ts, value, state, code, proposed }]`.
     pub sides: Vec<Json>,
     /// The newest side's wall clock.
     pub opened_at: WallMs,
@@ -39,12 +41,16 @@ pub struct ConflictRow {
 pub struct LedgerRow {
     /// Which conflict.
     pub conflict: String,
+    /// The field; `None` for the entity's life.
+    pub field: Option<String>,
     /// opened, changed or closed.
     pub event: String,
     /// What was shown from then on, as JSON.
     pub winner: Option<Json>,
     /// The rule that picked it; `None` if a person or the cloud decided.
     pub rule: Option<String>,
+    /// The value that the candidates grew from, where known.
+    pub base: Option<Json>,
     /// The candidates.
     pub sides: Vec<Json>,
     /// The dot of the deciding command, or `feed` and a position.
@@ -94,47 +100,55 @@ pub struct QueueRow {
 }
 
 const CONFLICT: &str =
-    "SELECT conflict.id, entity.uuid, entity_type.name, field, kind, suggested, rule, clock_suspect, sides, opened_at
+    "SELECT conflict.id, entity.uuid, entity_type.name, field, kind, suggested, rule, clock_suspect, sides, opened_at,
+     (SELECT base FROM conflict_ledger AS line WHERE line.conflict = conflict.id ORDER BY line.id DESC LIMIT 1)
      FROM conflict JOIN entity ON entity.id = conflict.entity JOIN entity_type ON entity_type.id = entity.type";
 
 impl View<'_> {
     /// Open conflicts, newest first.
     pub fn conflicts(&self, limit: usize) -> Result<Vec<ConflictRow>, StoreError> {
         let sql = format!("{CONFLICT} ORDER BY opened_at DESC, conflict.id LIMIT ?1");
-        self.gather(&sql, params![limit as i64], conflict_row)
+        let mut rows = self.gather(&sql, params![limit as i64], conflict_row)?;
+        rows.iter_mut()
+            .try_for_each(|row| self.propose_names(row))?;
+        rows.extend(self.key_conflicts(limit)?);
+        rows.sort_by_key(|row| std::cmp::Reverse(row.opened_at));
+        rows.truncate(limit);
+        Ok(rows)
     }
 
     /// One open conflict.
     pub fn conflict(&self, id: &str) -> Result<Option<ConflictRow>, StoreError> {
-        self.connection
-            .prepare_cached(&format!("{CONFLICT} WHERE conflict.id = ?1"))?
-            .query_row([id], |row| Ok(conflict_row(row)))
-            .optional()?
-            .transpose()
+        let sql = format!("{CONFLICT} WHERE conflict.id = ?1");
+        match self.gather(&sql, params![id], conflict_row)?.pop() {
+            Some(mut row) => {
+                self.propose_names(&mut row)?;
+                Ok(Some(row))
+            }
+            None => self.key_conflict(id),
+        }
     }
 
     /// The open conflicts of one entity.
     pub fn conflicts_of(&self, entity: EntityId) -> Result<Vec<ConflictRow>, StoreError> {
         let sql = format!("{CONFLICT} WHERE entity.uuid = ?1 ORDER BY conflict.id");
-        self.gather(&sql, params![entity.0], conflict_row)
+        let mut rows = self.gather(&sql, params![entity.0], conflict_row)?;
+        rows.iter_mut()
+            .try_for_each(|row| self.propose_names(row))?;
+        rows.extend(self.key_conflict_of(entity)?);
+        Ok(rows)
     }
 
     /// The ledger of one conflict, oldest first.
     pub fn ledger(&self, conflict: &str) -> Result<Vec<LedgerRow>, StoreError> {
-        let sql = "SELECT conflict, event, winner, rule, sides, decided_by, decided_at FROM conflict_ledger
-                   WHERE conflict = ?1 ORDER BY id";
-        self.gather(sql, params![conflict], |row| {
-            let winner: Option<String> = row.get(2)?;
-            Ok(LedgerRow {
-                conflict: row.get(0)?,
-                event: row.get(1)?,
-                winner: winner.map(|text| json(&text)).transpose()?,
-                rule: row.get(3)?,
-                sides: json(row.get_ref(4)?.as_str().unwrap_or_default())?,
-                decided_by: row.get(5)?,
-                decided_at: WallMs(row.get(6)?),
-            })
-        })
+        let sql = format!("{LEDGER} WHERE conflict = ?1 ORDER BY id");
+        self.gather(&sql, params![conflict], ledger_row)
+    }
+
+    /// The ledger of all conflicts about one entity, oldest first.
+    pub fn ledger_of(&self, entity: EntityId) -> Result<Vec<LedgerRow>, StoreError> {
+        let sql = format!("{LEDGER} WHERE entity = ?1 ORDER BY id");
+        self.gather(&sql, params![entity.0], ledger_row)
     }
 
     /// Dead letters that nobody settled, newest first.
@@ -193,7 +207,25 @@ impl View<'_> {
     }
 }
 
+const LEDGER: &str = "SELECT conflict, field, event, winner, rule, base, sides, decided_by, decided_at FROM conflict_ledger";
+
+fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
+    let (winner, base): (Option<String>, Option<String>) = (row.get(3)?, row.get(5)?);
+    Ok(LedgerRow {
+        conflict: row.get(0)?,
+        field: row.get(1)?,
+        event: row.get(2)?,
+        winner: winner.map(|text| json(&text)).transpose()?,
+        rule: row.get(4)?,
+        base: base.map(|text| json(&text)).transpose()?,
+        sides: json(row.get_ref(6)?.as_str().unwrap_or_default())?,
+        decided_by: row.get(7)?,
+        decided_at: WallMs(row.get(8)?),
+    })
+}
+
 fn conflict_row(row: &Row<'_>) -> Result<ConflictRow, StoreError> {
+    let base: Option<String> = row.get(10)?;
     Ok(ConflictRow {
         id: row.get(0)?,
         entity: EntityId(row.get(1)?),
@@ -205,6 +237,7 @@ fn conflict_row(row: &Row<'_>) -> Result<ConflictRow, StoreError> {
         clock_suspect: row.get(7)?,
         sides: json(row.get_ref(8)?.as_str().unwrap_or_default())?,
         opened_at: WallMs(row.get(9)?),
+        base: base.map(|text| json(&text)).transpose()?,
     })
 }
 

@@ -4,7 +4,7 @@ use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
 
 use super::*;
 
-fn a_roster() -> Roster {
+pub fn a_roster() -> Roster {
     let mut roster = Roster::new(STUDIO, key(99).public()).expect("a root key");
     for n in [1, 2, 3, 200] {
         let grant = Grant {
