@@ -69,10 +69,8 @@ pub fn priorities() -> Priorities {
 
 /// The default policy, with titles that no two projects may share.
 pub fn policy() -> Policy {
-    let mut policy = Policy::default();
-    let project = policy.types.get_mut("project").expect("a known type");
-    project.natural_key = vec!["title".into()];
-    policy
+    let text = Policy::default().text().to_owned();
+    Policy::parse(&text.replace(r#"["client", "title"]"#, r#"["title"]"#)).expect("a policy")
 }
 
 /// A command without values.

@@ -26,7 +26,7 @@ pub(super) type Naming = BTreeMap<String, Vec<String>>;
 /// The naming of a policy.
 pub(super) fn naming(policy: &Policy) -> Naming {
     let named = policy
-        .types
+        .types()
         .iter()
         .filter(|(_, rules)| !rules.natural_key.is_empty());
     named
@@ -37,7 +37,7 @@ pub(super) fn naming(policy: &Policy) -> Naming {
 /// Whether a policy names types in another way.
 pub(super) fn differs(held: &Naming, policy: &Policy) -> bool {
     let named = policy
-        .types
+        .types()
         .iter()
         .filter(|(_, rules)| !rules.natural_key.is_empty());
     !held
