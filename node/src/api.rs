@@ -9,6 +9,7 @@ mod events;
 mod guard;
 mod metrics;
 mod openapi;
+mod policy;
 mod reads;
 mod routes;
 mod server;

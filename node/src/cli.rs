@@ -18,6 +18,7 @@ mod import;
 mod make;
 mod output;
 mod parse;
+mod policy;
 mod read;
 mod run;
 mod upkeep;
@@ -100,6 +101,9 @@ enum Command {
     DeadLetters,
     /// List the machines of the studio
     Devices,
+    /// Show, check or set the rules of types and fields
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Run a cloud truth on this machine
     Cloud(cloud::Cloud),
     /// Show it all on this computer: a cloud truth, three machines, real purchases
@@ -148,6 +152,7 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::History(history) => read::history(call, history),
         Command::DeadLetters => read::dead_letters(call),
         Command::Devices => read::devices(call),
+        Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),
         Command::Demo(demo) => demo::demo(call, demo),
         Command::Network(network) => write::network(call, network),

@@ -15,12 +15,12 @@ use studiovault_protocol::event::{
     Write,
 };
 use studiovault_protocol::feed::FeedIndex;
-use studiovault_protocol::id::{EntityId, Hash, PublicKey};
+use studiovault_protocol::id::{EntityId, PublicKey};
 use studiovault_protocol::limits;
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::Priorities;
-use studiovault_protocol::policy::Policy;
+use studiovault_protocol::policy::{Policy, PolicyShelf, SignedPolicy};
 use studiovault_protocol::time::MonoMs;
 use studiovault_protocol::wire::{Frame, Packed};
 
@@ -50,6 +50,8 @@ pub enum Event {
     Uplink(UplinkEvent),
     /// The mesh listens on this TCP port.
     Listening(u16),
+    /// A person signed a policy at this machine.
+    Policy(Box<SignedPolicy>),
     /// The machine slept.
     Woke,
     /// The LAN was switched.
@@ -98,7 +100,7 @@ pub struct Setup {
     pub identity: Identity,
     /// The roster as its own files know it; the store's records are added.
     pub roster: Roster,
-    /// The rules of the studio's entities.
+    /// The policy in force until the studio signs one.
     pub policy: Policy,
     /// For ids and nonces of commands.
     pub random: Random,
@@ -298,12 +300,12 @@ impl Driver {
         output
     }
 
-    /// Keeps records in the store that only the node's own files knew.
+    /// Keeps records in the store that only the node's own files knew, and takes the policy in force into use there.
     fn keep_roster(&mut self) -> Result<(), StoreError> {
         let records: Vec<_> = self.setup.roster.records().cloned().collect();
         let epochs = self.engine.log().epochs();
         let rules = Rules {
-            policy: &self.setup.policy,
+            policy: self.engine.policies().in_force(),
             priorities: &self.priorities,
             epochs,
             has_cloud: self.engine.roster().cloud().is_some(),
@@ -336,11 +338,21 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         // A stored record was checked when it came; one that no longer passes is left out.
         let _ = roster.insert(record);
     }
-    let policy: Hash = setup.policy.hash();
+    let (studio, root) = (roster.studio(), roster.root());
+    let mut policies =
+        PolicyShelf::new(studio, root, setup.policy.clone()).expect("a roster's root key is a key");
+    for record in restored.policies {
+        // As above.
+        let _ = policies.insert(record);
+    }
     Ok(Engine::new(
         setup.identity.clone(),
-        Memory { log, feed, roster },
-        policy,
+        Memory {
+            log,
+            feed,
+            roster,
+            policies,
+        },
         moment,
     ))
 }
@@ -380,6 +392,7 @@ impl Step<'_> {
             Event::Gossip(bytes) => self.input(Input::Gossip(vec![Arc::from(&bytes[..])])),
             Event::Uplink(event) => self.input(Input::Uplink(event)),
             Event::Listening(port) => self.input(Input::Listening(port)),
+            Event::Policy(record) => self.input(Input::Policy(record)),
             Event::Woke => self.input(Input::Woke),
             Event::Network(network) => self.input(Input::Network(network)),
         }
@@ -409,7 +422,7 @@ impl Step<'_> {
         } = effects;
         for write in writes {
             let rules = Rules {
-                policy: &self.setup.policy,
+                policy: self.engine.policies().in_force(),
                 priorities: self.priorities,
                 epochs: self.engine.log().epochs(),
                 has_cloud: self.engine.roster().cloud().is_some(),

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use studiovault_protocol::api;
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Network;
-use studiovault_protocol::id::Epoch;
-use studiovault_protocol::policy::Policy;
+use studiovault_protocol::id::{DeviceId, Epoch, StudioId};
+use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolicy};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::{self, Clock};
@@ -71,11 +72,27 @@ pub enum NodeError {
     Stopping,
 }
 
+/// Why a policy was not set. Nothing changed.
+#[derive(Debug, thiserror::Error)]
+pub enum SetPolicyError {
+    /// The document's writer's fault.
+    #[error(transparent)]
+    Refused(#[from] PolicyError),
+    /// The disk's.
+    #[error("the policy could not be kept; look at `studiovault status`, then set it again")]
+    NotKept,
+    /// The node is shutting down.
+    #[error("the node is stopping; start it and set the policy again")]
+    Stopping,
+}
+
 struct Inner {
     local: mpsc::Sender<Local>,
     reader: Reader,
     board: Arc<Board>,
     events: broadcast::Sender<api::Event>,
+    studio: (StudioId, SecretKey),
+    device: DeviceId,
     _lock: FolderLock,
 }
 
@@ -110,6 +127,7 @@ impl Node {
             topic: format!("sv/1/{}", machine.studio.studio),
         };
         let driver = Driver::new(setup, store, clock.moment())?;
+        let policies = driver.engine().policies().clone();
         let reader = Reader::open(machine.folder.path())?;
         let (uplink_events, uplink_receiver) = mpsc::channel(16);
         let requests = match &machine.studio.cloud {
@@ -126,7 +144,7 @@ impl Node {
             .cloud
             .as_ref()
             .map(|access| access.url.clone());
-        let board = Arc::new(Board::new(clock, view, cloud_url));
+        let board = Arc::new(Board::new(clock, view, cloud_url, policies));
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let channels = Channels {
@@ -153,6 +171,8 @@ impl Node {
             reader,
             board,
             events,
+            studio: (machine.studio.studio, machine.studio.root_key()),
+            device: machine.identity.device,
             _lock: lock,
         };
         Ok(Self {
@@ -189,6 +209,33 @@ impl Node {
         let sent = self.inner.local.send(Local::Network(network, done)).await;
         sent.map_err(|_| NodeError::Stopping)?;
         finished.await.map_err(|_| NodeError::Stopping)
+    }
+
+    /// The signed policies and the one in force.
+    pub fn policies(&self) -> Arc<PolicyShelf> {
+        self.inner.board.policies()
+    }
+
+    /// Signs a policy document and replicates it; durable when it returns. It must be a successor of the one in force.
+    pub async fn set_policy(&self, document: &str) -> Result<(), SetPolicyError> {
+        let next = Policy::parse(document)?;
+        self.policies().in_force().check_successor(&next)?;
+        let (studio, root) = &self.inner.studio;
+        let signer = (self.inner.device, clock::wall());
+        let record = SignedPolicy::seal((*studio, root), &next, signer);
+        let hash = record.hash();
+        let (done, finished) = oneshot::channel();
+        let sent = Local::Policy(Box::new(record), done);
+        let sent = self.inner.local.send(sent).await;
+        sent.map_err(|_| SetPolicyError::Stopping)?;
+        finished.await.map_err(|_| SetPolicyError::Stopping)?;
+        let held = self.policies();
+        let kept = held.documents().any(|record| record.hash() == hash);
+        if kept {
+            Ok(())
+        } else {
+            Err(SetPolicyError::NotKept)
+        }
     }
 
     /// Says goodbye to the LAN and closes the store.

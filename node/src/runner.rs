@@ -12,6 +12,7 @@ use bytes::Bytes;
 use studiovault_protocol::api;
 use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
 use studiovault_protocol::id::PublicKey;
+use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -42,6 +43,8 @@ const STATUS_MS: u64 = 100;
 pub enum Local {
     /// Write.
     Write(WriteRequest, oneshot::Sender<Result<Written, WriteError>>),
+    /// Take a policy that was signed here.
+    Policy(Box<SignedPolicy>, oneshot::Sender<()>),
     /// Switch the LAN.
     Network(Network, oneshot::Sender<()>),
     /// Stop.
@@ -90,6 +93,8 @@ pub struct Runner {
     stale: bool,
     again: bool,
     conflicts_told: bool,
+    /// Who waits for a policy to be durable and shown.
+    policies_asked: Vec<oneshot::Sender<()>>,
 }
 
 /// What woke the loop.
@@ -120,6 +125,7 @@ impl Runner {
             stale: true,
             again: false,
             conflicts_told: true,
+            policies_asked: Vec::new(),
         }
     }
 
@@ -139,6 +145,7 @@ impl Runner {
             self.notice_sleep(&mut events);
             let output = self.driver.step(self.clock.moment(), events);
             self.deliver(output).await;
+            self.answer_policies();
             self.dial();
             self.show();
         }
@@ -220,6 +227,10 @@ impl Runner {
                 self.tickets.insert(ticket, answer);
                 events.push(Event::Write(ticket, request));
             }
+            Local::Policy(record, done) => {
+                events.push(Event::Policy(record));
+                self.policies_asked.push(done);
+            }
             Local::Network(network, done) => {
                 self.switch(network, events).await;
                 // Nobody waits any more if this fails.
@@ -292,10 +303,10 @@ impl Runner {
             .sessions()
             .filter_map(|(link, session)| {
                 let address = self.links.get(&link)?;
-                let port = if session.port == 0 {
+                let port = if session.greeting.port == 0 {
                     address.port()
                 } else {
-                    session.port
+                    session.greeting.port
                 };
                 Some(SocketAddr::new(address.ip().to_canonical(), port))
             })
@@ -406,7 +417,7 @@ impl Runner {
                 self.board.fault(&sentence);
                 api::Event::Fault { sentence }
             }
-            Notice::UplinkChanged => api::Event::Status,
+            Notice::UplinkChanged | Notice::PolicyChanged => api::Event::Status,
             Notice::Applied | Notice::Written { .. } | Notice::Refused { .. } => return,
         };
         self.publish(event);
@@ -438,6 +449,19 @@ impl Runner {
         if !std::mem::replace(&mut self.conflicts_told, true) {
             let open = self.board.status().counts.conflicts;
             self.publish(api::Event::Conflicts { open });
+        }
+    }
+
+    /// What was asked is durable now, or failed whole; either way the board says what is in force.
+    fn answer_policies(&mut self) {
+        if self.policies_asked.is_empty() {
+            return;
+        }
+        self.board.show_policy(&self.driver);
+        self.stale = true;
+        for done in self.policies_asked.drain(..) {
+            // Nobody waits any more if this fails.
+            let _ = done.send(());
         }
     }
 

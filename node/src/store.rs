@@ -13,6 +13,7 @@ use studiovault_protocol::merge::{Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::vector::{Epochs, Vector};
 
+mod adopt;
 mod apply;
 mod authors;
 mod batch;
@@ -114,13 +115,16 @@ pub struct Store {
     key_sum: StateSum,
     /// The natural keys that the index was made with.
     naming: Naming,
+    /// What the rows were made by; `None` if it cannot be read any more.
+    adopted: Option<Policy>,
     /// What every `shown` was picked with.
     priorities: Option<Priorities>,
     _lock: Option<File>,
 }
 
 impl Store {
-    /// Opens or makes a store, brings its schema up to date and checks the settings that durability rests on.
+    /// Opens or makes a store, brings its schema up to date and checks the settings that durability rests on. A fresh one begins
+    /// with `policy`; another one keeps the policy that its rows were made by until a write brings another.
     pub fn open(location: Location, policy: &Policy) -> Result<Self, StoreError> {
         let lock = match &location {
             Location::Folder(folder) => Some(lock_folder(folder)?),
@@ -142,7 +146,6 @@ impl Store {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         schema::configure(&connection, &location)?;
         schema::migrate(&mut connection)?;
-        schema::adopt_policy(&mut connection, policy)?;
         let checkpointer = match &location {
             Location::Folder(folder) => Some(Checkpointer::start(&folder.join(FILE))?),
             Location::Memory => None,
@@ -160,9 +163,11 @@ impl Store {
             state_sum: StateSum::default(),
             key_sum: StateSum::default(),
             naming: Naming::default(),
+            adopted: None,
             priorities: None,
             _lock: lock,
         };
+        store.start_policy(policy)?;
         store.load()?;
         Ok(store)
     }
@@ -188,6 +193,7 @@ impl Store {
             (self.state_sum, self.key_sum, self.counters.applied) = (state_sum, key_sum, applied);
         }
         self.naming = self.decoded("naming")?.unwrap_or_default();
+        self.adopted = self.adopted_text()?;
         self.pasts.clear();
         let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
         self.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));

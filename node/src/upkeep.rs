@@ -3,7 +3,7 @@
 //! Both take the folder's lock, so that neither sees a state that somebody is about to change.
 
 use studiovault_protocol::membership::Roster;
-use studiovault_protocol::policy::Policy;
+use studiovault_protocol::policy::{Policy, PolicyShelf};
 
 use crate::config::{ConfigError, FolderLock, Machine};
 use crate::store::{Location, Store, StoreError, Verification};
@@ -51,6 +51,14 @@ impl Workshop {
         let store = Store::open(Location::Folder(folder), &policy)?;
         let restored = store.restore()?;
         let mut roster = machine.studio.roster().map_err(UpkeepError::Studio)?;
+        let mut policies = PolicyShelf::new(roster.studio(), roster.root(), policy)
+            .expect("a roster's root key is a key");
+        for record in restored.policies {
+            // As the records below.
+            let _ = policies.insert(record);
+        }
+        // What the rows were made by; else what a node would make them by.
+        let policy = store.adopted().unwrap_or(policies.in_force()).clone();
         for record in restored.records {
             // A stored record was checked when it came; one that no longer passes is left out.
             let _ = roster.insert(record);

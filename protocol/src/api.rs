@@ -7,6 +7,7 @@ mod conflict;
 mod entity;
 mod event;
 mod place;
+mod policy;
 mod problem;
 mod status;
 mod write;
@@ -18,10 +19,11 @@ pub use entity::{
 };
 pub use event::Event;
 pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
+pub use policy::{PolicyName, PolicyRequest, PolicySignature, PolicyView};
 pub use problem::Problem;
 pub use status::{
     CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,
-    PeerView, Status, Warning,
+    PeerView, PolicyStatus, Status, Warning,
 };
 pub use write::{
     BundleName, MutationRequest, NetworkRequest, TxAnswer, TxRequest, vv_from_text, vv_text,

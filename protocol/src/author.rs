@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::command::{Change, Command, FieldWrite, Op};
 use crate::id::{CommandId, EntityId, Nonce};
 use crate::limits;
+use crate::membership::Role;
 use crate::merge::{Entity, Field};
 use crate::policy::{FieldRule, Policy, Rule, TypeRule};
 use crate::time::WallMs;
@@ -68,6 +69,20 @@ impl Refusal {
             field: Some(field.to_owned()),
             detail,
         }
+    }
+}
+
+/// Whether a machine of that role may write entities of the mutation's type; an unknown type is another refusal.
+pub fn may_write(mutation: &Mutation, policy: &Policy, role: Role) -> Result<(), Refusal> {
+    match policy.entity_type(&mutation.entity_type) {
+        Some(rules) if !rules.may_write(role) => {
+            let detail = format!(
+                "the policy lets this machine's role write no {}; do it on a machine of another role",
+                mutation.entity_type
+            );
+            Err(Refusal::new("FORBIDDEN", detail))
+        }
+        _ => Ok(()),
     }
 }
 

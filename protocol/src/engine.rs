@@ -15,14 +15,15 @@ use crate::id::{Author, DeviceId, Dot, Epoch, Hash, PublicKey};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::log::{Admission, LogIndex};
-use crate::membership::{Role, Roster, SignedGrant};
+use crate::membership::{Roster, SignedGrant};
+use crate::policy::PolicyShelf;
 use crate::session::Session;
 use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
-use crate::wire::Frame;
 
 mod hear;
 mod links;
+mod records;
 mod repair;
 mod spread;
 mod uplink;
@@ -53,6 +54,8 @@ pub struct Memory {
     pub feed: FeedIndex,
     /// All records held.
     pub roster: Roster,
+    /// All signed policies held.
+    pub policies: PolicyShelf,
 }
 
 /// One link and, once its hello checked out, its session.
@@ -85,7 +88,7 @@ struct Outbox {
 #[derive(Debug)]
 pub struct Engine {
     me: Identity,
-    policy: Hash,
+    policies: PolicyShelf,
     log: LogIndex,
     feed: FeedIndex,
     roster: Roster,
@@ -103,14 +106,19 @@ pub struct Engine {
 
 impl Engine {
     /// A node that has just started. It listens for a moment before it claims to be the gateway.
-    pub fn new(me: Identity, memory: Memory, policy: Hash, moment: Moment) -> Self {
+    pub fn new(me: Identity, memory: Memory, moment: Moment) -> Self {
         /// Long enough to hear a running gateway on a LAN, short enough for a lone machine.
         const QUIET_MS: u64 = 1_500;
         let now = moment.now;
         let election = Election::new(me.device, (now.wall, me.run), now.mono, QUIET_MS);
-        let Memory { log, feed, roster } = memory;
+        let Memory {
+            log,
+            feed,
+            roster,
+            policies,
+        } = memory;
         let mut engine = Self {
-            policy,
+            policies,
             log,
             feed,
             own: None,
@@ -166,6 +174,7 @@ impl Engine {
             Input::Woke => self.election.resign(),
             Input::Network(network) => self.set_network(network, &mut fx),
             Input::Record(record) => self.record(*record, None, &mut fx),
+            Input::Policy(record) => self.policy(*record, None, &mut fx),
             Input::Listening(port) => self.port = port,
         }
         self.fold(&mut fx);
@@ -211,6 +220,10 @@ impl Engine {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+    /// The signed policies and the one in force.
+    pub fn policies(&self) -> &PolicyShelf {
+        &self.policies
     }
     /// This machine.
     pub fn identity(&self) -> &Identity {
@@ -427,29 +440,6 @@ impl Engine {
             None => fx.notices.push(Notice::Fault(reason.to_owned())),
         }
         None
-    }
-
-    /// Takes a record in. What is new is told to everybody but the one who told it: a machine two links away has no other way
-    /// to learn of a member.
-    fn record(&mut self, record: SignedGrant, from: Option<LinkId>, fx: &mut Effects) {
-        match self.roster.insert(record.clone()) {
-            Ok(true) => {
-                self.broadcast(from, &Frame::Roster(vec![record.clone()]), fx);
-                fx.writes.push(Write::Record(record));
-                self.prefer();
-            }
-            Ok(false) => {}
-            Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
-        }
-    }
-
-    /// Takes the roster's gateway preferences and its cloud into use.
-    fn prefer(&mut self) {
-        let members = self.roster.members().map(|member| &member.grant);
-        let devices = members.filter(|grant| grant.role != Role::Cloud);
-        self.election
-            .prefer(devices.map(|g| (g.device, g.gateway_preference)).collect());
-        self.uplink.configure(self.roster.cloud().is_some());
     }
 
     fn note_gateway(&mut self, fx: &mut Effects) {

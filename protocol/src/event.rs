@@ -12,6 +12,7 @@ use crate::feed::Page;
 use crate::frontier::{Frontier, Range};
 use crate::id::{Author, DeviceId, PublicKey};
 use crate::membership::SignedGrant;
+use crate::policy::SignedPolicy;
 use crate::time::Now;
 use crate::vector::Vector;
 use crate::wire::Frame;
@@ -99,6 +100,8 @@ pub enum Input {
     Listening(u16),
     /// A record of the roster to take in (from a file).
     Record(Box<SignedGrant>),
+    /// A policy to take in (from a person at this machine).
+    Policy(Box<SignedPolicy>),
 }
 
 /// Whether this machine takes part in the LAN.
@@ -229,6 +232,8 @@ pub enum Write {
     Fold(Page),
     /// Keep a record of the roster.
     Record(SignedGrant),
+    /// Keep a signed policy. If it is in force, everything that follows is folded by it.
+    Policy(SignedPolicy),
 }
 
 /// A block to be read from the store and sent.
@@ -292,6 +297,8 @@ pub enum Notice {
     Gateway(Option<DeviceId>),
     /// The uplink's state changed.
     UplinkChanged,
+    /// Another policy is in force.
+    PolicyChanged,
     /// The feed was folded up to here.
     Folded(u64),
     /// A peer or the cloud did something wrong; in words.

@@ -15,6 +15,8 @@ pub enum Purpose {
     FeedPage,
     /// A record of the roster.
     Record,
+    /// A policy document.
+    Policy,
 }
 
 impl Purpose {
@@ -24,6 +26,7 @@ impl Purpose {
             Self::Bundle => b"studiovault bundle v1",
             Self::FeedPage => b"studiovault feed page v1",
             Self::Record => b"studiovault roster record v1",
+            Self::Policy => b"studiovault policy v1",
         }
     }
 

@@ -14,9 +14,11 @@ use crate::value::{Value, ValueKind};
 
 mod document;
 mod error;
+mod shelf;
 mod succession;
 
 pub use error::PolicyError;
+pub use shelf::{PolicyShelf, ShelfError, Shelved, SignedPolicy};
 
 /// The document in force until a studio signs one of its own.
 const DEFAULT: &str = include_str!("policy/default.toml");
@@ -102,6 +104,11 @@ impl Policy {
             text: text.into(),
             types: Arc::new(types),
         })
+    }
+
+    /// Whether what this policy knows is merged alike by `next`: only what it does not know needs another look.
+    pub fn grows_into(&self, next: &Self) -> bool {
+        succession::check_growth(self, next).is_ok()
     }
 
     /// Whether `next` may come after this one; an error points into `next`. It may add types, fields and limits, and never changes

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::frontier::{Frontier, Reach};
-use crate::id::{Author, DeviceId, Dot};
+use crate::id::{Author, DeviceId, Dot, HashPrefix};
 use crate::limits;
 use crate::time::MonoMs;
 use crate::wire::Hello;
@@ -64,17 +64,26 @@ struct Window {
     bytes: usize,
 }
 
-/// An authenticated peer on one link.
-#[derive(Clone, Debug)]
-pub struct Session {
-    /// Who it is.
-    pub device: DeviceId,
+/// What a peer's hello said that holds for the link's life.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Greeting {
     /// Which run of its process.
     pub run: u64,
     /// The port on which it listens, 0 if unknown.
     pub port: u16,
     /// Its wall clock minus ours when it said hello, ms.
     pub clock_offset_ms: i64,
+}
+
+/// An authenticated peer on one link.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Who it is.
+    pub device: DeviceId,
+    /// What its hello said that holds for the link's life.
+    pub greeting: Greeting,
+    /// The policy that it has in force.
+    pub policy: HashPrefix,
     /// How far it holds each log: what it said, and what we sent.
     pub reach: Reach,
     /// How far it said that it holds each log.
@@ -104,9 +113,12 @@ impl Session {
         let reach = Reach::of(&hello.frontier);
         Self {
             device: hello.grant.grant.device,
-            run: hello.run,
-            port: hello.port,
-            clock_offset_ms,
+            greeting: Greeting {
+                run: hello.run,
+                port: hello.port,
+                clock_offset_ms,
+            },
+            policy: hello.policy.prefix(),
             told: reach.clone(),
             reach,
             feed: hello.frontier.feed,

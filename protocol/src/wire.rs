@@ -8,6 +8,7 @@ use crate::frontier::Frontier;
 use crate::id::{DeviceId, Dot, Hash, HashPrefix, StudioId};
 use crate::limits;
 use crate::membership::SignedGrant;
+use crate::policy::SignedPolicy;
 use crate::time::WallMs;
 
 /// The protocol version spoken; both sides must share one.
@@ -28,6 +29,8 @@ pub struct Hello {
     pub roster: Hash,
     /// The hash of the policy in force.
     pub policy: Hash,
+    /// The digest of the signed policies held.
+    pub policies: Hash,
     /// What is held.
     pub frontier: Frontier,
     /// The sender's wall clock.
@@ -84,6 +87,8 @@ pub struct Beat {
     pub feed: u64,
     /// The sender's claim, if it is the gateway.
     pub claim: Option<u64>,
+    /// Of the policy in force.
+    pub policy: HashPrefix,
 }
 
 /// One message.
@@ -95,6 +100,8 @@ pub enum Frame {
     Refuse(String),
     /// Signed records that the other side may lack.
     Roster(Vec<SignedGrant>),
+    /// A signed policy that the other side may lack. Travels before bundles, as records do.
+    Policy(Box<SignedPolicy>),
     /// Alive.
     Beat(Beat),
     /// What is held now.
@@ -205,6 +212,7 @@ impl Frame {
             Self::Held(dots) => {
                 dots.len() <= limits::TIPS && dots.iter().all(|dot| dot.counter <= limits::COUNTER)
             }
+            Self::Policy(record) => record.text.len() <= limits::POLICY_BYTES,
             Self::Beat(beat) => beat.feed <= limits::COUNTER,
             Self::WantFeed(after) => *after <= limits::COUNTER,
             Self::Statuses(statuses) => {

@@ -351,3 +351,71 @@ async fn the_lan_is_off_once_the_switch_has_answered() {
     }
     served.stop().await;
 }
+
+impl Served {
+    async fn set_policy(&self, document: &str) -> (StatusCode, Value) {
+        let request = self.http.put(self.address("/local/v1/policy"));
+        let body = json!({"document": document});
+        answer(request.bearer_auth(&self.token).json(&body)).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_is_shown_checked_and_set_and_its_types_work_at_once() {
+    let served = Served::start().await;
+    let (_, held) = answer(served.get("/local/v1/policy")).await;
+    assert_eq!(
+        (&held["version"], &held["signed"]),
+        (&json!(1), &Value::Null)
+    );
+    let document = held["document"].as_str().expect("a document");
+    let next = document.replacen("version = 1", "version = 2", 1)
+        + "\n[type.prop.field]\nname = { kind = \"text\", required = true, max_bytes = 8 }\n";
+
+    let (status, problem) = served
+        .set_policy(&next.replacen("\"set\"", "\"sett\"", 1))
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::UNPROCESSABLE_ENTITY, &json!("POLICY_REFUSED"))
+    );
+    let changed = next.replacen("rule = \"set\"", "rule = \"lww\"", 1);
+    let (status, problem) = served.set_policy(&changed).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let detail = problem["detail"].as_str().expect("a detail");
+    assert!(
+        detail.starts_with("line ") && detail.contains("never change"),
+        "{detail}"
+    );
+    assert!(
+        !problem["next_step"]
+            .as_str()
+            .expect("a next step")
+            .is_empty()
+    );
+
+    let prop = |name: &str| json!({"mutations": [{"type": "prop", "op": "create", "fields": {"name": name}}]});
+    let (status, _) = answer(served.post("/local/v1/tx", &prop("Ladder"))).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "not known yet");
+    let (status, set) = served.set_policy(&next).await;
+    assert_eq!((status, &set["version"]), (StatusCode::OK, &json!(2)));
+    assert_eq!(set["signed"]["name"], json!("front-desk"));
+    let (status, _) = answer(served.post("/local/v1/tx", &prop("Ladder"))).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, problem) = answer(served.post("/local/v1/tx", &prop("Ladder on wheels"))).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["field"], json!("name"));
+    let (_, page) = answer(served.get("/local/v1/entities/prop")).await;
+    assert_eq!(page["entities"][0]["fields"]["name"], json!("Ladder"));
+    let sql = json!({"sql": "SELECT name FROM app_prop"});
+    let (_, rows) = answer(served.post("/local/v1/query", &sql)).await;
+    assert_eq!(rows["rows"], json!([["Ladder"]]));
+
+    let (status, _) = served.set_policy(&next).await;
+    assert_eq!(
+        status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "not the same version twice"
+    );
+    served.stop().await;
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use studiovault_protocol::api::{
     CloudStatus, ConflictView, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState,
-    NodeView, PeerView, SideView, Status,
+    NodeView, PeerView, PolicyStatus, SideView, Status,
 };
 use studiovault_protocol::id::{DeviceId, EntityId, StudioId};
 use studiovault_protocol::membership::Role;
@@ -94,6 +94,7 @@ pub fn studio_of(machines: usize) -> Status {
         members,
         gateway: None,
         cloud: CloudStatus::default(),
+        policy: PolicyStatus::default(),
         counts: Counts {
             entities: 9_276,
             commands: 184_220,

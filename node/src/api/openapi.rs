@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 16] = [
+pub(super) const OPERATIONS: [Operation; 18] = [
     (
         "get",
         "/status",
@@ -54,6 +54,18 @@ pub(super) const OPERATIONS: [Operation; 16] = [
         None,
     ),
     ("get", "/devices", "The machines of the studio", None),
+    (
+        "get",
+        "/policy",
+        "The policy in force: its document, version, hash, and who signed it",
+        None,
+    ),
+    (
+        "put",
+        "/policy",
+        "Sign a next policy and replicate it",
+        Some("PolicyRequest"),
+    ),
     (
         "post",
         "/query",
@@ -175,6 +187,11 @@ fn schemas() -> Value {
             "type": "object",
             "required": ["network"],
             "properties": {"network": {"enum": ["online", "offline"]}},
+        },
+        "PolicyRequest": {
+            "type": "object",
+            "required": ["document"],
+            "properties": {"document": {"type": "string", "description": "TOML"}},
         },
         "QueryRequest": sql,
         "SubscribeRequest": sql,

@@ -67,7 +67,8 @@ pub(super) async fn entities(
     Path(entity_type): Path<String>,
     Asked(parameters): Asked<Parameters>,
 ) -> Answer<EntityPage> {
-    let listing = listing(entity_type, &parameters)?;
+    let policies = shared.node.policies();
+    let listing = listing(entity_type, &parameters, policies.in_force())?;
     at_least(&shared, &parameters).await?;
     let limit = listing.limit;
     let mut rows = shared.read(move |view| view.entities(&listing)).await?;
@@ -83,8 +84,11 @@ pub(super) async fn entities(
     }))
 }
 
-fn listing(entity_type: String, parameters: &Parameters) -> Result<Listing, Refused> {
-    let policy = Policy::default();
+fn listing(
+    entity_type: String,
+    parameters: &Parameters,
+    policy: &Policy,
+) -> Result<Listing, Refused> {
     let rules = policy.entity_type(&entity_type).ok_or_else(|| {
         let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
         let next_step = format!("use one of {}", known.join(", "));
@@ -210,6 +214,7 @@ impl Standing {
             deleted: row.deleted,
             conflict: row.conflict,
             proposed: row.proposed,
+            needs_newer_version: row.opaque,
             vv: vv_text(&row.vv),
         }
     }
@@ -371,7 +376,8 @@ mod tests {
             let parameters = pairs
                 .iter()
                 .map(|(name, value)| ((*name).into(), (*value).into()));
-            listing("pos_order".into(), &parameters.collect())
+            let policy = Policy::default();
+            listing("pos_order".into(), &parameters.collect(), &policy)
         };
         let found = asked(&[("field.items", "2"), ("limit", "10")]).expect("a listing");
         assert_eq!(found.filter, [("items".to_owned(), Value::from(2))]);
@@ -385,6 +391,7 @@ mod tests {
         ] {
             assert!(asked(&[wrong]).is_err(), "{wrong:?}");
         }
-        assert!(listing("spaceship".into(), &Parameters::new()).is_err());
+        let policy = Policy::default();
+        assert!(listing("spaceship".into(), &Parameters::new(), &policy).is_err());
     }
 }

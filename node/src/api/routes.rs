@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answer::Refused;
 use super::guard::{self, Guard};
-use super::{conflicts, events, metrics, openapi, reads, subscribe, writes};
+use super::{conflicts, events, metrics, openapi, policy, reads, subscribe, writes};
 use crate::node::Node;
 use crate::store::{StoreError, View};
 
@@ -69,6 +69,7 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/history/{id}", get(reads::history))
         .route("/dead-letters", get(reads::dead_letters))
         .route("/devices", get(reads::devices))
+        .route("/policy", get(policy::show).put(policy::set))
         .route("/query", post(reads::query))
         .route("/subscribe", post(subscribe::subscribe))
         .route("/events", get(events::events))

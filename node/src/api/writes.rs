@@ -13,7 +13,7 @@ use studiovault_protocol::api::{
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
 use studiovault_protocol::event::Network;
-use studiovault_protocol::policy::{Policy, Rule};
+use studiovault_protocol::policy::Rule;
 use studiovault_protocol::vector::Vector;
 
 use super::answer::{Answer, Body, Refused};
@@ -88,8 +88,8 @@ pub(super) async fn whole(shared: &Shared, mutation: Mutation) -> Result<Mutatio
     }
     let row = shared.read(move |view| view.entity(id)).await?;
     let mut fields = row.map(|row| row.fields).unwrap_or_default();
-    let policy = Policy::default();
-    let rules = policy.entity_type(&mutation.entity_type);
+    let policies = shared.node.policies();
+    let rules = policies.in_force().entity_type(&mutation.entity_type);
     // A counter is a sum of increments that all stand: carrying it would count them twice.
     fields.retain(|name, _| {
         let rule = rules.and_then(|rules| rules.field(name));

@@ -85,6 +85,16 @@ impl Client {
         self.answer(request).await
     }
 
+    /// Puts something in the place of what is there, and reads the answer.
+    pub async fn put<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Q,
+    ) -> Result<A, Failure> {
+        let request = self.request(Method::PUT, path).json(body).timeout(CALL);
+        self.answer(request).await
+    }
+
     /// Opens a stream of server-sent events: with a body as a question, without as events.
     pub async fn stream<Q: Serialize>(
         &self,

@@ -16,10 +16,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use studiovault_protocol::policy::Policy;
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
 use super::output::{print_json, say};
+use super::policy::in_force;
 use super::{Call, Outcome, runtime};
 use plan::{BadLine, Plan};
 
@@ -84,7 +86,8 @@ struct Report {
 pub(crate) fn import(call: &Call, import: Import) -> Outcome {
     let client = client(call)?;
     let text = read_file(&import)?;
-    let plan = planned(&import, &text)?;
+    let policy = runtime()?.block_on(in_force(&client))?;
+    let plan = planned(&import, &text, &policy)?;
     if !plan.bad.is_empty() && !import.skip_bad_lines {
         return Err(refused(&plan, &import));
     }
@@ -119,14 +122,14 @@ pub(crate) fn import(call: &Call, import: Import) -> Outcome {
     Ok(())
 }
 
-fn planned(import: &Import, text: &str) -> Result<Plan, Failure> {
+fn planned(import: &Import, text: &str, policy: &Policy) -> Result<Plan, Failure> {
     let format = import.format.or_else(|| by_name(&import.file));
     let format = format.ok_or_else(|| {
         let text = "the file's name does not say how it is written\nGive --format csv, tsv, columns, jsonl or cdnow.";
         Failure::new(Exit::Usage, text)
     })?;
     if format == Format::Cdnow {
-        return Ok(cdnow::plan(text));
+        return Ok(cdnow::plan(text, policy));
     }
     let Some(entity_type) = import.entity_type.as_deref() else {
         let text = "what the rows become is not said\nGive --type, such as --type client.";
@@ -138,7 +141,7 @@ fn planned(import: &Import, text: &str) -> Result<Plan, Failure> {
         columns: &import.columns,
         key: import.key.as_deref(),
     };
-    table::plan(&shape, text)
+    table::plan(&shape, text, policy)
 }
 
 fn by_name(file: &std::path::Path) -> Option<Format> {

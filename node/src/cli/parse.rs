@@ -10,8 +10,11 @@ use studiovault_protocol::value::ValueKind;
 use super::failure::{Exit, Failure};
 
 /// The fields of one write.
-pub(crate) fn fields(entity_type: &str, words: &[String]) -> Result<Map<String, Json>, Failure> {
-    let policy = Policy::default();
+pub(crate) fn fields(
+    policy: &Policy,
+    entity_type: &str,
+    words: &[String],
+) -> Result<Map<String, Json>, Failure> {
     let rules = policy.entity_type(entity_type);
     let mut fields = Map::new();
     for word in words {
@@ -116,7 +119,7 @@ mod tests {
 
     fn read(entity_type: &str, words: &[&str]) -> Result<Json, Failure> {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        fields(entity_type, &words).map(Json::Object)
+        fields(&Policy::default(), entity_type, &words).map(Json::Object)
     }
 
     #[test]

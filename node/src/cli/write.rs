@@ -12,6 +12,7 @@ use studiovault_protocol::id::EntityId;
 use super::failure::{Exit, Failure};
 use super::folder::client;
 use super::output::{print_json, say};
+use super::policy::in_force;
 use super::{Call, Outcome, parse, runtime};
 
 #[derive(Args)]
@@ -102,13 +103,14 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
         let text = "--new creates with a given id\nGive the id before the fields, or leave --new out for a fresh one.";
         return Err(Failure::new(Exit::Usage, text));
     }
+    let policy = runtime()?.block_on(in_force(&client(call)?))?;
     let mutation = MutationRequest {
         op: if id.is_none() || put.new {
             Op::Create
         } else {
             Op::Update
         },
-        fields: parse::fields(&put.entity_type, words)?,
+        fields: parse::fields(&policy, &put.entity_type, words)?,
         entity_type: put.entity_type,
         id,
         read: put.read,

@@ -141,7 +141,11 @@ impl Step<'_> {
                 continue;
             }
             let draw = self.draw();
-            match author::command(mutation, state.as_ref(), &self.setup.policy, draw) {
+            let policy = self.engine.policies().in_force();
+            let role = self.engine.identity().grant.grant.role;
+            let worded = author::may_write(mutation, policy, role)
+                .and_then(|()| author::command(mutation, state.as_ref(), policy, draw));
+            match worded {
                 Ok(command) => {
                     ids.push(command.entity);
                     commands.push(command);

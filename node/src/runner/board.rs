@@ -6,19 +6,22 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use studiovault_protocol::api::{
     CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,
-    PeerView, Status, Warning, vv_text,
+    PeerView, PolicyStatus, Status, Warning, vv_text,
 };
 use studiovault_protocol::event::{LinkId, Network};
 use studiovault_protocol::frontier::Reach;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::limits::TOLERANCE_MS;
 use studiovault_protocol::membership::Role;
+use studiovault_protocol::policy::PolicyShelf;
 use studiovault_protocol::session::Session;
 use studiovault_protocol::time::WallMs;
 
 use crate::clock::{self, Clock};
 use crate::driver::Driver;
 use crate::store::StoreError;
+
+mod policy;
 
 /// What the board remembers between snapshots.
 #[derive(Debug, Default)]
@@ -36,6 +39,7 @@ pub struct Board {
     node: NodeView,
     cloud_url: Option<String>,
     shown: RwLock<Arc<Status>>,
+    policies: RwLock<Arc<PolicyShelf>>,
     recollection: Mutex<Recollection>,
 }
 
@@ -56,7 +60,12 @@ const FAULT_SHOWN_MS: i64 = 600_000;
 
 impl Board {
     /// A board that shows nothing yet.
-    pub fn new(clock: Clock, node: NodeView, cloud_url: Option<String>) -> Self {
+    pub fn new(
+        clock: Clock,
+        node: NodeView,
+        cloud_url: Option<String>,
+        policies: PolicyShelf,
+    ) -> Self {
         let shown = Status {
             node: node.clone(),
             network: NetworkState::Online,
@@ -67,6 +76,7 @@ impl Board {
             counts: Counts::default(),
             copies: Copies::default(),
             feed: FeedStatus::default(),
+            policy: PolicyStatus::default(),
             state_hash: String::new(),
             applied: "0".into(),
             warnings: Vec::new(),
@@ -78,7 +88,29 @@ impl Board {
             node,
             cloud_url,
             shown,
+            policies: RwLock::new(Arc::new(policies)),
             recollection,
+        }
+    }
+
+    /// The signed policies and the one in force.
+    pub fn policies(&self) -> Arc<PolicyShelf> {
+        self.policies
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Shows the policies as the driver has them now.
+    pub fn show_policy(&self, driver: &Driver) {
+        let held = driver.engine().policies();
+        let shown = self.policies();
+        let state = |shelf: &PolicyShelf| (shelf.digest(), shelf.in_force().hash());
+        if state(held) != state(&shown) {
+            *self
+                .policies
+                .write()
+                .unwrap_or_else(PoisonError::into_inner) = Arc::new(held.clone());
         }
     }
 
@@ -127,6 +159,7 @@ impl Board {
     pub fn show(&self, facts: &BoardFacts) -> Result<(), StoreError> {
         let engine = facts.driver.engine();
         let store = facts.driver.store();
+        self.show_policy(facts.driver);
         let peers = self.peers(facts);
         let gateway = engine.election().gateway().map(|device| GatewayView {
             device,
@@ -155,6 +188,7 @@ impl Board {
                 held: engine.feed().held(),
                 folded: engine.feed().folded(),
             },
+            policy: policy_status(engine.policies()),
             state_hash: store.state_hash().hex(),
             applied: vv_text(engine.log().applied()),
             warnings: self.warnings(facts),
@@ -247,9 +281,9 @@ impl Board {
         let engine = facts.driver.engine();
         let mut warnings = Vec::new();
         for (_, session) in engine.sessions() {
-            if session.clock_offset_ms.abs() > TOLERANCE_MS {
+            if session.greeting.clock_offset_ms.abs() > TOLERANCE_MS {
                 let name = engine.roster().name(session.device);
-                let minutes = session.clock_offset_ms.abs() / 60_000;
+                let minutes = session.greeting.clock_offset_ms.abs() / 60_000;
                 warnings.push(Warning {
                     code: "CLOCK_OFF".into(),
                     sentence: format!(
@@ -260,6 +294,7 @@ impl Board {
                 });
             }
         }
+        warnings.extend(policy::warnings(engine, self.status().counts.opaque));
         let recollection = self
             .recollection
             .lock()
@@ -273,6 +308,17 @@ impl Board {
             });
         }
         warnings
+    }
+}
+
+fn policy_status(policies: &PolicyShelf) -> PolicyStatus {
+    let in_force = policies.in_force();
+    let signed = usize::from(policies.signed().is_some());
+    let beside = policies.documents().count() - signed;
+    PolicyStatus {
+        version: in_force.version(),
+        hash: in_force.hash().to_string(),
+        beside: u32::try_from(beside).unwrap_or(u32::MAX),
     }
 }
 

@@ -194,6 +194,9 @@ impl<'s> Batch<'s> {
 
     fn carry_out(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
         let mut applied = Applied::default();
+        if self.store.adopted.as_ref() != Some(rules.policy) {
+            self.adopt(rules, &mut applied)?;
+        }
         if self.store.priorities.as_ref() != Some(rules.priorities) {
             self.repick(rules, &mut applied)?;
         }
@@ -206,6 +209,7 @@ impl<'s> Batch<'s> {
             Write::Apply { bundle, past } => self.apply(bundle, past, (rules, &mut applied))?,
             Write::Page(page) => fold::keep_page(self.store, page)?,
             Write::Fold(page) => self.fold(page, rules, &mut applied)?,
+            Write::Policy(record) => self.keep_policy(record)?,
             Write::Record(record) => {
                 let bytes = postcard::to_stdvec(record).expect("records always encode");
                 let hash = Hash::of(&bytes);

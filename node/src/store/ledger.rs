@@ -21,6 +21,8 @@ pub(super) enum Decider {
     Feed(u64, WallMs),
     /// New priorities in the roster.
     Roster,
+    /// Another policy in force.
+    Policy,
 }
 
 /// One row of the ledger.
@@ -102,6 +104,7 @@ fn entry(conflict: &Conflict, decider: Decider) -> LedgerEntry {
         Decider::Command(dot, ts) => (dot.to_string(), ts),
         Decider::Feed(position, at) => (format!("feed {position}"), at),
         Decider::Roster => ("roster".to_owned(), WallMs(0)),
+        Decider::Policy => ("policy".to_owned(), WallMs(0)),
     };
     LedgerEntry {
         conflict: conflict.id.clone(),

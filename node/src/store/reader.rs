@@ -59,6 +59,8 @@ pub struct EntityRow {
     pub conflict: bool,
     /// What it is called meanwhile, if another one keeps its name.
     pub proposed: Option<String>,
+    /// It holds something that the policy in force, or this version of the program, does not know.
+    pub opaque: bool,
     /// The commands applied to it: as a context it covers all that is shown.
     pub vv: Vector,
 }
@@ -142,7 +144,7 @@ impl Store {
     }
 }
 
-const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict OR twin,
+const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
         FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]'))
      FROM entity JOIN entity_type ON entity_type.id = entity.type";
@@ -227,6 +229,7 @@ impl View<'_> {
             conflicts: self.count(
                 "SELECT (SELECT count(*) FROM conflict) + (SELECT count(*) FROM key_conflict)",
             )?,
+            opaque: self.count("SELECT count(*) FROM entity WHERE opaque = 1")?,
             dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
             parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
             log_bytes: self.count(
@@ -259,7 +262,7 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     let id = EntityId(row.get(0)?);
     let what = || StoreError::corrupt(format!("entity {id}"));
     let shown = row.get_ref(2)?.as_str().map_err(|_| what())?;
-    let vv: Option<String> = row.get(6)?;
+    let vv: Option<String> = row.get(7)?;
     let vv = vv.map_or(Some(Vector::EMPTY), |text| vv_from_text(&text));
     Ok(EntityRow {
         id,
@@ -269,6 +272,7 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         confirmed: row.get(4)?,
         conflict: row.get(5)?,
         proposed: None,
+        opaque: row.get(6)?,
         vv: vv.ok_or_else(what)?,
     })
 }

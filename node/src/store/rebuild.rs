@@ -37,6 +37,7 @@ impl Store {
 impl Batch<'_> {
     fn rebuild(&mut self, rules: &Rules<'_>) -> Result<(), StoreError> {
         self.open()?;
+        self.make_views(rules.policy)?;
         self.store.connection.execute_batch(
             "DELETE FROM entity; DELETE FROM entity_log; DELETE FROM conflict; DELETE FROM tombstone;",
         )?;

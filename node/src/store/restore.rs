@@ -9,6 +9,7 @@ use studiovault_protocol::feed::Page;
 use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
 use studiovault_protocol::log::{Chain, ChainRow};
 use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::vector::{Parent, Vector};
 
 use super::{Store, StoreError, history};
@@ -43,6 +44,8 @@ pub struct Restored {
     pub unfolded: Vec<Page>,
     /// The roster's records.
     pub records: Vec<SignedGrant>,
+    /// The signed policies.
+    pub policies: Vec<SignedPolicy>,
     /// The newest own bundle.
     pub own_tip: Option<OwnTip>,
 }
@@ -72,6 +75,7 @@ impl Store {
             studio: id("studio")?.map(StudioId),
             device: id("device")?.map(DeviceId),
             feed_folded: self.decoded("feed_folded")?.unwrap_or(0),
+            policies: self.policies()?,
             ..Restored::default()
         };
         self.restore_chains(&mut restored)?;

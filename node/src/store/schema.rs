@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use studiovault_protocol::policy::Policy;
 
@@ -15,6 +15,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_1.sql")),
     M::up(include_str!("schema_2.sql")),
     M::up(include_str!("schema_3.sql")),
+    M::up(include_str!("schema_4.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -91,47 +92,27 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     }
 }
 
-/// Notes the policy and makes the views of its types, if they are not of this policy already.
-pub(super) fn adopt_policy(connection: &mut Connection, policy: &Policy) -> Result<(), StoreError> {
-    let hash = policy.hash();
-    let held: Option<Vec<u8>> = connection
-        .query_row("SELECT value FROM meta WHERE key = 'policy'", [], |row| {
-            row.get(0)
-        })
-        .optional()?;
-    if held.as_deref() == Some(&hash.0[..]) {
-        return Ok(());
-    }
-    let transaction = connection.transaction()?;
-    let views: Vec<String> = transaction
+/// Makes the views of a policy's types, and no others.
+pub(super) fn make_views(connection: &Connection, policy: &Policy) -> Result<(), StoreError> {
+    let views: Vec<String> = connection
         .prepare("SELECT name FROM sqlite_schema WHERE type = 'view' AND name LIKE 'app\\_%' ESCAPE '\\'")?
         .query_map([], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
     for view in views {
-        transaction.execute_batch(&format!("DROP VIEW {}", quoted(&view)))?;
+        connection.execute_batch(&format!("DROP VIEW {}", quoted(&view)))?;
     }
-    let document = policy.text().as_bytes();
-    transaction.execute(
-        "INSERT OR IGNORE INTO policy (hash, version, document) VALUES (?1, ?2, ?3)",
-        params![hash.0, policy.version(), document],
-    )?;
-    transaction.execute(
-        "INSERT INTO meta (key, value) VALUES ('policy', ?1) ON CONFLICT DO UPDATE SET value = excluded.value",
-        [hash.0],
-    )?;
     for name in policy.types().keys() {
-        transaction.execute(
+        connection.execute(
             "INSERT OR IGNORE INTO entity_type (name) VALUES (?1)",
             [name],
         )?;
-        let id: i64 = transaction.query_row(
+        let id: i64 = connection.query_row(
             "SELECT id FROM entity_type WHERE name = ?1",
             [name],
             |row| row.get(0),
         )?;
-        transaction.execute_batch(&view(policy, name, id))?;
+        connection.execute_batch(&view(policy, name, id))?;
     }
-    transaction.commit()?;
     Ok(())
 }
 
@@ -152,7 +133,8 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
          conflict OR twin AS _conflict,
          (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
             FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,
-         deleted AS _deleted
+         deleted AS _deleted,
+         opaque AS _needs_newer_version
          FROM entity WHERE type = {id} AND deleted = 0"
     )
     .expect("text grows");

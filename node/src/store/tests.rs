@@ -283,6 +283,7 @@ proptest! {
 
 mod durable;
 mod names;
+mod policies;
 mod reading;
 mod sound;
 mod streaming;

@@ -47,6 +47,7 @@ struct Stored {
     type_number: i64,
     deleted: bool,
     conflict: bool,
+    opaque: bool,
 }
 
 /// All of a transaction.
@@ -196,6 +197,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         type_number: row.get(1)?,
         deleted: row.get(2)?,
         conflict,
+        opaque: entity.opaque,
     };
     Ok(Some(Loaded {
         row: row.get(0)?,
@@ -246,15 +248,15 @@ impl<'s> Rows<'s> {
             store,
             priorities: store.priorities.clone().unwrap_or_default(),
             insert: prepare(
-                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?,
             update: prepare(
                 "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
             )?,
             // Of its own, since SQLite rewrites the index of every column that a statement names.
             update_flags: prepare(
-                "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4 WHERE id = ?1",
+                "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4, opaque = ?5 WHERE id = ?1",
             )?,
         })
     }
@@ -283,10 +285,18 @@ impl<'s> Rows<'s> {
             sum.remove(stored.share);
             self.update
                 .execute(params![loaded.row, confirmed, vv, text, state])?;
-            if (stored.type_number, stored.deleted, stored.conflict) != (number, deleted, conflict)
-            {
+            let flags = (number, deleted, conflict, entity.opaque);
+            let Stored {
+                type_number,
+                deleted: was_deleted,
+                conflict: was_disputed,
+                opaque,
+                ..
+            } = *stored;
+            if (type_number, was_deleted, was_disputed, opaque) != flags {
+                let (number, deleted, conflict, opaque) = flags;
                 self.update_flags
-                    .execute(params![loaded.row, number, deleted, conflict])?;
+                    .execute(params![loaded.row, number, deleted, conflict, opaque])?;
             }
         } else {
             self.insert.execute(params![
@@ -298,7 +308,8 @@ impl<'s> Rows<'s> {
                 entity.id.0,
                 number,
                 deleted,
-                conflict
+                conflict,
+                entity.opaque
             ])?;
         }
         sum.add(entity.state_sum());

@@ -65,6 +65,9 @@ pub struct EntityView {
     /// What it is called meanwhile, if another one keeps its name. A view: nobody has written it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<String>,
+    /// It holds something that needs a newer version of the program or the policy: read-only on this machine.
+    #[serde(default)]
+    pub needs_newer_version: bool,
     /// The read token: hand it back with a write to this entity.
     pub vv: String,
 }

@@ -29,6 +29,9 @@ pub struct Status {
     pub copies: Copies,
     /// The feed.
     pub feed: FeedStatus,
+    /// The policy in force.
+    #[serde(default)]
+    pub policy: PolicyStatus,
     /// The sum of the applied state, hexadecimal; machines that have applied the same show the same.
     pub state_hash: String,
     /// What is applied and shown: the read token of everything that is read now (see [`super::vv_text`]).
@@ -153,6 +156,9 @@ pub struct Counts {
     pub rejected: u64,
     /// Open conflicts.
     pub conflicts: u64,
+    /// Entities that hold something which this machine cannot read: read-only here.
+    #[serde(default)]
+    pub opaque: u64,
     /// Own commands that need fixing.
     pub dead_letters: u64,
     /// Bundles held that wait for something they saw.
@@ -177,6 +183,17 @@ pub struct FeedStatus {
     pub held: u64,
     /// The last position whose verdicts count here.
     pub folded: u64,
+}
+
+/// The policy in force on this machine.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PolicyStatus {
+    /// Its version.
+    pub version: u32,
+    /// The document's hash, hexadecimal; machines with the same policy show the same.
+    pub hash: String,
+    /// Documents held beside it.
+    pub beside: u32,
 }
 
 /// Something that a person should know.

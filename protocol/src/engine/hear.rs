@@ -33,6 +33,7 @@ impl Engine {
                 }
                 self.plan(now, fx);
             }
+            Frame::Policy(record) => self.policy(*record, Some(link), fx),
             Frame::Beat(beat) => self.hear_beat(link, beat, now, fx),
             Frame::Frontier(frontier) => self.hear_frontier((link, now), &frontier, fx),
             Frame::Links(devices) => {
@@ -133,6 +134,7 @@ impl Engine {
             held.into_iter().for_each(|dot| session.hear_held(dot));
         }
         session.feed = session.feed.max(beat.feed);
+        session.policy = beat.policy;
         let device = session.device;
         self.election.handle_beat(device, now);
         self.want_feed(now, fx);

@@ -38,7 +38,8 @@ impl Engine {
             grant: self.me.grant.clone(),
             run: self.me.run,
             roster: self.roster.digest(),
-            policy: self.policy,
+            policy: self.policies.in_force().hash(),
+            policies: self.policies.digest(),
             frontier: self.log.frontier(self.feed.held()),
             wall: moment.now.wall,
             port: self.port,
@@ -129,12 +130,6 @@ impl Engine {
             return;
         }
         self.record(hello.grant.clone(), Some(link), fx);
-        if hello.policy != self.policy {
-            let name = &hello.grant.grant.name;
-            fx.notices.push(Notice::Fault(format!(
-                "{name} uses another policy; update one of the two"
-            )));
-        }
         let offset = hello.wall.0.saturating_sub(moment.now.wall.0);
         let session = Session::new(&hello, offset);
         let device = session.device;
@@ -144,6 +139,11 @@ impl Engine {
         if hello.roster != self.roster.digest() {
             let records = self.roster.records().cloned().collect();
             fx.sends.push((link, Frame::Roster(records)));
+        }
+        if hello.policies != self.policies.digest() {
+            let documents = self.policies.documents().cloned().map(Box::new);
+            fx.sends
+                .extend(documents.map(|record| (link, Frame::Policy(record))));
         }
         self.election.speak_up();
         let statuses: Vec<_> = self.election.statuses().cloned().collect();
@@ -196,7 +196,7 @@ impl Engine {
         let same_run = self.links[&twin]
             .session
             .as_ref()
-            .is_some_and(|s| s.run == hello.run);
+            .is_some_and(|s| s.greeting.run == hello.run);
         let lower_is_me = self.me.device < device;
         let right = |link: LinkId| self.links[&link].dialed == lower_is_me;
         let keep_old = same_run && right(twin) && !right(link);
@@ -213,6 +213,7 @@ impl Engine {
         let now = moment.now.mono;
         let frontier = self.log.digest().prefix();
         let (feed, claim) = (self.feed.held(), self.election.own().claim);
+        let policy = self.policies.in_force().hash().prefix();
         let mut dead = Vec::new();
         for (id, link) in &mut self.links {
             if link.session.is_none() {
@@ -232,6 +233,7 @@ impl Engine {
                         frontier,
                         feed,
                         claim,
+                        policy,
                     }),
                 ));
             }

@@ -9,10 +9,11 @@ use crate::event::{BlockRead, Transaction};
 use crate::feed::FeedIndex;
 use crate::frontier::Range;
 use crate::id::{CommandId, EntityId, Nonce, StudioId};
-use crate::membership::Grant;
+use crate::membership::{Grant, Role};
+use crate::policy::Policy;
 use crate::time::Now;
 use crate::value::Value;
-use crate::wire::Beat;
+use crate::wire::{Beat, Frame};
 
 const STUDIO: StudioId = StudioId([7; 16]);
 
@@ -41,6 +42,11 @@ fn grant_of(n: u8, studio: StudioId, root: &SecretKey) -> SignedGrant {
     SignedGrant::seal(studio, grant, root)
 }
 
+/// The shelf of a studio that signed no policy yet.
+fn no_policies() -> PolicyShelf {
+    PolicyShelf::new(STUDIO, root().public(), Policy::default()).expect("a key")
+}
+
 /// A machine's disk: bundles in the order in which they were stored.
 pub(crate) type Disk = Vec<Bundle>;
 
@@ -63,8 +69,9 @@ pub(crate) fn machine(n: u8, epoch: u64, log: LogIndex, known: &[u8]) -> Engine 
         log,
         feed: FeedIndex::default(),
         roster,
+        policies: no_policies(),
     };
-    Engine::new(me, memory, Hash::default(), at(0))
+    Engine::new(me, memory, at(0))
 }
 
 pub(crate) fn at(ms: u64) -> Moment {
@@ -382,8 +389,9 @@ fn strangers_foreigners_and_wrong_keys_are_refused() {
             log: LogIndex::default(),
             feed: FeedIndex::default(),
             roster,
+            policies: no_policies(),
         };
-        Engine::new(me, memory, Hash::default(), at(0))
+        Engine::new(me, memory, at(0))
     };
     let home = || machine(1, 1, LogIndex::default(), &members);
     let mut wrong_key = foreign(2, STUDIO, &root());
@@ -411,6 +419,7 @@ fn a_frame_before_the_hello_ends_the_link() {
         frontier: Hash::default().prefix(),
         feed: 0,
         claim: None,
+        policy: Hash::default().prefix(),
     };
     room.mail.push_back((0, LinkId(0), Frame::Beat(beat)));
     room.settle();
@@ -457,3 +466,5 @@ fn word_that_a_machine_is_gone_comes_to_rest() {
     let told = room.count(|frame| matches!(frame, Frame::Gone(_) | Frame::Statuses(_)));
     assert!(told < 40, "{told} frames about one lost link");
 }
+
+mod policies;

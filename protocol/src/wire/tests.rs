@@ -7,7 +7,7 @@ use crate::bundle::{Bundle, Header, Seen};
 use crate::command::{Change, Command, FieldWrite, Op};
 use crate::feed::{Entry, Page, PageBody};
 use crate::frontier::Tip;
-use crate::id::{Author, CommandId, EntityId, Epoch, Nonce};
+use crate::id::{Author, CommandId, EntityId, Epoch, Nonce, Signature};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::membership::{Grant, Role};
@@ -141,6 +141,7 @@ fn frames() -> Vec<Frame> {
         run: 300,
         roster: Hash([1; 32]),
         policy: Hash([2; 32]),
+        policies: Hash([3; 32]),
         frontier: frontier.clone(),
         wall: WallMs(-70_000),
         port: 4_000,
@@ -150,10 +151,19 @@ fn frames() -> Vec<Frame> {
         Frame::Hello(Box::new(hello)),
         Frame::Refuse("update the older one".into()),
         Frame::Roster(vec![grant]),
+        Frame::Policy(Box::new(SignedPolicy {
+            studio: StudioId([9; 16]),
+            version: 300,
+            text: "version = 300".into(),
+            by: device,
+            at: WallMs(-70_000),
+            signature: Signature([7; 64]),
+        })),
         Frame::Beat(Beat {
             frontier: Hash([1; 32]).prefix(),
             feed: 300,
             claim: Some(1),
+            policy: Hash([2; 32]).prefix(),
         }),
         Frame::Frontier(frontier.clone()),
         Frame::Links(vec![device]),

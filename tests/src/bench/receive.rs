@@ -116,6 +116,7 @@ fn receive(folder: &Path, machines: &[Machine], bundles: &[Arc<[u8]>]) -> Result
         run: 9,
         roster: driver.engine().roster().digest(),
         policy: Policy::default().hash(),
+        policies: driver.engine().policies().digest(),
         frontier: Frontier::default(),
         wall: moment().now.wall,
         port: 0,

@@ -423,6 +423,7 @@ pub fn word(frame: &Frame) -> &'static str {
         Frame::Hello(_) => "hello",
         Frame::Refuse(_) => "refuse",
         Frame::Roster(_) => "roster",
+        Frame::Policy(_) => "policy",
         Frame::Beat(_) => "beat",
         Frame::Frontier(_) => "frontier",
         Frame::Links(_) => "links",

@@ -10,6 +10,7 @@ use studiovault_node::config::{CloudAccess, Folder, StudioFile};
 use studiovault_node::uplink::CloudClient;
 use studiovault_protocol::api::{NetworkState, Status};
 use studiovault_protocol::id::{EntityId, StudioId};
+use studiovault_protocol::policy::Policy;
 
 use super::machine::{Machine, Wish, deadline, too_late};
 use super::process::{LOOK, Process, run};
@@ -151,7 +152,7 @@ async fn find_each_other(stage: &Stage, cast: &Cast) -> Result<(), Failure> {
 }
 
 async fn import(stage: &Stage, cast: &Cast) -> Result<Acknowledged, Failure> {
-    let plan = plan_cdnow(PURCHASES);
+    let plan = plan_cdnow(PURCHASES, &Policy::default());
     let bar = stage.bar(plan.rows.len() as u64, "written at front-desk");
     let client = cast.machines[0].client()?;
     let sent = send(client, &plan, Some("import"), |rows| bar.inc(rows)).await?;
@@ -195,7 +196,7 @@ async fn part(stage: &Stage, cast: &Cast, told: &mut Acknowledged) -> Result<(),
         .until("the laptop gone", |status| status.peers.len() == 1)
         .await?;
     stage.say("the laptop is off the network; its process goes on and takes writes");
-    let plan = plan_cdnow(PURCHASES);
+    let plan = plan_cdnow(PURCHASES, &Policy::default());
     let sale = plan
         .rows
         .iter()

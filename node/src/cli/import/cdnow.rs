@@ -7,13 +7,15 @@ use std::collections::HashMap;
 
 use serde_json::{Map, json};
 
+use studiovault_protocol::policy::Policy;
+
 use super::identity::entity_id;
 use super::money::cents;
 use super::plan::{Plan, Row};
 
 /// Reads the whole file: each customer becomes a `client` before its first `pos_order`.
-pub(crate) fn plan(text: &str) -> Plan {
-    let mut plan = Plan::default();
+pub(crate) fn plan(text: &str, policy: &Policy) -> Plan {
+    let mut plan = Plan::by(policy.clone());
     let mut places: HashMap<(&str, &str), u64> = HashMap::new();
     for (at, line) in text.lines().enumerate() {
         if line.trim().is_empty() {
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn the_sample_comes_to_its_customers_purchases_and_total() {
-        let plan = plan(SAMPLE);
+        let plan = plan(SAMPLE, &Policy::default());
         assert!(plan.bad.is_empty(), "{:?}", plan.bad);
         let of = |name: &str| {
             let rows = plan.rows.iter();
@@ -116,7 +118,7 @@ mod tests {
     fn equal_purchases_of_one_day_are_two_and_keep_their_ids() {
         let line = " 00004 0001 19970101  2   29.33\r\n";
         let text = line.repeat(2);
-        let twice = plan(&text);
+        let twice = plan(&text, &Policy::default());
         assert_eq!(twice.rows.len(), 3, "one client, two purchases");
         let ids = |plan: &Plan| {
             plan.rows
@@ -124,13 +126,13 @@ mod tests {
                 .map(|row| row.mutation.id)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(ids(&plan(line))[..], ids(&twice)[..2]);
+        assert_eq!(ids(&plan(line, &Policy::default()))[..], ids(&twice)[..2]);
     }
 
     #[test]
     fn every_bad_line_is_told_by_number_and_reason() {
         let text = "x 1 19970101 2 3.00\n\n00004 1 19970101 2\n00004 1 1997011 2 3.00\n00004 1 19971301 2 3.00\n00004 1 19970101 2 3.333\n00004 1 19970101 two 3\n";
-        let plan = plan(text);
+        let plan = plan(text, &Policy::default());
         let lines: Vec<u64> = plan.bad.iter().map(|bad| bad.line).collect();
         assert_eq!(lines, [1, 3, 4, 5, 6, 7]);
         assert!(

@@ -45,6 +45,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// Nothing yet, to be checked by this policy.
+    pub fn by(policy: Policy) -> Self {
+        Self {
+            policy,
+            ..Self::default()
+        }
+    }
+
     /// Takes a create in, unless the plan has that entity already; an error says what is wrong with the row.
     pub fn create(
         &mut self,

@@ -32,8 +32,7 @@ pub(super) struct Shape<'a> {
 type NamedRow = (u64, Vec<(String, Json)>);
 
 /// Reads the whole file.
-pub(super) fn plan(shape: &Shape<'_>, text: &str) -> Result<Plan, Failure> {
-    let policy = Policy::default();
+pub(super) fn plan(shape: &Shape<'_>, text: &str, policy: &Policy) -> Result<Plan, Failure> {
     let rules = policy.entity_type(shape.entity_type).ok_or_else(|| {
         let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
         let text = format!(
@@ -43,7 +42,7 @@ pub(super) fn plan(shape: &Shape<'_>, text: &str) -> Result<Plan, Failure> {
         );
         Failure::new(Exit::Refused, text)
     })?;
-    let mut plan = Plan::default();
+    let mut plan = Plan::by(policy.clone());
     let rows = match shape.format {
         Format::Jsonl => json_lines(&mut plan, text),
         _ => cells(&mut plan, shape, text)?,
@@ -241,7 +240,8 @@ mod tests {
             columns: &[],
             key,
         };
-        plan(&shape, text).unwrap_or_else(|failure| panic!("{}", failure.text()))
+        plan(&shape, text, &Policy::default())
+            .unwrap_or_else(|failure| panic!("{}", failure.text()))
     }
 
     #[test]

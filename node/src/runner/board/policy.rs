@@ -1,0 +1,42 @@
+//! What people should know about policies: who uses another one, and what cannot be read here.
+
+use studiovault_protocol::api::Warning;
+use studiovault_protocol::engine::Engine;
+
+/// The warnings about policies; `opaque` entities hold something unknown here.
+pub(super) fn warnings(engine: &Engine, opaque: u64) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    let policies = engine.policies();
+    if let Some(newer) = policies.unreadable() {
+        warnings.push(Warning {
+            code: "POLICY_UNREADABLE".into(),
+            sentence: format!(
+                "Version {} of the policy needs a newer version of the program; version {} is in force here.",
+                newer.version,
+                policies.in_force().version()
+            ),
+            next_step: "Update StudioVault on this machine; nothing is lost meanwhile.".into(),
+        });
+    }
+    let ours = policies.in_force().hash().prefix();
+    for (_, session) in engine.sessions().filter(|(_, s)| s.policy != ours) {
+        let name = engine.roster().name(session.device);
+        warnings.push(Warning {
+            code: "POLICY_DIFFERS".into(),
+            sentence: format!("{name} and this machine have different policies in force."),
+            next_step:
+                "Update StudioVault on the older of the two; both pass everything on meanwhile."
+                    .into(),
+        });
+    }
+    if opaque > 0 {
+        warnings.push(Warning {
+            code: "NEEDS_NEWER_VERSION".into(),
+            sentence: format!(
+                "{opaque} records hold something that this machine does not know: they are read-only here."
+            ),
+            next_step: "Update StudioVault on this machine, or let the studio's newest policy reach it.".into(),
+        });
+    }
+    warnings
+}

@@ -1,0 +1,80 @@
+//! Policies between machines: they spread as records do, and everyone ends with the same one in force.
+
+use super::*;
+use crate::policy::{Policy, SignedPolicy};
+
+/// A policy of that version with a type of its own, signed on a machine.
+fn a_policy(version: u32, type_name: &str) -> SignedPolicy {
+    let head = format!("version = {version}");
+    let text = Policy::default().text().replacen("version = 1", &head, 1);
+    let text = format!("{text}\n[type.{type_name}.field]\nname = {{ kind = \"text\" }}\n");
+    let policy = Policy::parse(&text).expect("a policy");
+    SignedPolicy::seal((STUDIO, &root()), &policy, (device(1), WallMs(5)))
+}
+
+fn in_force(room: &Room, at: usize) -> Hash {
+    room.engines[at].policies().in_force().hash()
+}
+
+fn set(room: &mut Room, at: usize, policy: &SignedPolicy) {
+    room.give(at, Input::Policy(Box::new(policy.clone())));
+    room.settle();
+}
+
+#[test]
+fn a_policy_reaches_machines_that_its_signer_never_meets_and_those_that_come_later() {
+    let mut room = Room::new(4);
+    room.link(0, 1);
+    room.link(1, 2);
+    room.settle();
+    let policy = a_policy(2, "prop");
+    set(&mut room, 0, &policy);
+    assert_eq!(in_force(&room, 2), policy.hash());
+    assert_ne!(in_force(&room, 3), policy.hash());
+    room.link(2, 3);
+    room.settle();
+    assert_eq!(in_force(&room, 3), policy.hash());
+    room.pass(1_000);
+    let differs = |at: usize| {
+        let ours = room.engines[at].policies().in_force().hash().prefix();
+        room.engines[at].sessions().any(|(_, s)| s.policy != ours)
+    };
+    assert!(!(0..4).any(differs), "beats say what is in force now");
+}
+
+#[test]
+fn of_policies_set_on_both_sides_of_a_split_the_same_holds_everywhere() {
+    let mut room = Room::new(4);
+    room.link(0, 1);
+    room.link(2, 3);
+    room.settle();
+    let (left, right) = (a_policy(2, "prop"), a_policy(2, "lens"));
+    set(&mut room, 0, &left);
+    set(&mut room, 3, &right);
+    assert_ne!(in_force(&room, 1), in_force(&room, 2));
+    room.link(1, 2);
+    room.settle();
+    let high = left.hash().max(right.hash());
+    for at in 0..4 {
+        assert_eq!(in_force(&room, at), high, "machine {at}");
+        assert_eq!(room.engines[at].policies().documents().count(), 2);
+    }
+}
+
+#[test]
+fn a_policy_travels_ahead_of_the_bundles_that_rest_on_it() {
+    let mut room = Room::new(2);
+    let policy = a_policy(2, "prop");
+    room.give(0, Input::Policy(Box::new(policy)));
+    room.give(0, a_write(1));
+    room.link(0, 1);
+    room.settle();
+    let first = |is_meant: fn(&Frame) -> bool| {
+        let mut sent = room.sent.iter();
+        sent.position(|(by, frame)| *by == 0 && is_meant(frame))
+    };
+    let policy = first(|frame| matches!(frame, Frame::Policy(_))).expect("sent");
+    let bundles = first(|frame| matches!(frame, Frame::Push(_) | Frame::Block { .. }));
+    assert!(bundles.is_none_or(|at| at > policy));
+    assert_eq!(room.held(1, 1), 1);
+}
