@@ -251,12 +251,16 @@ impl Driver {
                     .map(|bytes| Packed(bytes.to_vec()))
                     .collect();
                 let roster = self.engine.roster().records().cloned().collect();
+                let shelf = self.engine.policies();
+                let policies = shelf.signed().into_iter().chain(shelf.unreadable());
+                let policies = policies.cloned().collect();
                 Request::Batch(Box::new(BatchRequest {
                     device,
                     term,
                     since,
                     have,
                     roster,
+                    policies,
                     bundles,
                 }))
             }

@@ -8,6 +8,7 @@ use crate::frontier::Frontier;
 use crate::id::{Author, CommandId, DeviceId, Dot, PublicKey, StudioId};
 use crate::membership::SignedGrant;
 use crate::merge::Code;
+use crate::policy::SignedPolicy;
 use crate::time::WallMs;
 use crate::wire::Packed;
 
@@ -27,6 +28,8 @@ pub struct BatchRequest {
     pub have: Frontier,
     /// Signed records that the cloud may lack.
     pub roster: Vec<SignedGrant>,
+    /// The signed policies that hold at the carrier, if there are any.
+    pub policies: Vec<SignedPolicy>,
     /// Whole bundles in causal order, at most 5,000 commands and 4 MiB.
     pub bundles: Vec<Packed>,
 }

@@ -85,7 +85,7 @@ pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
     {
         return None;
     }
-    let checked = permission(situation)
+    let checked = permission(command, situation)
         .and_then(|()| values::check(command, rules))
         .and_then(|()| life::check(command, rules, situation))
         .and_then(|()| fields::check(command, rules, situation));
@@ -107,10 +107,20 @@ pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
     })
 }
 
-/// Only the truth itself writes as a cloud truth, and it never asks itself.
-fn permission(situation: &Situation<'_>) -> Result<(), Refusal> {
+/// Whether the policy lets the author's role write the type. Only the truth itself writes as a cloud truth, and it never asks itself.
+fn permission(command: &Command, situation: &Situation<'_>) -> Result<(), Refusal> {
+    let rules = situation.policy.entity_type(&command.entity_type);
+    // An entry of the point of sale has happened, whoever wrote it down.
+    let may = rules.is_none_or(|rules| rules.append_only || rules.may_write(situation.role));
     match situation.role {
-        Role::Admin | Role::Member => Ok(()),
+        Role::Admin | Role::Member if may => Ok(()),
+        Role::Admin | Role::Member => Err(Refusal::new(
+            Code::Forbidden,
+            format!(
+                "the policy lets this machine's role write no {}",
+                command.entity_type
+            ),
+        )),
         Role::Cloud => Err(Refusal::new(
             Code::Forbidden,
             "another cloud truth does not write in this studio",

@@ -22,7 +22,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row, TransactionBehavior};
 
 pub use audit::Audit;
-pub use commands::{HistoryRow, NewCommand};
+pub use commands::{HistoryRow, NewCommand, Undecided};
 pub use entities::EntityRow;
 pub use logs::{BundleRow, Reading};
 pub use studios::StudioRow;

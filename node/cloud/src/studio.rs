@@ -3,6 +3,7 @@
 //! A request works on a copy of the state, which replaces the old one only after its transaction has been committed, so
 //! memory and database never tell two stories.
 
+mod adopt;
 mod batch;
 mod bench;
 mod carriers;
@@ -21,6 +22,7 @@ use studiovault_protocol::id::{Author, Hash, StudioId};
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::StateSum;
+use studiovault_protocol::policy::{Policy, PolicyShelf};
 use tokio::sync::watch;
 
 use crate::store::{Session, StoreError};
@@ -49,6 +51,10 @@ pub struct Studio {
 pub struct State {
     /// Who belongs.
     pub roster: Roster,
+    /// The signed policies and the one in force.
+    pub policies: PolicyShelf,
+    /// The policy that the entities were folded by; `None` if this version cannot read it.
+    pub adopted: Option<Policy>,
     /// Which bundles are held; all of them are applied.
     pub log: LogIndex,
     /// The feed's last position and its page's hash.
@@ -59,7 +65,10 @@ pub struct State {
 
 impl Studio {
     /// Rebuilds a studio from what the database holds. `None` if it is not enrolled.
-    pub fn load(session: &Session<'_>, id: StudioId) -> Result<Option<Self>, StoreError> {
+    pub fn load(
+        session: &Session<'_>,
+        (id, default): (StudioId, &Policy),
+    ) -> Result<Option<Self>, StoreError> {
         let Some(studio) = session.studio(id)? else {
             return Ok(None);
         };
@@ -68,8 +77,20 @@ impl Studio {
         for record in session.grants(studio.row)? {
             roster.insert(record).map_err(|_| damaged())?;
         }
+        let mut policies =
+            PolicyShelf::new(id, studio.root, default.clone()).ok_or_else(damaged)?;
+        for record in session.policies(studio.row)? {
+            // It was checked when it came.
+            let _ = policies.insert(record);
+        }
+        let adopted = match session.adopted(studio.row)? {
+            Some(text) => Policy::parse(&text).ok(),
+            None => Some(default.clone()),
+        };
         let state = State {
             roster,
+            policies,
+            adopted,
             log: LogIndex::restore(session.chains(studio.row)?),
             head: studio.head,
             sum: studio.sum,

@@ -7,5 +7,6 @@ mod folder;
 mod histories;
 mod network;
 mod plain;
+mod policies;
 mod speed;
 mod wire;

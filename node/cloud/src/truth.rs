@@ -26,7 +26,7 @@ pub struct Truth {
     pub store: Store,
     /// Signs every studio's feed.
     pub key: SecretKey,
-    /// The rules in force.
+    /// The rules in force until a studio signs its own.
     pub policy: Policy,
     studios: Mutex<BTreeMap<StudioId, Arc<Studio>>>,
 }
@@ -109,7 +109,10 @@ impl Truth {
         if let Some(studio) = studios.get(&id) {
             return Ok(Some(studio.clone()));
         }
-        let Some(studio) = self.store.read(|session| Studio::load(session, id))? else {
+        let Some(studio) = self
+            .store
+            .read(|session| Studio::load(session, (id, &self.policy)))?
+        else {
             return Ok(None);
         };
         let studio = Arc::new(studio);

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::cloud::Changes;
 use crate::event::{Effects, Moment, Notice, Order, OrderKind, UplinkEvent, UplinkFailure};
 use crate::frontier::Range;
-use crate::id::Author;
+use crate::id::{Author, Hash};
 use crate::limits;
 use crate::time::MonoMs;
 use crate::wire;
@@ -51,6 +51,8 @@ pub(super) struct Uplink {
     /// Of batches, after one of which the cloud took nothing.
     batches: Pause,
     limit: usize,
+    /// The digest of the policies that the last batch carried, and of those that the cloud has been told.
+    policies: (Hash, Hash),
     /// Since when something of ours has been waiting without the cloud holding more.
     waiting: Option<(MonoMs, BTreeMap<Author, u64>)>,
 }
@@ -97,6 +99,7 @@ impl Uplink {
             line: Pause::ended(now),
             batches: Pause::ended(now),
             limit: limits::BATCH_COMMANDS,
+            policies: <(Hash, Hash)>::default(),
             waiting: None,
         }
     }
@@ -152,10 +155,14 @@ impl Engine {
         // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
         let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
         let behind = self.uplink.ask_at_once || self.uplink.catching_up;
-        let is_due = !behind && !lacking.is_empty() && !self.uplink.batches.lasts(now);
+        let policies = self.policies.digest();
+        let untold = self.policies.signed().is_some() && self.uplink.policies.1 != policies;
+        let has_news = !lacking.is_empty() || untold;
+        let is_due = !behind && has_news && !self.uplink.batches.lasts(now);
         if !self.uplink.view.forwarding && is_due {
             // A batch ends a question that waits for news: its answer would echo the batch.
             (self.uplink.view.forwarding, self.uplink.asking) = (true, false);
+            self.uplink.policies.0 = policies;
             let term = self.election.own().claim;
             let limit = self.uplink.limit;
             fx.orders.push(Order::Batch {
@@ -241,10 +248,12 @@ impl Engine {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
                 self.uplink.limit = limits::BATCH_COMMANDS;
+                self.uplink.policies.1 = self.uplink.policies.0;
                 for what in answer.not_taken() {
                     fx.notices.push(Notice::Fault(what));
                 }
-                if self.take_changes(answer.changes, fx) {
+                // A batch that only told a policy may bring nothing back.
+                if self.take_changes(answer.changes, fx) || self.cloud_lacks().is_empty() {
                     self.uplink.batches = Pause::ended(now);
                 } else {
                     self.uplink.batches.lengthen(moment, 0);

@@ -1,7 +1,7 @@
 //! Every command ever held: its id with what it said, and the verdict on it.
 
 use rusqlite::{Row, params};
-use studiovault_protocol::id::{CommandId, Hash};
+use studiovault_protocol::id::{CommandId, EntityId, Hash};
 use studiovault_protocol::merge::{Outcome, Verdict};
 
 use super::{Session, StoreError, cell};
@@ -41,6 +41,19 @@ pub struct HistoryRow {
     pub counter: u64,
     /// The verdict, if there is one.
     pub verdict: Option<Verdict>,
+}
+
+/// A command without a verdict.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Undecided {
+    /// Names it inside the database.
+    pub row: i64,
+    /// Its bundle's row.
+    pub bundle: i64,
+    /// Its counter.
+    pub counter: u64,
+    /// Its id was used before.
+    pub repeats: bool,
 }
 
 /// How many commands are held, confirmed and rejected.
@@ -116,6 +129,45 @@ impl Session<'_> {
                     verdict: verdict(row, 2)?,
                 })
             },
+        )
+    }
+
+    /// The commands without a verdict, in the order in which they were applied.
+    pub fn undecided(&self, studio: i64) -> Result<Vec<Undecided>, StoreError> {
+        self.all(
+            "SELECT row, bundle, counter, repeats FROM command
+             WHERE studio = ?1 AND position IS NULL ORDER BY row",
+            [studio],
+            |row| {
+                Ok(Undecided {
+                    row: row.get(0)?,
+                    bundle: row.get(1)?,
+                    counter: cell::number(row, 2)?,
+                    repeats: row.get(3)?,
+                })
+            },
+        )
+    }
+
+    /// The entities of commands without a verdict.
+    pub fn undecided_entities(&self, studio: i64) -> Result<Vec<EntityId>, StoreError> {
+        self.all(
+            "SELECT DISTINCT entity.id FROM command JOIN entity ON entity.row = command.entity
+             WHERE command.studio = ?1 AND command.position IS NULL ORDER BY entity.row",
+            [studio],
+            |row| Ok(EntityId(cell::bytes(row, 0)?)),
+        )
+    }
+
+    /// Notes the verdict on a command that had none.
+    pub fn decide_command(&self, row: i64, verdict: &Verdict) -> Result<(), StoreError> {
+        let outcome = match &verdict.outcome {
+            Outcome::Accepted => None,
+            other => Some(cell::pack(other)),
+        };
+        self.run(
+            "UPDATE command SET position = ?2, outcome = ?3 WHERE row = ?1 AND position IS NULL",
+            params![row, cell::signed(verdict.position), outcome],
         )
     }
 

@@ -33,6 +33,15 @@ impl Session<'_> {
         )
     }
 
+    /// All entities of a studio.
+    pub fn entity_ids(&self, studio: i64) -> Result<Vec<EntityId>, StoreError> {
+        self.all(
+            "SELECT id FROM entity WHERE studio = ?1 ORDER BY row",
+            [studio],
+            |row| Ok(EntityId(cell::bytes(row, 0)?)),
+        )
+    }
+
     /// The first free row id of the entities.
     pub fn next_entity_row(&self) -> Result<i64, StoreError> {
         let last = self.first("SELECT max(row) FROM entity", [], |row| {

@@ -116,9 +116,21 @@ CREATE TABLE audit_log (
 );
 ";
 
+/// Signed policies, the one that the entities were folded by, and what waits for another.
+const SECOND: &str = "
+CREATE TABLE policy_record (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  bytes BLOB NOT NULL,
+  UNIQUE (studio, bytes)
+);
+ALTER TABLE studio ADD COLUMN policy TEXT;
+CREATE INDEX command_undecided ON command (studio, row) WHERE position IS NULL;
+";
+
 /// Brings the database to this version's tables, in one transaction.
 pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let migrations = Migrations::new(vec![M::up(FIRST)]);
+    let migrations = Migrations::new(vec![M::up(FIRST), M::up(SECOND)]);
     migrations
         .to_latest(connection)
         .map_err(|error| match error {

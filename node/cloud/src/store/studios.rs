@@ -4,6 +4,7 @@ use rusqlite::{Row, params};
 use studiovault_protocol::id::{Author, DeviceId, Hash, PublicKey, StudioId};
 use studiovault_protocol::membership::SignedGrant;
 use studiovault_protocol::merge::StateSum;
+use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::WallMs;
 
 use super::{Session, StoreError, cell};
@@ -98,6 +99,49 @@ impl Session<'_> {
         self.run(
             "INSERT OR IGNORE INTO grant_record (studio, bytes) VALUES (?1, ?2)",
             params![studio, cell::pack(record)],
+        )
+    }
+
+    /// The signed policies held.
+    pub fn policies(&self, studio: i64) -> Result<Vec<SignedPolicy>, StoreError> {
+        self.all(
+            "SELECT bytes FROM policy_record WHERE studio = ?1 ORDER BY row",
+            [studio],
+            |row| cell::unpack(row, 0, "a signed policy"),
+        )
+    }
+
+    /// Keeps these signed policies and no others.
+    pub fn set_policies<'p>(
+        &self,
+        studio: i64,
+        records: impl Iterator<Item = &'p SignedPolicy>,
+    ) -> Result<(), StoreError> {
+        self.run("DELETE FROM policy_record WHERE studio = ?1", [studio])?;
+        for record in records {
+            self.run(
+                "INSERT INTO policy_record (studio, bytes) VALUES (?1, ?2)",
+                params![studio, cell::pack(record)],
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The document by which the entities were folded; `None`: the one that came with the program.
+    pub fn adopted(&self, studio: i64) -> Result<Option<String>, StoreError> {
+        let found = self.first(
+            "SELECT policy FROM studio WHERE row = ?1",
+            [studio],
+            |row| Ok(row.get::<_, Option<String>>(0)?),
+        )?;
+        Ok(found.flatten())
+    }
+
+    /// Notes the document by which the entities are folded from here on.
+    pub fn set_adopted(&self, studio: i64, document: &str) -> Result<(), StoreError> {
+        self.run(
+            "UPDATE studio SET policy = ?2 WHERE row = ?1",
+            params![studio, document],
         )
     }
 

@@ -56,13 +56,24 @@ impl Studio {
                 .iter()
                 .filter(|record| matches!(state.roster.insert((*record).clone()), Ok(true)))
                 .collect();
+            let policies = state.policies.digest();
+            for record in &request.policies {
+                if let Err(error) = state.policies.insert(record.clone()) {
+                    tracing::warn!(%error, "a policy is not taken");
+                }
+            }
+            let new_policies = state.policies.digest() != policies;
             let (arrivals, refused) = verify_all(request, &state)?;
             let arrivals = arrange(&state.log, arrivals, &state.roster.priorities());
             let (taken, state) = truth.store.write(|session| {
                 for record in &records {
                     session.insert_grant(self.row, record)?;
                 }
+                if new_policies {
+                    session.set_policies(self.row, state.policies.documents())?;
+                }
                 let mut sitting = Sitting::new(self, (truth, session), state, at)?;
+                sitting.adopt()?;
                 sitting.taken.refused = refused;
                 for arrival in arrivals {
                     sitting.arrive(arrival)?;

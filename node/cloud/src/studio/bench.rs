@@ -17,10 +17,12 @@ use studiovault_protocol::vector::{Epochs, Vector};
 use crate::decide::{Earlier, Refusal, Situation, decide};
 use crate::store::{EntityRow, HistoryRow, NewCommand, Session, StoreError};
 
+mod late;
+
 /// The entities that a request touches.
 pub struct Bench<'a> {
     session: &'a Session<'a>,
-    policy: &'a Policy,
+    policy: Policy,
     studio: i64,
     next_row: i64,
     slots: HashMap<EntityId, Slot>,
@@ -101,11 +103,7 @@ fn own_path(dot: Dot) -> Option<Dot> {
 
 impl<'a> Bench<'a> {
     /// An empty bench.
-    pub fn new(
-        session: &'a Session<'a>,
-        policy: &'a Policy,
-        studio: i64,
-    ) -> Result<Self, StoreError> {
+    pub fn new(session: &'a Session<'a>, policy: Policy, studio: i64) -> Result<Self, StoreError> {
         Ok(Self {
             session,
             policy,
@@ -174,7 +172,7 @@ impl<'a> Bench<'a> {
     fn decide(&self, case: &Case<'_>, row: &EntityRow, history: &[Past]) -> Option<Outcome> {
         let earlier: Vec<Earlier> = history.iter().map(Past::earlier).collect();
         let situation = Situation {
-            policy: self.policy,
+            policy: &self.policy,
             role: case.role,
             entity: &row.entity,
             orphan: row.orphan,
@@ -211,9 +209,9 @@ impl<'a> Bench<'a> {
         if entity.must_fold_to_apply(case.command) {
             let records = history.iter().map(|past| past.record(case.epochs));
             let records = records.chain([record]);
-            *entity = fold(&entity.entity_type, entity.id, records, self.policy);
+            *entity = fold(&entity.entity_type, entity.id, records, &self.policy);
         } else {
-            entity.apply(&record, self.policy);
+            entity.apply(&record, &self.policy);
         }
         after.row.orphan &= !after.row.entity.life.exists();
         after
@@ -282,21 +280,25 @@ impl<'a> Bench<'a> {
         let damaged = || StoreError::Damaged("a stored bundle");
         let mut history = Vec::with_capacity(rows.len());
         for row in rows {
-            let bundle = match self.bundles.get(&row.bundle) {
-                Some(bundle) => bundle.clone(),
-                None => {
-                    let (bytes, past) = self.session.bundle(row.bundle)?;
-                    let bundle = Arc::new((Bundle::decode(bytes).map_err(|_| damaged())?, past));
-                    self.bundles.insert(row.bundle, bundle.clone());
-                    bundle
-                }
-            };
+            let bundle = self.bundle(row.bundle)?;
             let command = bundle.0.command(row.counter).ok_or_else(damaged)?;
             if command.entity == entity {
                 history.push(Past { bundle, row });
             }
         }
         Ok(history)
+    }
+
+    /// A stored bundle with all that its author had seen of others.
+    pub fn bundle(&mut self, row: i64) -> Result<Arc<(Bundle, Vector)>, StoreError> {
+        if let Some(bundle) = self.bundles.get(&row) {
+            return Ok(bundle.clone());
+        }
+        let (bytes, past) = self.session.bundle(row)?;
+        let damaged = |_| StoreError::Damaged("a stored bundle");
+        let bundle = Arc::new((Bundle::decode(bytes).map_err(damaged)?, past));
+        self.bundles.insert(row, bundle.clone());
+        Ok(bundle)
     }
 
     /// The shown side of a touched entity as JSON.

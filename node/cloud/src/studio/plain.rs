@@ -128,6 +128,7 @@ impl Studio {
                 at,
                 told: Acknowledged::default(),
             };
+            clerk.sitting.adopt()?;
             for command in &batch.commands {
                 clerk.take(command, batch.since.as_deref())?;
             }
@@ -242,12 +243,9 @@ impl Clerk<'_> {
             ts: plain.ts.unwrap_or(self.at),
         };
         let entity = self.sitting.entity(id, &plain.entity_type)?;
-        Ok(author::command(
-            &mutation,
-            Some(&entity),
-            &self.truth.policy,
-            draw,
-        ))
+        let policy = self.sitting.state().policies.in_force();
+        Ok(author::may_write(&mutation, policy, Role::Member)
+            .and_then(|()| author::command(&mutation, Some(&entity), policy, draw)))
     }
 
     /// The next bundle of the truth's own log.

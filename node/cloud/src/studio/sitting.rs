@@ -36,26 +36,26 @@ pub struct Taken {
 
 /// The truth at work on one request, inside its transaction.
 pub struct Sitting<'a> {
-    studio: &'a Studio,
+    pub(super) studio: &'a Studio,
     truth: &'a Truth,
-    session: &'a Session<'a>,
-    state: State,
+    pub(super) session: &'a Session<'a>,
+    pub(super) state: State,
     priorities: Priorities,
-    bench: Bench<'a>,
-    ledger: Ledger,
+    pub(super) bench: Bench<'a>,
+    pub(super) ledger: Ledger,
     at: WallMs,
     moved: BTreeSet<Author>,
-    setbacks: Vec<Setback>,
+    pub(super) setbacks: Vec<Setback>,
     /// What came of it so far.
     pub taken: Taken,
 }
 
 /// A command that was not simply accepted.
 #[derive(Debug)]
-struct Setback {
-    dot: Dot,
-    command: Command,
-    outcome: Outcome,
+pub(super) struct Setback {
+    pub(super) dot: Dot,
+    pub(super) command: Command,
+    pub(super) outcome: Outcome,
 }
 
 /// How a bundle's commands are heard.
@@ -89,7 +89,7 @@ impl<'a> Sitting<'a> {
             truth,
             session,
             priorities: state.roster.priorities(),
-            bench: Bench::new(session, &truth.policy, studio.row)?,
+            bench: Bench::new(session, state.policies.in_force().clone(), studio.row)?,
             ledger: Ledger::after(state.head.0),
             state,
             at,
@@ -249,7 +249,7 @@ impl<'a> Sitting<'a> {
 
     /// Stores what changed, seals the feed's pages and hands the new state back.
     pub fn close(mut self) -> Result<(Taken, State), StoreError> {
-        if self.ledger.is_empty() {
+        if self.ledger.is_empty() && self.bench.is_idle() {
             return Ok((self.taken, self.state));
         }
         self.echo_setbacks()?;
@@ -360,7 +360,7 @@ fn settle_guarded(
 }
 
 /// A member of a transaction that is not taken: its own fault if it has one, else the others'.
-fn refused_together(outcome: Outcome) -> Outcome {
+pub(super) fn refused_together(outcome: Outcome) -> Outcome {
     match outcome {
         Outcome::Rejected { .. } => outcome,
         Outcome::Merged(lost) => {

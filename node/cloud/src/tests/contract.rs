@@ -231,6 +231,7 @@ fn two_studios_never_mix() {
     let request = BatchRequest {
         bundles: vec![packed(&scene.machines[0].write(vec![create]))],
         roster: scene.records(),
+        policies: Vec::new(),
         ..empty_request()
     };
     let answer = theirs

@@ -56,6 +56,7 @@ pub fn three_machines() -> Scene {
     let records = scene.records();
     let request = BatchRequest {
         roster: records,
+        policies: Vec::new(),
         ..empty_request()
     };
     let taken = scene.open().take(&scene.truth, &request, NOON);
@@ -78,6 +79,7 @@ pub fn empty_request() -> BatchRequest {
         since: 0,
         have: Frontier::default(),
         roster: Vec::new(),
+        policies: Vec::new(),
         bundles: Vec::new(),
     }
 }
@@ -167,6 +169,7 @@ pub struct Machine {
     pub log: LogIndex,
     pub feed: FeedIndex,
     pub verdicts: BTreeMap<Dot, Verdict>,
+    pub policy: Policy,
     studio: StudioId,
     author: Author,
     written: Option<(u64, studiovault_protocol::id::Hash, Vector)>,
@@ -193,6 +196,7 @@ impl Machine {
             log: LogIndex::default(),
             feed: FeedIndex::default(),
             verdicts: BTreeMap::new(),
+            policy: Policy::default(),
             studio,
             author: Author {
                 device,
@@ -312,7 +316,6 @@ impl Machine {
 
     /// Every entity, folded from all that is applied.
     pub fn entities(&self) -> BTreeMap<EntityId, Entity> {
-        let policy = Policy::default();
         let mut records: BTreeMap<EntityId, Vec<Record<'_>>> = BTreeMap::new();
         for (bundle, past) in &self.applied {
             for (dot, command) in bundle.commands() {
@@ -333,7 +336,7 @@ impl Machine {
         }
         let whole = |(id, records): (EntityId, Vec<Record<'_>>)| {
             let entity_type = records[0].command.entity_type.clone();
-            (id, fold(&entity_type, id, records, &policy))
+            (id, fold(&entity_type, id, records, &self.policy))
         };
         records.into_iter().map(whole).collect()
     }

@@ -70,6 +70,7 @@ async fn a_site() -> Site {
     template.machines = (1..=3).map(|n| Machine::new(n, template.studio)).collect();
     let request = BatchRequest {
         roster: template.records(),
+        policies: Vec::new(),
         ..empty_request()
     };
     let answer: BatchAnswer = site.ask(site.batch(&request)).await.signed();
