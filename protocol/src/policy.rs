@@ -70,12 +70,18 @@ pub struct TypeRule {
 }
 
 /// All types of a studio. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Policy {
     version: u32,
     hash: Hash,
     text: Arc<str>,
     types: Arc<BTreeMap<String, TypeRule>>,
+}
+
+impl std::fmt::Debug for Policy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "policy version {} {:?}", self.version, self.hash)
+    }
 }
 
 impl PartialEq for Policy {

@@ -135,14 +135,14 @@ fn a_transaction_that_fails_leaves_the_policy_as_it_was() {
     let mut dice = Dice(4);
     let (mut here, mut store) = (Machine::new(2), a_store());
     take(&mut here, &mut store, &of_a_newer_machine(&mut dice));
-    let sum = store.state_sum();
+    let (sum, before) = (store.state_sum(), here.policy.clone());
     here.policy = with_props();
     let mut batch = store.begin().expect("begins");
     batch
         .write(&signed(&with_props()), &here.rules())
         .expect("writes");
     drop(batch);
-    assert_eq!(store.adopted(), Some(&Policy::default()));
+    assert_eq!(store.adopted(), Some(&before));
     assert_eq!(store.state_sum(), sum);
     assert!(
         store
