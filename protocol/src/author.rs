@@ -104,6 +104,10 @@ pub fn command(
             ),
         )
     })?;
+    if matches!(mutation.op, Op::Newer(_)) {
+        let detail = "this is no operation; use create, update, delete, restore or resolve";
+        return Err(Refusal::new("UNKNOWN_OPERATION", detail.into()));
+    }
     check_life(mutation, state, rules)?;
     let mut writes = Vec::with_capacity(mutation.fields.len());
     for (name, json) in &mutation.fields {

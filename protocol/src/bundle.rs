@@ -62,8 +62,17 @@ pub struct Bundle {
     bytes: Arc<[u8]>,
     hash: Hash,
     header: Header,
-    commands: Vec<Command>,
+    contents: Contents,
     signature: Signature,
+}
+
+/// What a bundle holds.
+#[derive(Clone, Debug)]
+enum Contents {
+    /// Commands that this version reads.
+    Commands(Vec<Command>),
+    /// So many commands in an envelope that only a newer version reads: held, relayed and applied as nothing.
+    Newer { version: u8, count: u64 },
 }
 
 /// Why bytes are no bundle. The peer's fault; nothing changed.
@@ -72,9 +81,6 @@ pub enum BundleError {
     /// Larger than a frame can carry.
     #[error("a bundle of {0} bytes; at most 245760 are taken")]
     TooLarge(usize),
-    /// An envelope that this version cannot read.
-    #[error("a bundle of envelope version {0}; this node reads version 1: update it")]
-    Newer(u8),
     /// Not a bundle at all.
     #[error("these bytes are no bundle: {0}")]
     Malformed(&'static str),
@@ -108,7 +114,7 @@ impl Bundle {
             bytes: bytes.into(),
             hash,
             header,
-            commands,
+            contents: Contents::Commands(commands),
             signature,
         })
     }
@@ -116,6 +122,9 @@ impl Bundle {
     /// Decodes received bytes, checking form and bounds but no signature.
     pub fn decode(bytes: impl Into<Arc<[u8]>>) -> Result<Self, BundleError> {
         let bytes: Arc<[u8]> = bytes.into();
+        if is_newer(&bytes) {
+            return newer::decode(bytes);
+        }
         let (body, signature) = parts_of(&bytes)?;
         let again = postcard::to_extend(&body, Vec::with_capacity(bytes.len()))
             .expect("wire types always encode");
@@ -128,7 +137,7 @@ impl Bundle {
             bytes,
             hash,
             header,
-            commands,
+            contents: Contents::Commands(commands),
             signature,
         })
     }
@@ -137,12 +146,15 @@ impl Bundle {
     /// the work. Never for bytes that come from elsewhere.
     pub fn restore(bytes: impl Into<Arc<[u8]>>, hash: Hash) -> Result<Self, BundleError> {
         let bytes: Arc<[u8]> = bytes.into();
+        if is_newer(&bytes) {
+            return newer::decode(bytes);
+        }
         let (Body { header, commands }, signature) = parts_of(&bytes)?;
         Ok(Self {
             bytes,
             hash,
             header,
-            commands,
+            contents: Contents::Commands(commands),
             signature,
         })
     }
@@ -176,18 +188,37 @@ impl Bundle {
     pub fn first(&self) -> u64 {
         self.header.first_counter
     }
+    fn count(&self) -> u64 {
+        match &self.contents {
+            Contents::Commands(commands) => commands.len() as u64,
+            Contents::Newer { count, .. } => *count,
+        }
+    }
+    fn readable(&self) -> &[Command] {
+        match &self.contents {
+            Contents::Commands(commands) => commands,
+            Contents::Newer { .. } => &[],
+        }
+    }
+    /// The version of its envelope, if only a newer version of the program reads its commands.
+    pub fn newer(&self) -> Option<u8> {
+        match self.contents {
+            Contents::Commands(_) => None,
+            Contents::Newer { version, .. } => Some(version),
+        }
+    }
     /// The counter of the last command.
     pub fn last(&self) -> u64 {
-        self.header.first_counter + self.commands.len() as u64 - 1
+        self.header.first_counter + self.count() - 1
     }
     /// The dot of the last command.
     pub fn tip(&self) -> Dot {
         self.author().at(self.last())
     }
-    /// The commands with their dots.
+    /// The commands with their dots; none of an envelope that only a newer version reads.
     pub fn commands(&self) -> impl ExactSizeIterator<Item = (Dot, &Command)> {
         let (author, first) = (self.author(), self.first());
-        self.commands
+        self.readable()
             .iter()
             .enumerate()
             .map(move |(at, command)| (author.at(first + at as u64), command))
@@ -195,8 +226,12 @@ impl Bundle {
     /// The command at `counter`, if this bundle holds it.
     pub fn command(&self, counter: u64) -> Option<&Command> {
         let at = counter.checked_sub(self.first())?;
-        self.commands.get(usize::try_from(at).ok()?)
+        self.readable().get(usize::try_from(at).ok()?)
     }
+}
+
+fn is_newer(bytes: &[u8]) -> bool {
+    bytes.len() <= limits::BUNDLE_BYTES && bytes.first().is_some_and(|version| *version > VERSION)
 }
 
 /// Takes bytes apart, checking form and bounds.
@@ -206,7 +241,6 @@ fn parts_of(bytes: &[u8]) -> Result<(Body, Signature), BundleError> {
     }
     match bytes.first() {
         Some(&VERSION) => {}
-        Some(&newer) if newer > VERSION => return Err(BundleError::Newer(newer)),
         _ => return Err(BundleError::Malformed("no version byte")),
     }
     let end = bytes.len().saturating_sub(SIGNATURE_BYTES);
@@ -238,9 +272,15 @@ fn hash_of(body: &Body) -> Hash {
 
 /// The bounds of model.md's rule 1 that a receiver checks before anything else.
 fn check_bounds(body: &Body) -> Result<(), BundleError> {
-    let header = &body.header;
-    let count = body.commands.len();
-    if count == 0 || count > limits::BUNDLE_COMMANDS {
+    check_header(&body.header, body.commands.len() as u64)?;
+    match body.commands.iter().find_map(Command::fault) {
+        Some(fault) => Err(BundleError::Malformed(fault)),
+        None => Ok(()),
+    }
+}
+
+fn check_header(header: &Header, count: u64) -> Result<(), BundleError> {
+    if count == 0 || count > limits::BUNDLE_COMMANDS as u64 {
         return Err(BundleError::Malformed("not 1 to 1000 commands"));
     }
     if header.first_counter == 0 || header.first_counter > limits::COUNTER {
@@ -272,11 +312,10 @@ fn check_bounds(body: &Body) -> Result<(), BundleError> {
             "a bundle that says it saw its own author",
         ));
     }
-    match body.commands.iter().find_map(Command::fault) {
-        Some(fault) => Err(BundleError::Malformed(fault)),
-        None => Ok(()),
-    }
+    Ok(())
 }
+
+mod newer;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,8 @@
 //! A command's hash is `blake3(head || blake3(nonce || values))`, so that its values can be erased one day while chain and
 //! merge stay whole: the head alone is all the merge needs besides the values themselves.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::id::{CommandId, Dot, EntityId, Hash, Nonce};
 use crate::limits;
@@ -12,8 +13,7 @@ use crate::value::Value;
 use crate::vector::Vector;
 
 /// What a command does to its entity.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Op {
     /// Brings the entity into being.
     Create,
@@ -25,6 +25,40 @@ pub enum Op {
     Restore,
     /// Settles a conflict: an update whose context covers every side.
     Resolve,
+    /// Something that only a newer version of the program knows, by its number on the wire: held, relayed and opaque.
+    Newer(u8),
+}
+
+/// The operations by their numbers on the wire.
+const OPS: [Op; 5] = [Op::Create, Op::Update, Op::Delete, Op::Restore, Op::Resolve];
+
+impl Serialize for Op {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            return serializer.serialize_str(self.word());
+        }
+        let known = OPS.iter().position(|op| op == self).map(|at| at as u8);
+        serializer.serialize_u8(match self {
+            Self::Newer(number) => *number,
+            _ => known.expect("every other operation has a number"),
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Op {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let number = u8::deserialize(deserializer)?;
+            let known = OPS.get(usize::from(number)).copied();
+            return Ok(known.unwrap_or(Self::Newer(number)));
+        }
+        let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        let known = OPS.into_iter().chain([Self::Newer(u8::MAX)]);
+        let mut known = known.filter(|op| op.word() == word);
+        known.next().ok_or_else(|| {
+            D::Error::custom("no operation; use create, update, delete, restore or resolve")
+        })
+    }
 }
 
 impl Op {
@@ -36,6 +70,7 @@ impl Op {
             Self::Delete => "delete",
             Self::Restore => "restore",
             Self::Resolve => "resolve",
+            Self::Newer(_) => "unknown",
         }
     }
 }
@@ -178,4 +213,23 @@ impl Command {
 fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     // Room for most commands at once: growing step by step costs as much as the hash.
     postcard::to_extend(value, Vec::with_capacity(512)).expect("wire types always encode")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_only_a_newer_program_knows_keeps_its_number() {
+        for number in 0..=u8::MAX {
+            let op: Op = postcard::from_bytes(&[number]).expect("any number");
+            assert_eq!(matches!(op, Op::Newer(_)), number > 4, "{number}");
+            assert_eq!(postcard::to_stdvec(&op).expect("encodes"), [number]);
+        }
+        for op in OPS {
+            let word = serde_json::to_string(&op).expect("a word");
+            assert_eq!(serde_json::from_str::<Op>(&word).expect("reads back"), op);
+        }
+        assert!(serde_json::from_str::<Op>("\"explode\"").is_err());
+    }
 }

@@ -75,9 +75,13 @@ impl From<Refusal> for Outcome {
     }
 }
 
-/// Decides on one command. `None`: the policy does not know its type or a field of it, so there is no verdict.
+/// Decides on one command. `None`: the policy does not know its type or a field of it, or this version of the program its
+/// operation, so there is no verdict.
 pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
     let rules = situation.policy.entity_type(&command.entity_type)?;
+    if matches!(command.op, Op::Newer(_)) {
+        return None;
+    }
     if command
         .writes
         .iter()

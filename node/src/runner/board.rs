@@ -160,7 +160,7 @@ impl Board {
         let engine = facts.driver.engine();
         let store = facts.driver.store();
         self.show_policy(facts.driver);
-        let peers = self.peers(facts);
+        let (peers, counts) = (self.peers(facts), store.counts()?);
         let gateway = engine.election().gateway().map(|device| GatewayView {
             device,
             name: engine.roster().name(device).to_owned(),
@@ -183,7 +183,7 @@ impl Board {
             copies: copies(facts.driver),
             gateway,
             cloud: self.cloud(facts),
-            counts: store.counts()?,
+            counts,
             feed: FeedStatus {
                 held: engine.feed().held(),
                 folded: engine.feed().folded(),
@@ -191,7 +191,7 @@ impl Board {
             policy: policy_status(engine.policies()),
             state_hash: store.state_hash().hex(),
             applied: vv_text(engine.log().applied()),
-            warnings: self.warnings(facts),
+            warnings: self.warnings(facts, &counts),
             at: clock::wall(),
             peers,
         };
@@ -277,7 +277,7 @@ impl Board {
         }
     }
 
-    fn warnings(&self, facts: &BoardFacts) -> Vec<Warning> {
+    fn warnings(&self, facts: &BoardFacts, counts: &Counts) -> Vec<Warning> {
         let engine = facts.driver.engine();
         let mut warnings = Vec::new();
         for (_, session) in engine.sessions() {
@@ -294,7 +294,7 @@ impl Board {
                 });
             }
         }
-        warnings.extend(policy::warnings(engine, self.status().counts.opaque));
+        warnings.extend(policy::warnings(engine, counts));
         let recollection = self
             .recollection
             .lock()

@@ -230,6 +230,8 @@ impl View<'_> {
                 "SELECT (SELECT count(*) FROM conflict) + (SELECT count(*) FROM key_conflict)",
             )?,
             opaque: self.count("SELECT count(*) FROM entity WHERE opaque = 1")?,
+            newer_bundles: self
+                .count("SELECT count(*) FROM log_bundle WHERE substr(bytes, 1, 1) <> x'01'")?,
             dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
             parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
             log_bytes: self.count(

@@ -159,6 +159,9 @@ pub struct Counts {
     /// Entities that hold something which this machine cannot read: read-only here.
     #[serde(default)]
     pub opaque: u64,
+    /// Bundles held in an envelope that this version of the program does not read.
+    #[serde(default)]
+    pub newer_bundles: u64,
     /// Own commands that need fixing.
     pub dead_letters: u64,
     /// Bundles held that wait for something they saw.

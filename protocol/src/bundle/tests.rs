@@ -82,9 +82,26 @@ fn a_second_encoding_is_refused() {
 }
 
 #[test]
-fn a_newer_envelope_says_so() {
-    let (bundle, _) = a_bundle();
-    let mut bytes = bundle.bytes().to_vec();
-    bytes[0] = 2;
-    assert_eq!(Bundle::decode(bytes).err(), Some(BundleError::Newer(2)));
+fn a_newer_envelope_is_held_in_its_place_and_only_as_its_author_signed_it() {
+    let (bundle, key) = a_bundle();
+    let header = bundle.header().clone();
+    let bytes = Bundle::seal_newer((2, header), (3, b"what only version 2 reads"), &key);
+    let newer = Bundle::decode(bytes.clone()).expect("its place can be read");
+    assert_eq!((newer.newer(), newer.commands().len()), (Some(2), 0));
+    assert_eq!(newer.first(), bundle.first());
+    assert_eq!(newer.last(), bundle.first() + 2);
+    assert_eq!(newer.bytes()[..], bytes[..]);
+    let good = VerifyKey::new(&key.public()).expect("a key");
+    assert_eq!(newer.verify(&good), Ok(()));
+    for at in [bytes.len() - 70, bytes.len() - 1] {
+        let mut bent = bytes.clone();
+        bent[at] ^= 1;
+        let bent = Bundle::decode(bent).expect("its place can be read");
+        assert_eq!(bent.verify(&good), Err(BundleError::BadSignature));
+    }
+    for count in [0, 1_001] {
+        let header = bundle.header().clone();
+        let bytes = Bundle::seal_newer((2, header), (count, b""), &key);
+        assert!(Bundle::decode(bytes).is_err(), "{count} commands");
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 use super::{Priorities, Register, Sibling, Survivor, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
-use crate::policy::{Policy, Rule, TypeRule};
+use crate::policy::{FieldRule, Policy, Rule, TypeRule};
 use crate::value::Value;
 
 /// The state of one entity.
@@ -157,12 +157,15 @@ fn survivors_of(delete: Dot, standing: &[&Record]) -> Vec<Survivor> {
     survivors
 }
 
-/// Whether a field of that rule takes a change of that kind.
-fn fits(rule: Rule, change: &Change) -> bool {
-    match rule {
-        Rule::Lww | Rule::Immutable => matches!(change, Change::Write(_)),
-        Rule::Set => matches!(change, Change::Add(_) | Change::Remove(_)),
-        Rule::Counter => matches!(change, Change::Increment(_)),
+/// Whether a field takes a change of that kind with values of that kind. Limits are the author's and the cloud's to ask: they
+/// may change with the policy, and this may not.
+fn fits(field: &FieldRule, change: &Change) -> bool {
+    let admits = |value: &Value| field.kind.admits(value);
+    match (field.rule, change) {
+        (Rule::Lww | Rule::Immutable, Change::Write(value)) => admits(value),
+        (Rule::Set, Change::Add(elements)) => elements.iter().all(admits),
+        (Rule::Set, Change::Remove(_)) | (Rule::Counter, Change::Increment(_)) => true,
+        _ => false,
     }
 }
 
@@ -203,10 +206,14 @@ impl Entity {
     fn step(&mut self, record: &Record, policy: &Policy) {
         let command = record.command;
         let rules = policy.entity_type(&command.entity_type);
-        let Some(rules) = rules.filter(|_| command.entity_type == self.entity_type) else {
+        let Some(rules) = rules.filter(|_| !matches!(command.op, Op::Newer(_))) else {
             self.opaque = true;
             return;
         };
+        if command.entity_type != self.entity_type {
+            // Of another type than the entity: held, and does not stand.
+            return;
+        }
         if rules.append_only && command.op != Op::Create {
             // No update and no delete exist for it; a liar's is held and does not stand.
             return;
@@ -231,12 +238,14 @@ impl Entity {
         };
         self.live(record, accepted);
         for write in &command.writes {
-            let rule = rules.field(&write.field).map(|field| field.rule);
-            if !rule.is_some_and(|rule| fits(rule, &write.change)) {
+            let Some(rule) = rules.field(&write.field) else {
                 self.opaque = true;
                 continue;
-            }
-            if rule == Some(Rule::Immutable) && matches!(command.op, Op::Update | Op::Delete) {
+            };
+            let rewrites =
+                rule.rule == Rule::Immutable && matches!(command.op, Op::Update | Op::Delete);
+            if rewrites || !fits(rule, &write.change) {
+                // What the policy forbids is held and does not stand.
                 continue;
             }
             match lost.iter().find(|(field, _)| *field == write.field) {
@@ -276,7 +285,7 @@ impl Entity {
             Op::Create => LifeKind::Created,
             Op::Delete => LifeKind::Deleted,
             Op::Restore => LifeKind::Restored,
-            Op::Update | Op::Resolve => return,
+            Op::Update | Op::Resolve | Op::Newer(_) => return,
         };
         let (dot, ts) = (record.dot, record.command.ts);
         let write = LifeWrite {
@@ -322,8 +331,7 @@ impl Entity {
             self.life.lose(LostLife { dot, ts, code });
         }
         for write in &record.command.writes {
-            let rule = rules.field(&write.field).map(|field| field.rule);
-            if rule.is_some_and(|rule| fits(rule, &write.change)) {
+            if (rules.field(&write.field)).is_some_and(|rule| fits(rule, &write.change)) {
                 self.lose(record, &write.field, (code, true));
             }
         }

@@ -196,19 +196,17 @@ fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
     let (same, other): (Vec<&Deed>, Vec<&Deed>) = deeds
         .iter()
         .partition(|d| d.command.entity_type == *entity_type);
-    let misfit = |d: &&Deed| {
-        d.rejected().is_none()
-            && d.command
-                .writes
-                .iter()
-                .any(|w| !fits(rules, &w.field, &w.change))
+    let unknown = |d: &&Deed| {
+        let mut writes = d.command.writes.iter();
+        d.rejected().is_none() && writes.any(|w| rules.field(&w.field).is_none())
     };
+    let strange = |d: &&Deed| policy.entity_type(&d.command.entity_type).is_none();
     let allowed: Vec<&Deed> = same
         .iter()
         .copied()
         .filter(|d| !rules.append_only || d.command.op == Op::Create)
         .collect();
-    entity.opaque = !other.is_empty() || allowed.iter().any(misfit);
+    entity.opaque = other.iter().any(strange) || allowed.iter().any(unknown);
     entity.life = life(&allowed, deeds);
     let names: BTreeSet<&str> = allowed
         .iter()
@@ -222,21 +220,12 @@ fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
     entity
 }
 
-fn fits(rules: &TypeRule, field: &str, change: &Change) -> bool {
-    match rules.field(field).map(|field| field.rule) {
-        None => false,
-        Some(Rule::Lww | Rule::Immutable) => matches!(change, Change::Write(_)),
-        Some(Rule::Set) => matches!(change, Change::Add(_) | Change::Remove(_)),
-        Some(Rule::Counter) => matches!(change, Change::Increment(_)),
-    }
-}
-
 fn kind(op: Op) -> Option<LifeKind> {
     match op {
         Op::Create => Some(LifeKind::Created),
         Op::Delete => Some(LifeKind::Deleted),
         Op::Restore => Some(LifeKind::Restored),
-        Op::Update | Op::Resolve => None,
+        Op::Update | Op::Resolve | Op::Newer(_) => None,
     }
 }
 

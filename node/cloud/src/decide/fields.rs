@@ -48,7 +48,7 @@ fn rewrites(
                 .any(|sibling| situation.ctx.covers(sibling.dot) && sibling.value != *value)
         }),
         // A person settles which of two concurrent creates was right.
-        Op::Delete | Op::Resolve => false,
+        Op::Delete | Op::Resolve | Op::Newer(_) => false,
     }
 }
 

@@ -40,7 +40,9 @@ pub fn check(
             Code::ConflictDeleteUpdate,
             format!("{} was deleted; restore it instead", capitalised(name)),
         )),
-        Op::Create | Op::Update | Op::Restore | Op::Resolve => unseen_delete(command, situation),
+        Op::Create | Op::Update | Op::Restore | Op::Resolve | Op::Newer(_) => {
+            unseen_delete(command, situation)
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! What people should know about policies: who uses another one, and what cannot be read here.
 
-use studiovault_protocol::api::Warning;
+use studiovault_protocol::api::{Counts, Warning};
 use studiovault_protocol::engine::Engine;
 
-/// The warnings about policies; `opaque` entities hold something unknown here.
-pub(super) fn warnings(engine: &Engine, opaque: u64) -> Vec<Warning> {
+/// The warnings about policies and what is unknown here.
+pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let policies = engine.policies();
     if let Some(newer) = policies.unreadable() {
@@ -29,6 +29,7 @@ pub(super) fn warnings(engine: &Engine, opaque: u64) -> Vec<Warning> {
                     .into(),
         });
     }
+    let (opaque, bundles) = (counts.opaque, counts.newer_bundles);
     if opaque > 0 {
         warnings.push(Warning {
             code: "NEEDS_NEWER_VERSION".into(),
@@ -36,6 +37,15 @@ pub(super) fn warnings(engine: &Engine, opaque: u64) -> Vec<Warning> {
                 "{opaque} records hold something that this machine does not know: they are read-only here."
             ),
             next_step: "Update StudioVault on this machine, or let the studio's newest policy reach it.".into(),
+        });
+    }
+    if bundles > 0 {
+        warnings.push(Warning {
+            code: "NEWER_BUNDLES".into(),
+            sentence: format!(
+                "{bundles} transactions of others need a newer version of the program: they are kept and passed on, and do not show here."
+            ),
+            next_step: "Update StudioVault on this machine, then run `studiovault rebuild`.".into(),
         });
     }
     warnings

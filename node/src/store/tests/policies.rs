@@ -151,3 +151,65 @@ fn a_transaction_that_fails_leaves_the_policy_as_it_was() {
             .is_err()
     );
 }
+
+#[test]
+fn an_operation_and_an_envelope_of_a_newer_program_are_kept_and_said_so() {
+    let mut dice = Dice(5);
+    let (mut author, mut here, mut store) = (Machine::new(1), Machine::new(2), a_store());
+    let mut create = command(Op::Create, entity(1), &mut dice);
+    create.writes = vec![text("title", "Weddings")];
+    let mut strange = command(Op::Newer(77), entity(1), &mut dice);
+    strange.writes = vec![text("title", "never shown")];
+    let (known, _) = author.author(vec![create, strange]);
+    take(&mut here, &mut store, &[known]);
+    let held = store.entity(entity(1)).expect("reads").expect("held");
+    assert!(held.opaque && held.life.exists());
+    assert_eq!(names(&store, "SELECT title FROM app_project"), ["Weddings"]);
+
+    let header = author.seal(vec![command(Op::Create, entity(2), &mut dice)]);
+    let newer = Bundle::seal_newer((2, header.header().clone()), (1, b"later"), &key(1));
+    take(
+        &mut here,
+        &mut store,
+        &[Bundle::decode(newer).expect("its place can be read")],
+    );
+    let counts = store.counts().expect("reads");
+    assert_eq!(
+        (counts.newer_bundles, counts.parked, counts.opaque),
+        (1, 0, 1)
+    );
+    assert_eq!(counts.commands, 3);
+    let restored = store.restore().expect("reads");
+    assert_eq!(restored.chains.len(), 1);
+    let store = store.crash(&Policy::default()).expect("restarts");
+    assert_eq!(store.counts().expect("reads").newer_bundles, 1);
+}
+
+#[test]
+fn what_the_policy_forbids_is_held_and_does_not_stand() {
+    let mut dice = Dice(6);
+    let (mut liar, mut here, mut store) = (Machine::new(1), Machine::new(2), a_store());
+    let mut create = command(Op::Create, entity(1), &mut dice);
+    create.writes = vec![text("title", "Weddings"), text("print_credits", "many")];
+    let mut wrong = command(Op::Update, entity(1), &mut dice);
+    let number = |field: &str| FieldWrite {
+        field: field.into(),
+        change: Change::Write(Value::Int(7)),
+    };
+    wrong.writes = vec![
+        number("title"),
+        text("shoot_date", "tomorrow"),
+        text("notes", "good"),
+    ];
+    let mut other_type = command(Op::Update, entity(1), &mut dice);
+    (other_type.entity_type, other_type.writes) = ("client".into(), vec![text("name", "Silva")]);
+    let (bundle, _) = liar.author(vec![create, wrong, other_type]);
+    take(&mut here, &mut store, &[bundle]);
+    let held = store.entity(entity(1)).expect("reads").expect("held");
+    assert!(
+        !held.opaque,
+        "nothing of it is unknown: people may go on writing"
+    );
+    let shown = "SELECT title || notes || coalesce(shoot_date, '-') || coalesce(print_credits, '-') FROM app_project";
+    assert_eq!(names(&store, shown), ["Weddingsgood--"]);
+}

@@ -1,6 +1,7 @@
 //! Policies between machines: they spread as records do, and everyone ends with the same one in force.
 
 use super::*;
+use crate::bundle::Header;
 use crate::policy::{Policy, SignedPolicy};
 
 /// A policy of that version with a type of its own, signed on a machine.
@@ -77,4 +78,43 @@ fn a_policy_travels_ahead_of_the_bundles_that_rest_on_it() {
     let bundles = first(|frame| matches!(frame, Frame::Push(_) | Frame::Block { .. }));
     assert!(bundles.is_none_or(|at| at > policy));
     assert_eq!(room.held(1, 1), 1);
+}
+
+#[test]
+fn an_envelope_that_nobody_here_reads_is_passed_on_and_what_follows_it_applies() {
+    let mut room = Room::new(3);
+    room.link(0, 1);
+    room.link(1, 2);
+    room.settle();
+    let author = Author {
+        device: device(1),
+        epoch: Epoch(101),
+    };
+    let header = Header {
+        studio: STUDIO,
+        author,
+        first_counter: 1,
+        prev: None,
+        written_at: WallMs(7),
+        actor: "ines".into(),
+        saw: Vec::new(),
+        together: false,
+    };
+    let newer = Bundle::seal_newer((2, header.clone()), (2, b"later"), &secret(1));
+    let held = Bundle::decode(newer.clone()).expect("its place can be read");
+    let mut next = header;
+    (next.first_counter, next.prev) = (3, Some(held.hash()));
+    let Input::Write(known) = a_write(9) else {
+        unreachable!("a write")
+    };
+    let next = Bundle::seal(next, known.commands, &secret(1)).expect("small");
+    let bundles = vec![Arc::from(newer), next.bytes().clone()];
+    room.give(1, Input::Gossip(bundles));
+    room.settle();
+    room.pass(2_500);
+    for at in [0, 1, 2] {
+        assert_eq!(room.held(at, 1), 3, "machine {at}");
+        assert!(room.engines[at].log().is_applied(author.at(3)));
+    }
+    assert!(room.closed.is_empty(), "{:?}", room.closed);
 }
