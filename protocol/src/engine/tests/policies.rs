@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::bundle::Header;
+use crate::cloud::{BatchAnswer, Changes, GatewayStatus};
+use crate::event::{Order, UplinkEvent};
 use crate::policy::{Policy, SignedPolicy};
 
 /// A policy of that version with a type of its own, signed on a machine.
@@ -117,4 +119,67 @@ fn an_envelope_that_nobody_here_reads_is_passed_on_and_what_follows_it_applies()
         assert!(room.engines[at].log().is_applied(author.at(3)));
     }
     assert!(room.closed.is_empty(), "{:?}", room.closed);
+}
+
+/// A gateway whose uplink works, and the orders that it has given so far.
+fn a_gateway() -> (Engine, u64, Vec<Order>) {
+    let mut grant = grant_of(1, STUDIO, &root()).grant;
+    (grant.device, grant.role) = (device(50), Role::Cloud);
+    let cloud = SignedGrant::seal(STUDIO, grant, &root());
+    let mut engine = machine(1, 101, LogIndex::default(), &[1]);
+    let mut orders = Vec::new();
+    let (reachable, authorised) = (true, true);
+    for input in [
+        Input::Record(Box::new(cloud)),
+        Input::Uplink(UplinkEvent::Probed {
+            reachable,
+            authorised,
+        }),
+    ] {
+        orders.extend(engine.handle(at(0), input).orders);
+    }
+    let mut now = 0;
+    while !engine.election().is_gateway() {
+        now += 500;
+        assert!(now < 20_000, "nobody else is there");
+        orders.extend(engine.handle(at(now), Input::Tick).orders);
+    }
+    (engine, now, orders)
+}
+
+#[test]
+fn the_gateway_tells_the_cloud_of_a_policy_once_also_if_nothing_else_waits() {
+    let (mut engine, mut now, _) = a_gateway();
+    let mut batches = 0;
+    for round in 0..40 {
+        if round == 10 {
+            let policy = Input::Policy(Box::new(a_policy(2, "prop")));
+            let _ = engine.handle(at(now), policy);
+        }
+        now += 500;
+        let orders = engine.handle(at(now), Input::Tick).orders;
+        for order in orders {
+            let changes = Changes::default();
+            let event = match order {
+                Order::Probe => UplinkEvent::Probed {
+                    reachable: true,
+                    authorised: true,
+                },
+                Order::Changes { .. } => UplinkEvent::Changed(Box::new(changes)),
+                Order::Batch { ranges, .. } => {
+                    assert!(round >= 10 && ranges.is_empty());
+                    batches += 1;
+                    UplinkEvent::Answered(Box::new(BatchAnswer {
+                        changes,
+                        gaps: Vec::new(),
+                        refused: Vec::new(),
+                        rejections: Vec::new(),
+                        gateway: GatewayStatus::Only,
+                    }))
+                }
+            };
+            let _ = engine.handle(at(now), Input::Uplink(event));
+        }
+    }
+    assert_eq!(batches, 1);
 }
