@@ -149,7 +149,7 @@ fn a_gateway() -> (Engine, u64, Vec<Order>) {
 
 #[test]
 fn the_gateway_tells_the_cloud_of_a_policy_once_also_if_nothing_else_waits() {
-    let (mut engine, mut now, _) = a_gateway();
+    let (mut engine, mut now, mut orders) = a_gateway();
     let mut batches = 0;
     for round in 0..40 {
         if round == 10 {
@@ -157,8 +157,8 @@ fn the_gateway_tells_the_cloud_of_a_policy_once_also_if_nothing_else_waits() {
             let _ = engine.handle(at(now), policy);
         }
         now += 500;
-        let orders = engine.handle(at(now), Input::Tick).orders;
-        for order in orders {
+        orders.extend(engine.handle(at(now), Input::Tick).orders);
+        for order in std::mem::take(&mut orders) {
             let changes = Changes::default();
             let event = match order {
                 Order::Probe => UplinkEvent::Probed {
