@@ -8,7 +8,7 @@ mod process;
 mod story;
 mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -18,6 +18,7 @@ use studiovault_node::config::random_bytes;
 use super::failure::{Exit, Failure};
 use super::import::progress_bar;
 use super::output::say;
+use super::run::stop_signal;
 use super::{Call, Outcome, runtime};
 use story::Cast;
 
@@ -34,19 +35,40 @@ pub(crate) struct Demo {
 /// `studiovault demo`.
 pub(crate) fn demo(call: &Call, demo: Demo) -> Outcome {
     let number = u32::from_le_bytes(random_bytes());
-    let folder = call
+    // What the environment names is a machine's own folder; the demo plays elsewhere.
+    let own = std::env::var_os("STUDIOVAULT_DATA").map(PathBuf::from);
+    let named = call
         .data
         .clone()
+        .filter(|folder| Some(folder) != own.as_ref());
+    let folder = named
         .unwrap_or_else(|| std::env::temp_dir().join(format!("studiovault-demo-{number:08x}")));
+    check_empty(&folder)?;
     runtime()?.block_on(async {
+        let stopped = stop_signal()?;
         tokio::select! {
             outcome = play(call, &demo, folder.clone()) => outcome,
-            _ = tokio::signal::ctrl_c() => {
+            () = stopped => {
                 let text = format!("interrupted; its processes are stopped\nLook at {} or delete it.", folder.display());
                 Err(Failure::new(Exit::Failed, text))
             }
         }
     })
+}
+
+/// The demo deletes its folder in the end, so nothing else may be in it.
+fn check_empty(folder: &Path) -> Outcome {
+    match std::fs::read_dir(folder).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        _ => {
+            let text = format!(
+                "the demo plays in an empty folder of its own, and {} is none\nName another with --data, or leave it out.",
+                folder.display()
+            );
+            Err(Failure::new(Exit::Refused, text))
+        }
+    }
 }
 
 async fn play(call: &Call, demo: &Demo, folder: PathBuf) -> Outcome {
@@ -83,7 +105,7 @@ async fn play(call: &Call, demo: &Demo, folder: PathBuf) -> Outcome {
 }
 
 /// A failure half-way tells where the logs are.
-fn at(folder: &std::path::Path, failure: Failure) -> Failure {
+fn at(folder: &Path, failure: Failure) -> Failure {
     let text = format!("{}\nThe logs are in {}.", failure.text(), folder.display());
     Failure::new(Exit::Failed, text)
 }
@@ -112,5 +134,21 @@ impl Stage {
     /// A bar for what can be counted.
     fn bar(&self, length: u64, what: &str) -> ProgressBar {
         progress_bar(length, what)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_plays_in_an_empty_folder_only() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(check_empty(folder.path()).is_ok());
+        assert!(check_empty(&folder.path().join("new")).is_ok());
+        let photo = folder.path().join("photo.raw");
+        std::fs::write(&photo, "x").expect("writes");
+        assert!(check_empty(folder.path()).is_err());
+        assert!(check_empty(&photo).is_err());
     }
 }

@@ -37,7 +37,7 @@ const SHOWN_LINES: usize = 20;
 pub(crate) struct Import {
     /// The file; `-` reads standard input
     file: PathBuf,
-    /// What its rows become, such as client or project; a cdnow file says so itself
+    /// What its rows become, such as client or project; not for --format cdnow, whose rows say so themselves
     #[arg(long = "type", value_name = "TYPE")]
     entity_type: Option<String>,
     /// How the file is written [default: told by its name]
