@@ -110,6 +110,7 @@ pub enum Choice {
 
 /// `POST /local/v1/conflicts/{id}/resolve`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResolveRequest {
     /// The answer.
     pub choice: Choice,

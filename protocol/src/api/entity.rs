@@ -155,6 +155,7 @@ pub struct DevicePage {
 
 /// A read-only question in SQL over the `app_` views.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct QueryRequest {
     /// One `SELECT`.
     pub sql: String,
@@ -176,6 +177,7 @@ pub struct QueryAnswer {
 
 /// A live question: answered at once and again whenever the answer changes.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SubscribeRequest {
     /// One `SELECT`.
     pub sql: String,

@@ -10,6 +10,7 @@ use crate::vector::Vector;
 
 /// One mutation of one entity.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MutationRequest {
     /// The type's name.
     #[serde(rename = "type")]
@@ -29,6 +30,7 @@ pub struct MutationRequest {
 
 /// `POST /local/v1/tx`.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TxRequest {
     /// The person; the system's user if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +69,7 @@ pub struct BundleName {
 
 /// `POST /local/v1/network`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NetworkRequest {
     /// Take part in the LAN, or not.
     pub network: NetworkState,

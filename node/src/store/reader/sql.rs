@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::limits::Limit;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Connection, params_from_iter};
 use serde_json::Value as Json;
@@ -15,6 +16,10 @@ use super::{StoreError, View};
 pub const QUERY_ROWS: usize = 10_000;
 /// A query that takes longer is stopped.
 const QUERY_TIME: Duration = Duration::from_secs(5);
+/// Bytes of one value at most, made or read: more than an entity can hold.
+const VALUE_BYTES: i32 = 2 * 1024 * 1024;
+/// Bytes of all values of an answer at most.
+const ANSWER_BYTES: usize = 16 * 1024 * 1024;
 /// Virtual machine steps between two looks at the clock.
 const STEPS: i32 = 10_000;
 
@@ -36,7 +41,10 @@ impl View<'_> {
         connection.authorizer(Some(permit))?;
         let started = Instant::now();
         connection.progress_handler(STEPS, Some(move || started.elapsed() > QUERY_TIME))?;
+        let usual = connection.limit(Limit::SQLITE_LIMIT_LENGTH)?;
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, VALUE_BYTES)?;
         let answer = run(connection, sql, params);
+        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, usual)?;
         connection.progress_handler(0, None::<fn() -> bool>)?;
         connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
         answer
@@ -61,6 +69,7 @@ fn run(connection: &Connection, sql: &str, params: &[Json]) -> Result<QueryRows,
         columns,
         ..QueryRows::default()
     };
+    let mut bytes = 0;
     let mut rows = statement
         .query(params_from_iter(params.iter().map(to_sql)))
         .map_err(told)?;
@@ -68,6 +77,18 @@ fn run(connection: &Connection, sql: &str, params: &[Json]) -> Result<QueryRows,
         if answer.rows.len() == QUERY_ROWS {
             answer.truncated = true;
             break;
+        }
+        for at in 0..width {
+            bytes += match row.get_ref(at).map_err(told)? {
+                ValueRef::Text(run) | ValueRef::Blob(run) => run.len(),
+                _ => size_of::<i64>(),
+            };
+        }
+        if bytes > ANSWER_BYTES {
+            return Err(StoreError::Query(format!(
+                "the answer is over {} MiB; ask for fewer columns, or for less with LIMIT",
+                ANSWER_BYTES / (1024 * 1024)
+            )));
         }
         let cells = (0..width).map(|at| row.get_ref(at).map(to_json));
         answer

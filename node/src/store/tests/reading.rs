@@ -141,6 +141,14 @@ fn a_query_sees_the_views_and_nothing_behind_them() {
         let error = store.view().query(refused, &[]).expect_err(refused);
         assert!(matches!(error, StoreError::Query(_)), "{refused}: {error}");
     }
+    for huge in [
+        "SELECT randomblob(900000000)",
+        "SELECT group_concat(hex(zeroblob(1000000))) FROM json_each('[1,2,3]')",
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 40) SELECT zeroblob(1000000) FROM n",
+    ] {
+        let error = store.view().query(huge, &[]).expect_err(huge);
+        assert!(matches!(error, StoreError::Query(_)), "{huge}: {error}");
+    }
     let joined =
         "WITH open AS (SELECT title FROM app_project) SELECT count(*), max(title) FROM open";
     assert_eq!(
