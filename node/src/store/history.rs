@@ -18,13 +18,15 @@ use super::{Rules, StoreError};
 
 /// All bundles that touched one entity, in the order of their application.
 pub(super) struct History {
-    pieces: Vec<Piece>,
+    pieces: Vec<Rc<Piece>>,
 }
 
 /// One bundle with what the fold needs beside it.
 pub(super) struct Piece {
     /// The bundle.
     pub bundle: Bundle,
+    /// The log position at which what its author had seen stands.
+    past_at: i64,
     /// What its author had seen of others.
     pub past: Rc<Vector>,
     /// The verdicts on its commands, by counter.
@@ -58,36 +60,72 @@ pub(super) fn bundle(row: &Row<'_>, (bytes, hash): (usize, usize)) -> Result<Bun
         .map_err(|error| StoreError::corrupt(format!("a bundle of the log: {error}")))
 }
 
+/// Bundles as they were read last, for whoever reads many histories: entities that were made together share theirs.
+#[derive(Default)]
+pub(super) struct Pieces {
+    read: HashMap<i64, Rc<Piece>>,
+}
+
+/// Bundles kept at most.
+const PIECES: usize = 64;
+
+impl Pieces {
+    fn piece(
+        &mut self,
+        (connection, authors): (&Connection, &Authors),
+        (position, author, past_at): (i64, i64, i64),
+    ) -> Result<Rc<Piece>, StoreError> {
+        if let Some(piece) = self.read.get(&position) {
+            return Ok(Rc::clone(piece));
+        }
+        let bundle = connection
+            .prepare_cached("SELECT bytes, hash FROM log_bundle WHERE position = ?1")?
+            .query_row([position], |row| Ok(bundle(row, (0, 1))))??;
+        let known = self.read.values().find(|piece| piece.past_at == past_at);
+        let past = match known {
+            Some(piece) => Rc::clone(&piece.past),
+            None => Rc::new(past(connection, authors, past_at)?),
+        };
+        let verdicts = verdicts(connection, author, &bundle)?;
+        let piece = Rc::new(Piece {
+            bundle,
+            past_at,
+            past,
+            verdicts,
+        });
+        if self.read.len() == PIECES {
+            self.read.clear();
+        }
+        self.read.insert(position, Rc::clone(&piece));
+        Ok(piece)
+    }
+}
+
 /// Reads the history of an entity row.
 pub(super) fn read(
     connection: &Connection,
     authors: &Authors,
     row: i64,
 ) -> Result<History, StoreError> {
+    read_with(&mut Pieces::default(), (connection, authors), row)
+}
+
+/// The same, with bundles that were read before.
+pub(super) fn read_with(
+    known: &mut Pieces,
+    (connection, authors): (&Connection, &Authors),
+    row: i64,
+) -> Result<History, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT bundle.author, bundle.past_at, bundle.bytes, bundle.hash FROM entity_log AS noted
+        "SELECT bundle.position, bundle.author, bundle.past_at FROM entity_log AS noted
          JOIN log_bundle AS bundle ON bundle.position = noted.position
          WHERE noted.entity = ?1 ORDER BY bundle.applied",
     )?;
     let mut rows = statement.query([row])?;
-    let (mut pieces, mut pasts) = (Vec::new(), HashMap::new());
+    let mut pieces = Vec::new();
     while let Some(row) = rows.next()? {
-        let (author, past_at): (i64, i64) = (row.get(0)?, row.get(1)?);
-        let bundle = bundle(row, (2, 3))?;
-        let past = match pasts.get(&past_at) {
-            Some(past) => Rc::clone(past),
-            None => {
-                let past = Rc::new(past(connection, authors, past_at)?);
-                pasts.insert(past_at, Rc::clone(&past));
-                past
-            }
-        };
-        let verdicts = verdicts(connection, author, &bundle)?;
-        pieces.push(Piece {
-            bundle,
-            past,
-            verdicts,
-        });
+        let place = (row.get(0)?, row.get(1)?, row.get(2)?);
+        pieces.push(known.piece((connection, authors), place)?);
     }
     Ok(History { pieces })
 }
@@ -99,7 +137,7 @@ impl History {
         id: EntityId,
         epochs: &'a Epochs,
     ) -> impl Iterator<Item = (&'a Piece, Record<'a>)> {
-        self.pieces.iter().flat_map(move |piece| {
+        self.pieces.iter().map(Rc::as_ref).flat_map(move |piece| {
             piece
                 .bundle
                 .commands()

@@ -42,7 +42,6 @@ pub(super) fn differs(held: &Naming, policy: &Policy) -> bool {
         .filter(|(_, rules)| !rules.natural_key.is_empty());
     !held
         .iter()
-        .map(|(name, key)| (name, key))
         .eq(named.map(|(name, rules)| (name, &rules.natural_key)))
 }
 

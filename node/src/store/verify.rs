@@ -182,6 +182,7 @@ impl Store {
         };
         let mut sum = StateSum::default();
         let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut pieces = history::Pieces::default();
         let shown_with = self.priorities.clone().unwrap_or_default();
         let mut statement = self
             .connection
@@ -192,7 +193,8 @@ impl Store {
             found.entities += 1;
             let folded = touched::read(self, id).and_then(|loaded| {
                 let loaded = loaded.ok_or_else(|| StoreError::corrupt(format!("entity {id}")))?;
-                let history = history::read(&self.connection, &self.authors, loaded.row)?;
+                let place = (&self.connection, &self.authors);
+                let history = history::read_with(&mut pieces, place, loaded.row)?;
                 Ok((history.fold(&loaded.type_name, id, &rules), loaded.entity))
             });
             match folded {
