@@ -1,5 +1,6 @@
 //! Starting and stopping: the folder, the listener, and the routes behind it.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +24,6 @@ use crate::truth::Truth;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// A cloud truth that answers.
-#[derive(Debug)]
 pub struct RunningCloud {
     /// Where it listens.
     pub address: SocketAddr,
@@ -36,6 +36,12 @@ pub struct RunningCloud {
     task: JoinHandle<std::io::Result<()>>,
     /// Held as long as the server runs: two servers on one folder would write two feeds.
     _lock: File,
+}
+
+impl fmt::Debug for RunningCloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RunningCloud({}, admin token hidden)", self.address)
+    }
 }
 
 impl RunningCloud {

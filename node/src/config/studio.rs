@@ -2,6 +2,7 @@
 //!
 //! It holds the root key and the mesh key, so whoever has the file is the studio: it is written 0600 and never sent.
 
+use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, check_name, pretty
 use super::{read_version, secret};
 
 /// How the cloud truth is reached.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudAccess {
     /// Where it is; plain http only to loopback.
     pub url: String,
@@ -22,6 +23,12 @@ pub struct CloudAccess {
     pub pin: Option<String>,
     /// The personal access token.
     pub token: String,
+}
+
+impl fmt::Debug for CloudAccess {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CloudAccess({}, token hidden)", self.url)
+    }
 }
 
 /// What the founder of a studio decides.

@@ -70,6 +70,8 @@ impl CloudClient {
             .map_err(|_| address("no usable address; give it as https://host:port"))?;
         let mut builder = reqwest::Client::builder()
             .no_proxy()
+            // A redirect could lead a request past the pin, or out of TLS.
+            .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(120));
         match (url.scheme(), &access.pin) {

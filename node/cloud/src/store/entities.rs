@@ -85,21 +85,33 @@ impl Session<'_> {
         .map(i64::unsigned_abs)
     }
 
-    /// The sum of all sales, and of those that a void stands against, in cents.
+    /// The sum of all sales, and of those that a void stands against, in cents; held at the ends of what 64 bits can say.
     pub fn sales(&self, studio: i64) -> Result<(i64, i64), StoreError> {
-        let gross = self.sum(
-            "SELECT sum(shown ->> '$.amount_cents') FROM entity
-             WHERE studio = ?1 AND type = 'pos_order' AND live",
-            studio,
-        )?;
-        let voided = self.sum(
-            "SELECT sum(shown ->> '$.amount_cents') FROM entity
-             WHERE studio = ?1 AND type = 'pos_order' AND live AND lower(hex(id)) IN (
+        let gross = self.cents("", studio)?;
+        let voided = self.cents(
+            "AND lower(hex(id)) IN (
                SELECT replace(lower(shown ->> '$.order'), '-', '') FROM entity
                WHERE studio = ?1 AND type = 'pos_void' AND live)",
             studio,
         )?;
         Ok((gross, voided))
+    }
+
+    /// Two valid sales can add up to more than SQLite's `sum` takes, so millions and rests are added apart.
+    fn cents(&self, which: &str, studio: i64) -> Result<i64, StoreError> {
+        let sql = format!(
+            "SELECT sum(cents / 1000000), sum(cents % 1000000) FROM (
+               SELECT shown ->> '$.amount_cents' AS cents FROM entity
+               WHERE studio = ?1 AND type = 'pos_order' AND live {which})"
+        );
+        let parts = self.first(&sql, [studio], |row| {
+            let (millions, rests): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+            Ok((millions.unwrap_or(0), rests.unwrap_or(0)))
+        })?;
+        let (millions, rests) = parts.unwrap_or_default();
+        let cents = i128::from(millions) * 1_000_000 + i128::from(rests);
+        let bounded = cents.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
+        Ok(i64::try_from(bounded).expect("it was just bounded"))
     }
 
     pub(super) fn sum(&self, sql: &str, studio: i64) -> Result<i64, StoreError> {
