@@ -2,6 +2,10 @@
 
 mod cli;
 
+/// Applying commands is a storm of small allocations: a sixth of the time went to the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> std::process::ExitCode {
     cli::main()
 }

@@ -9,6 +9,10 @@ use studiovault_lab::bench;
 #[cfg(target_os = "linux")]
 use studiovault_lab::kills;
 
+/// What is measured allocates as the product does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Benchmarks and campaigns.
 #[derive(Parser)]
 #[command(name = "campaign")]
