@@ -22,11 +22,13 @@ use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::Priorities;
 use studiovault_protocol::policy::{Policy, PolicyShelf, SignedPolicy};
 use studiovault_protocol::time::MonoMs;
-use studiovault_protocol::wire::{Frame, Packed};
+use studiovault_protocol::wire::Frame;
 
 use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod blocks;
+mod full;
+mod outgoing;
 mod random;
 mod write;
 
@@ -38,8 +40,8 @@ pub use write::{WriteError, WriteRequest, Written};
 pub enum Event {
     /// A person or a program wants to write. The ticket names the answer.
     Write(u64, WriteRequest),
-    /// A link opened: its name, the key that it proved, and whether this machine dialled.
-    Opened(LinkId, PublicKey, bool),
+    /// A link opened: its name and the key that it proved.
+    Opened(LinkId, PublicKey),
     /// A link closed.
     Closed(LinkId),
     /// A frame came.
@@ -56,6 +58,17 @@ pub enum Event {
     Woke,
     /// The LAN was switched.
     Network(Network),
+}
+
+impl Event {
+    /// Bytes of work that it brings: for a block, those that it unpacks to.
+    pub fn weight(&self) -> usize {
+        match self {
+            Self::Frame(_, bytes) => Frame::weight(bytes),
+            Self::Gossip(bytes) => bytes.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// A request to the cloud, ready to be sent.
@@ -115,6 +128,8 @@ pub struct Driver {
     blocks: Vec<BlockRead>,
     pages: Vec<PagesRead>,
     links: BTreeMap<LinkId, ()>,
+    /// The disk was full: nothing of others is taken in before this moment.
+    full_until: MonoMs,
 }
 
 impl Driver {
@@ -130,6 +145,7 @@ impl Driver {
             blocks: Vec::new(),
             pages: Vec::new(),
             links: BTreeMap::new(),
+            full_until: MonoMs(0),
         };
         driver.keep_roster()?;
         Ok(driver)
@@ -161,30 +177,44 @@ impl Driver {
                 _ => None,
             })
             .collect();
-        match self.try_step(moment, events) {
-            Ok(output) => output,
-            Err(error) => self.recover(moment, &error, tickets),
+        let mut output = Output::default();
+        match self.transact(moment, events, &mut output) {
+            // What is durable stays answered so, even if reading for others fails now.
+            Ok(after) => {
+                if let Err(error) = self.read_out(moment, after, &mut output) {
+                    self.recover(moment, &error, &mut output);
+                }
+            }
+            Err(error) => {
+                let refused = |ticket| (ticket, Err(WriteError::of_store(&error)));
+                output = Output {
+                    answers: tickets.into_iter().map(refused).collect(),
+                    ..Output::default()
+                };
+                self.recover(moment, &error, &mut output);
+            }
         }
+        output
     }
 
-    fn try_step(&mut self, moment: Moment, events: Vec<Event>) -> Result<Output, StoreError> {
-        let mut output = Output::default();
-        let blocks = std::mem::take(&mut self.blocks);
-        let pages = std::mem::take(&mut self.pages);
-        let (new_blocks, new_pages, orders) = self.transact(moment, events, &mut output)?;
-        self.blocks = new_blocks;
-        self.pages = new_pages;
-        for read in blocks {
-            self.send_block(moment, read, &mut output)?;
+    /// Reads what others are sent: blocks and pages that earlier steps left, and the bodies of requests.
+    fn read_out(
+        &mut self,
+        moment: Moment,
+        (blocks, pages, orders): After,
+        output: &mut Output,
+    ) -> Result<(), StoreError> {
+        for read in std::mem::replace(&mut self.blocks, blocks) {
+            self.send_block(moment, read, output)?;
         }
-        for read in pages {
-            self.send_pages(&read, &mut output)?;
+        for read in std::mem::replace(&mut self.pages, pages) {
+            self.send_pages(&read, output)?;
         }
         for order in orders {
             output.requests.push(self.request(order)?);
         }
         output.again = !self.blocks.is_empty() || !self.pages.is_empty();
-        Ok(output)
+        Ok(())
     }
 
     /// The step's one transaction: every event, then the tick, then the commit.
@@ -206,8 +236,12 @@ impl Driver {
             orders: Vec::new(),
             moment,
         };
+        let is_full = moment.now.mono < self.full_until;
         for event in events {
-            step.event(event)?;
+            match full::kept_out(is_full, event) {
+                Some(event) => step.event(event)?,
+                None => continue,
+            }
         }
         step.input(Input::Tick)?;
         let Step {
@@ -221,87 +255,23 @@ impl Driver {
         Ok((blocks, pages, orders))
     }
 
-    /// Words an order with what only the store has.
-    fn request(&self, order: Order) -> Result<Request, StoreError> {
-        let device = self.engine.identity().device;
-        Ok(match order {
-            Order::Probe => Request::Probe,
-            Order::Changes {
-                since,
-                have,
-                wait_s,
-            } => Request::Changes(Box::new(ChangesRequest {
-                device,
-                since,
-                have,
-                wait_s,
-            })),
-            Order::Batch {
-                term,
-                since,
-                have,
-                ranges,
-                limit,
-            } => {
-                let bundles = self
-                    .store
-                    .batch_for_cloud(&ranges, limit, limits::BATCH_BYTES)?;
-                let bundles = bundles
-                    .into_iter()
-                    .map(|bytes| Packed(bytes.to_vec()))
-                    .collect();
-                let roster = self.engine.roster().records().cloned().collect();
-                let shelf = self.engine.policies();
-                let policies = shelf.signed().into_iter().chain(shelf.unreadable());
-                let policies = policies.cloned().collect();
-                Request::Batch(Box::new(BatchRequest {
-                    device,
-                    term,
-                    since,
-                    have,
-                    roster,
-                    policies,
-                    bundles,
-                }))
-            }
-        })
-    }
-
-    /// Reads feed pages and sends them.
-    fn send_pages(&mut self, read: &PagesRead, output: &mut Output) -> Result<(), StoreError> {
-        let chunk = self.store.pages(read)?;
-        let pages = chunk
-            .pages
-            .into_iter()
-            .map(|bytes| Packed(bytes.to_vec()))
-            .collect();
-        output
-            .sends
-            .push((read.link, Frame::Pages(pages).encode().into()));
-        Ok(())
-    }
-
-    /// A write failed: nothing of the step happened. The engine goes back to what is durable.
-    fn recover(&mut self, moment: Moment, error: &StoreError, tickets: Vec<u64>) -> Output {
-        let mut output = Output::default();
+    /// The store failed: the engine goes back to what is durable, and every link begins anew.
+    fn recover(&mut self, moment: Moment, error: &StoreError, output: &mut Output) {
         let reason = error.to_string();
-        for ticket in tickets {
-            output
-                .answers
-                .push((ticket, Err(WriteError::of_store(error))));
+        if error.is_full() {
+            self.full_until = moment.now.mono.plus(full::PAUSE_MS);
         }
         output.notices.push(Notice::Fault(reason.clone()));
-        output.closes = std::mem::take(&mut self.links)
-            .into_keys()
-            .map(|link| (link, reason.clone()))
-            .collect();
+        let links = std::mem::take(&mut self.links).into_keys();
+        output
+            .closes
+            .extend(links.map(|link| (link, reason.clone())));
         self.blocks.clear();
         self.pages.clear();
         match build_engine(&self.setup, &self.store, moment) {
             Ok(engine) => self.engine = engine,
             Err(error) => output.notices.push(Notice::Fault(error.to_string())),
         }
-        output
     }
 
     /// Keeps records in the store that only the node's own files knew, and takes the policy in force into use there.
@@ -382,9 +352,9 @@ impl Step<'_> {
     fn event(&mut self, event: Event) -> Result<(), StoreError> {
         match event {
             Event::Write(ticket, request) => self.write(ticket, request),
-            Event::Opened(link, key, dialed) => {
+            Event::Opened(link, key) => {
                 self.links.insert(link, ());
-                self.input(Input::Opened { link, key, dialed })
+                self.input(Input::Opened { link, key })
             }
             Event::Closed(link) => {
                 self.links.remove(&link);

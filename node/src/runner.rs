@@ -24,15 +24,13 @@ use crate::node::Announce;
 
 mod board;
 mod dialer;
+mod gather;
 mod presence;
 
 pub use board::{Board, BoardFacts};
+use gather::Turns;
 use presence::Presence;
 
-/// Local writes that share one step at most: a commit costs the same for one or many.
-const WRITES_A_STEP: usize = 256;
-/// Bytes of frames that one step takes at most: some 400 commands, a few milliseconds, so that a local write never waits long.
-const FRAME_BYTES_A_STEP: usize = 96 * 1024;
 /// A wall clock that ran this much further than the monotonic one means that the machine slept, ms.
 const SLEPT_MS: i64 = 5_000;
 /// The status snapshot is made anew at most this often, ms.
@@ -95,6 +93,7 @@ pub struct Runner {
     conflicts_told: bool,
     /// Who waits for a policy to be durable and shown.
     policies_asked: Vec<oneshot::Sender<()>>,
+    turns: Turns,
 }
 
 /// What woke the loop.
@@ -126,6 +125,7 @@ impl Runner {
             again: false,
             conflicts_told: true,
             policies_asked: Vec::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -191,24 +191,10 @@ impl Runner {
             Woken::Found(event) => self.presence.found(event, self.clock.now().mono),
             Woken::Due => {}
         }
-        while self.tickets.len() < WRITES_A_STEP {
-            let Ok(local) = self.channels.local.try_recv() else {
-                break;
-            };
-            if let Some(done) = self.local(local, events).await {
-                return Some(done);
-            }
+        if let Some(done) = self.gather_writes(events).await {
+            return Some(done);
         }
-        let mut bytes = 0;
-        while bytes < FRAME_BYTES_A_STEP {
-            let Ok(event) = self.channels.mesh_events.try_recv() else {
-                break;
-            };
-            if let MeshEvent::Frame { bytes: frame, .. } = &event {
-                bytes += frame.len();
-            }
-            self.mesh_event(event, events).await;
-        }
+        self.gather_frames(events).await;
         while let Ok(event) = self.channels.uplink_events.try_recv() {
             events.push(Event::Uplink(event));
         }
@@ -268,13 +254,10 @@ impl Runner {
                 self.stale = true;
             }
             MeshEvent::Opened {
-                link,
-                key,
-                dialed,
-                address,
+                link, key, address, ..
             } => {
                 self.links.insert(link, address);
-                events.push(Event::Opened(link, PublicKey(key), dialed));
+                events.push(Event::Opened(link, PublicKey(key)));
             }
             MeshEvent::Frame { link, bytes } => events.push(Event::Frame(link, bytes)),
             MeshEvent::Closed { link, reason } => {

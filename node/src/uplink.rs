@@ -55,7 +55,7 @@ pub fn spawn(
 /// Carries one request and words what came of it.
 async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
     let failed = |order, error: UplinkError| {
-        tracing::warn!(?order, %error, "a request to the cloud failed");
+        tracing::debug!(?order, %error, "a request to the cloud failed");
         UplinkEvent::Failed {
             order,
             failure: failure_of(error),
@@ -63,21 +63,8 @@ async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
     };
     match request {
         Request::Probe => match client.ping().await {
-            Ok(_) => UplinkEvent::Probed {
-                reachable: true,
-                authorised: true,
-            },
-            Err(UplinkError::Unauthorised(_)) => UplinkEvent::Probed {
-                reachable: true,
-                authorised: false,
-            },
-            Err(error) => {
-                tracing::debug!(%error, "the cloud was not reached");
-                UplinkEvent::Probed {
-                    reachable: false,
-                    authorised: false,
-                }
-            }
+            Ok(_) => UplinkEvent::Probed,
+            Err(error) => failed(OrderKind::Probe, error),
         },
         Request::Batch(batch) => match client.batch(&batch).await {
             Ok(answer) => UplinkEvent::Answered(Box::new(answer)),

@@ -62,7 +62,6 @@ pub struct Memory {
 #[derive(Clone, Debug)]
 struct Link {
     key: PublicKey,
-    dialed: bool,
     opened_at: MonoMs,
     heard_at: MonoMs,
     beat_at: MonoMs,
@@ -145,9 +144,7 @@ impl Engine {
         match input {
             Input::Tick => self.tick(moment, &mut fx),
             Input::Write(transaction) => self.write(moment, transaction, &mut fx),
-            Input::Opened { link, key, dialed } => {
-                self.opened(moment, (link, key, dialed), &mut fx)
-            }
+            Input::Opened { link, key } => self.opened(moment, (link, key), &mut fx),
             Input::Closed(link) => self.closed(moment, link, &mut fx),
             Input::Frame { link, frame } => self.frame(moment, link, *frame, &mut fx),
             Input::Block {
@@ -172,7 +169,7 @@ impl Engine {
             }
             Input::Uplink(event) => self.uplink_event(moment, event, &mut fx),
             Input::Woke => self.election.resign(),
-            Input::Network(network) => self.set_network(network, &mut fx),
+            Input::Network(network) => self.set_network(moment, network, &mut fx),
             Input::Record(record) => self.record(*record, None, &mut fx),
             Input::Policy(record) => self.policy(*record, None, &mut fx),
             Input::Listening(port) => self.port = port,

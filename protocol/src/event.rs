@@ -43,8 +43,6 @@ pub enum Input {
         link: LinkId,
         /// The key that the encryption layer proved.
         key: PublicKey,
-        /// Whether this machine dialled.
-        dialed: bool,
     },
     /// A link closed.
     Closed(LinkId),
@@ -129,13 +127,8 @@ pub struct Transaction {
 /// What came of an order to the uplink.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UplinkEvent {
-    /// A probe ended.
-    Probed {
-        /// The answer came from the cloud itself.
-        reachable: bool,
-        /// The token is taken.
-        authorised: bool,
-    },
+    /// A probe came back from the cloud itself, which takes the token.
+    Probed,
     /// A batch was answered.
     Answered(Box<BatchAnswer>),
     /// A question for changes was answered.

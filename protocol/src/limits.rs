@@ -46,6 +46,8 @@ pub const POLICY_FIELDS: usize = 256;
 pub const TEXT_BYTES: u32 = 48 * 1024;
 /// Signed records of one roster.
 pub const ROSTER_RECORDS: usize = 4096;
+/// Records in one frame: at some 250 bytes each half of what a frame may be.
+pub const ROSTER_FRAME: usize = 500;
 /// Devices whose election state is remembered.
 pub const STATUSES: usize = 256;
 /// Commands sent to the cloud in one batch.

@@ -11,6 +11,11 @@ use crate::membership::SignedGrant;
 use crate::policy::SignedPolicy;
 use crate::time::WallMs;
 
+/// The numbers under which [`Frame::Block`], [`Frame::Push`] and [`Frame::Pages`] are encoded.
+const BLOCK: u32 = 7;
+const PUSH: u32 = 9;
+const PAGES: u32 = 12;
+
 /// The protocol version spoken; both sides must share one.
 pub const PROTOCOL: u16 = 1;
 
@@ -190,6 +195,20 @@ impl Frame {
     /// The bytes of this frame.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_stdvec(self).expect("wire types always encode")
+    }
+
+    /// Bytes of work in an encoded frame, without reading it: for a block, those that it says it unpacks to.
+    pub fn weight(bytes: &[u8]) -> usize {
+        match postcard::take_from_bytes::<(u32, u32, u32)>(bytes) {
+            Ok(((BLOCK, _, raw), _)) => bytes.len().max(raw as usize),
+            _ => bytes.len(),
+        }
+    }
+
+    /// Whether an encoded frame brings bundles or pages to store.
+    pub fn brings(bytes: &[u8]) -> bool {
+        let number = postcard::take_from_bytes::<u32>(bytes);
+        matches!(number, Ok((BLOCK | PUSH | PAGES, _)))
     }
 
     /// Reads a frame and checks its bounds.

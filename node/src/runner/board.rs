@@ -269,10 +269,12 @@ impl Board {
             last_confirmed: recollection.last_confirmed,
             oldest_pending: facts.driver.store().oldest_pending().unwrap_or(None),
             url: self.cloud_url.clone(),
-            problem: match (view.configured, view.reachable, view.authorised) {
-                (true, false, _) => Some("the cloud cannot be reached from this machine".into()),
-                (true, true, false) => Some("the cloud refuses this machine's token".into()),
-                _ => None,
+            problem: match facts.network {
+                Network::Offline if view.configured => {
+                    let text = "this machine is off the network; put it back with `studiovault network on`";
+                    Some(text.to_owned())
+                }
+                _ => facts.driver.engine().uplink_problem().map(str::to_owned),
             },
         }
     }

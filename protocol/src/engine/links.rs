@@ -13,7 +13,7 @@ impl Engine {
     pub(super) fn opened(
         &mut self,
         moment: Moment,
-        (link, key, dialed): (LinkId, PublicKey, bool),
+        (link, key): (LinkId, PublicKey),
         fx: &mut Effects,
     ) {
         let now = moment.now.mono;
@@ -25,7 +25,6 @@ impl Engine {
         let beat_at = now.plus(limits::BEAT_MS);
         let state = Link {
             key,
-            dialed,
             opened_at: now,
             heard_at: now,
             beat_at,
@@ -58,6 +57,8 @@ impl Engine {
             return;
         };
         if self.link_of(session.device).is_some() {
+            // A transfer under way on the link that went is asked for again on the one that stays.
+            self.plan(moment.now.mono, fx);
             return;
         }
         fx.notices.push(Notice::PeerGone(session.device));
@@ -75,7 +76,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn set_network(&mut self, network: Network, fx: &mut Effects) {
+    pub(super) fn set_network(&mut self, moment: Moment, network: Network, fx: &mut Effects) {
         self.network = network;
         if network == Network::Offline {
             let links: Vec<LinkId> = self.links.keys().copied().collect();
@@ -83,6 +84,7 @@ impl Engine {
                 self.close(link, "taken off the network", fx);
             }
         }
+        self.switch_uplink(moment.now.mono, fx);
     }
 
     /// The link on which `device` is authenticated.
@@ -126,9 +128,7 @@ impl Engine {
             self.close(link, &reason, fx);
             return;
         }
-        if !self.settle_twins(link, &hello, fx) {
-            return;
-        }
+        self.settle_twins(&hello, fx);
         self.record(hello.grant.clone(), Some(link), fx);
         let offset = hello.wall.0.saturating_sub(moment.now.wall.0);
         let session = Session::new(&hello, offset);
@@ -137,8 +137,10 @@ impl Engine {
             state.session = Some(session);
         }
         if hello.roster != self.roster.digest() {
-            let records = self.roster.records().cloned().collect();
-            fx.sends.push((link, Frame::Roster(records)));
+            let records: Vec<_> = self.roster.records().cloned().collect();
+            let frames = records.chunks(limits::ROSTER_FRAME);
+            fx.sends
+                .extend(frames.map(|records| (link, Frame::Roster(records.to_vec()))));
         }
         if hello.policies != self.policies.digest() {
             let documents = self.policies.documents().cloned().map(Box::new);
@@ -186,26 +188,21 @@ impl Engine {
         Ok(())
     }
 
-    /// Of two links to one device the newer stays, for after a restart the older one is deaf; of two that cross within one
-    /// run, the one that the lower device dialled. `false` if the new one goes.
-    fn settle_twins(&mut self, link: LinkId, hello: &Hello, fx: &mut Effects) -> bool {
+    /// Of several links to one device the newest stays. Within one run only the lower device decides which that is, or two
+    /// dials that cross would leave none; after a restart the older link is deaf, whoever notices.
+    fn settle_twins(&mut self, hello: &Hello, fx: &mut Effects) {
         let device = hello.grant.grant.device;
-        let Some(twin) = self.link_of(device) else {
-            return true;
-        };
-        let same_run = self.links[&twin]
-            .session
-            .as_ref()
-            .is_some_and(|s| s.greeting.run == hello.run);
-        let lower_is_me = self.me.device < device;
-        let right = |link: LinkId| self.links[&link].dialed == lower_is_me;
-        let keep_old = same_run && right(twin) && !right(link);
-        let loser = if keep_old { link } else { twin };
-        self.close(loser, "another link to the same device stays", fx);
-        if !keep_old {
+        let is_mine_to_say = self.me.device < device;
+        let twins: Vec<LinkId> = self
+            .sessions()
+            .filter(|(_, twin)| twin.device == device)
+            .filter(|(_, twin)| is_mine_to_say || twin.greeting.run != hello.run)
+            .map(|(link, _)| link)
+            .collect();
+        for twin in twins {
+            self.close(twin, "another link to the same device stays", fx);
             self.links.remove(&twin);
         }
-        !keep_old
     }
 
     /// Beats, dead links, late greetings.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::command::{Change, Command, FieldWrite, Op};
-use crate::event::{BlockRead, Transaction};
+use crate::event::{BlockRead, Order, Transaction, UplinkEvent};
 use crate::feed::FeedIndex;
 use crate::frontier::Range;
 use crate::id::{CommandId, EntityId, Nonce, StudioId};
@@ -185,7 +185,6 @@ impl Room {
             Input::Opened {
                 link: one,
                 key: key_b,
-                dialed: true,
             },
         );
         self.give(
@@ -193,7 +192,6 @@ impl Room {
             Input::Opened {
                 link: other,
                 key: key_a,
-                dialed: false,
             },
         );
     }
@@ -465,6 +463,61 @@ fn word_that_a_machine_is_gone_comes_to_rest() {
     room.pass(2_000);
     let told = room.count(|frame| matches!(frame, Frame::Gone(_) | Frame::Statuses(_)));
     assert!(told < 40, "{told} frames about one lost link");
+}
+
+#[test]
+fn of_dials_that_cross_one_link_stays_whatever_each_side_heard_first() {
+    let links = [1, 2, 3].map(LinkId);
+    let both = [1, 2];
+    let mut engines = both.map(|n| machine(n, 100 + u64::from(n), LogIndex::default(), &both));
+    let greetings: [Vec<Effects>; 2] = [0, 1].map(|here| {
+        let key = secret(both[1 - here]).public();
+        let open = |link| engines[here].handle(at(0), Input::Opened { link, key });
+        links.map(open).into()
+    });
+    let mut closed = Vec::new();
+    for here in [0, 1] {
+        let mut greetings: Vec<_> = greetings[1 - here]
+            .iter()
+            .flat_map(|fx| &fx.sends)
+            .collect();
+        if here == 1 {
+            greetings.reverse();
+        }
+        for (link, frame) in greetings {
+            let (link, frame) = (*link, Box::new(frame.clone()));
+            let effects = engines[here].handle(at(1), Input::Frame { link, frame });
+            closed.extend(effects.closes.into_iter().map(|(link, _)| link));
+        }
+    }
+    for engine in &mut engines {
+        for link in &closed {
+            let _ = engine.handle(at(2), Input::Closed(*link));
+        }
+        assert_eq!(engine.sessions().count(), 1, "closed: {closed:?}");
+    }
+}
+
+#[test]
+fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
+    let mut cloud = grant_of(9, STUDIO, &root()).grant;
+    cloud.role = Role::Cloud;
+    let mut engine = machine(1, 101, LogIndex::default(), &[1]);
+    let record = Box::new(SignedGrant::seal(STUDIO, cloud, &root()));
+    let mut orders = |ms: u64, input: Input| {
+        let mut orders = engine.handle(at(ms), input).orders;
+        orders.extend(engine.handle(at(ms), Input::Tick).orders);
+        (orders, engine.uplink().reachable)
+    };
+    let (asked, _) = orders(0, Input::Record(record));
+    assert_eq!(asked, [Order::Probe]);
+    assert!(orders(10, Input::Uplink(UplinkEvent::Probed)).1);
+    let (asked, reachable) = orders(5_000, Input::Network(Network::Offline));
+    assert!(asked.is_empty() && !reachable);
+    let (asked, reachable) = orders(60_000, Input::Uplink(UplinkEvent::Probed));
+    assert!(asked.is_empty() && !reachable, "an answer from before");
+    let (asked, _) = orders(60_010, Input::Network(Network::Online));
+    assert_eq!(asked, [Order::Probe]);
 }
 
 mod policies;

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use crate::cloud::Changes;
-use crate::event::{Effects, Moment, Notice, Order, OrderKind, UplinkEvent, UplinkFailure};
+use crate::event::{
+    Effects, Moment, Network, Notice, Order, OrderKind, UplinkEvent, UplinkFailure,
+};
 use crate::frontier::Range;
 use crate::id::{Author, Hash};
 use crate::limits;
@@ -36,7 +38,8 @@ pub struct UplinkView {
     pub escaped: bool,
 }
 
-/// The uplink's state.
+/// The uplink's state. Orders that were given before a person took the machine off the network are void: what comes of them
+/// is not heard.
 #[derive(Clone, Debug)]
 pub(super) struct Uplink {
     view: UplinkView,
@@ -53,6 +56,8 @@ pub(super) struct Uplink {
     limit: usize,
     /// The digest of the policies that the last batch carried, and of those that the cloud has been told.
     policies: (Hash, Hash),
+    /// What was wrong with the last probe or request, for people.
+    problem: Option<String>,
     /// Since when something of ours has been waiting without the cloud holding more.
     waiting: Option<(MonoMs, BTreeMap<Author, u64>)>,
 }
@@ -100,6 +105,7 @@ impl Uplink {
             batches: Pause::ended(now),
             limit: limits::BATCH_COMMANDS,
             policies: <(Hash, Hash)>::default(),
+            problem: None,
             waiting: None,
         }
     }
@@ -130,6 +136,7 @@ impl Uplink {
     }
 
     fn succeed(&mut self, now: MonoMs) {
+        self.problem = None;
         self.line = Pause::ended(now);
         self.probe_at = now.plus(PROBE_MS);
         (self.view.reachable, self.view.authorised) = (true, true);
@@ -138,7 +145,7 @@ impl Uplink {
 
 impl Engine {
     pub(super) fn uplink_tick(&mut self, moment: Moment, fx: &mut Effects) {
-        if !self.uplink.view.configured {
+        if !self.uplink.view.configured || self.network == Network::Offline {
             return;
         }
         let now = moment.now.mono;
@@ -182,6 +189,29 @@ impl Engine {
                 wait_s,
             });
         }
+    }
+
+    /// What was wrong with the uplink at last, in words; `None` if it works.
+    pub fn uplink_problem(&self) -> Option<&str> {
+        self.uplink.problem.as_deref()
+    }
+
+    /// A person took the machine off the network, or put it back.
+    pub(super) fn switch_uplink(&mut self, now: MonoMs, fx: &mut Effects) {
+        self.uplink = Uplink::new(self.uplink.view.configured, now);
+        self.tell_uplink();
+        fx.notices.push(Notice::UplinkChanged);
+    }
+
+    /// The election hears how this machine reaches the cloud.
+    fn tell_uplink(&mut self) {
+        let view = self.uplink.view;
+        self.election.set_uplink(wire::Uplink {
+            reachable: view.reachable,
+            authorised: view.authorised,
+            metered: false,
+            battery: false,
+        });
     }
 
     /// What is applied here and the cloud has not said that it holds.
@@ -229,19 +259,19 @@ impl Engine {
     }
 
     pub(super) fn uplink_event(&mut self, moment: Moment, event: UplinkEvent, fx: &mut Effects) {
+        if self.network == Network::Offline {
+            return;
+        }
         let before = self.uplink.view;
         let now = moment.now.mono;
         match event {
-            UplinkEvent::Probed {
-                reachable,
-                authorised,
-            } => {
+            UplinkEvent::Probed => {
                 self.uplink.probing = false;
                 self.uplink.probe_at = now.plus(PROBE_MS);
-                let view = &mut self.uplink.view;
-                (view.reachable, view.authorised) = (reachable, reachable && authorised);
-                if reachable && !before.reachable {
+                (self.uplink.view.reachable, self.uplink.view.authorised) = (true, true);
+                if !before.reachable {
                     self.uplink.line.until = now;
+                    self.uplink.problem = None;
                 }
             }
             UplinkEvent::Answered(answer) => {
@@ -271,14 +301,8 @@ impl Engine {
                 self.uplink_failed(moment, (order, failure), fx)
             }
         }
-        let view = self.uplink.view;
-        self.election.set_uplink(wire::Uplink {
-            reachable: view.reachable,
-            authorised: view.authorised,
-            metered: false,
-            battery: false,
-        });
-        if view != before {
+        self.tell_uplink();
+        if self.uplink.view != before {
             fx.notices.push(Notice::UplinkChanged);
         }
     }
@@ -299,26 +323,40 @@ impl Engine {
             }
         }
         uplink.probe_at = moment.now.mono.plus(PROBE_MS);
-        match failure {
-            UplinkFailure::Unreachable(_) => {
+        let is_probe = order == OrderKind::Probe;
+        let problem = match failure {
+            UplinkFailure::Unreachable(detail) => {
                 uplink.view.reachable = false;
-                uplink.line.lengthen(moment, 0);
+                if !is_probe {
+                    uplink.line.lengthen(moment, 0);
+                }
+                detail
             }
-            UplinkFailure::Busy { retry_after_ms, .. } => {
-                uplink.line.lengthen(moment, retry_after_ms)
+            UplinkFailure::Busy {
+                retry_after_ms,
+                detail,
+            } => {
+                uplink.line.lengthen(moment, retry_after_ms);
+                detail
             }
             UplinkFailure::Unauthorised(detail) => {
-                uplink.view.authorised = false;
+                (uplink.view.reachable, uplink.view.authorised) = (true, false);
                 uplink.line.lengthen(moment, 0);
-                fx.notices.push(Notice::Fault(detail));
+                detail
             }
-            UplinkFailure::TooLarge => uplink.limit = (uplink.limit / 2).max(1),
+            UplinkFailure::TooLarge => {
+                uplink.limit = (uplink.limit / 2).max(1);
+                return;
+            }
             UplinkFailure::Nonsense(detail) => {
                 uplink.line.lengthen(moment, 0);
-                fx.notices.push(Notice::Fault(format!(
-                    "the cloud answered nonsense: {detail}"
-                )));
+                format!("the cloud answered nonsense: {detail}")
             }
+        };
+        // Told once, however often it is tried again.
+        if uplink.problem.as_ref() != Some(&problem) {
+            fx.notices.push(Notice::Fault(problem.clone()));
+            uplink.problem = Some(problem);
         }
     }
 

@@ -187,7 +187,7 @@ pub fn proposals(claims: &[KeyClaim], is_taken: impl Fn(&[Value]) -> bool) -> Ve
     // All of them fold to one text, so a number that was given is taken for the rest as well.
     let mut numbers = 2u64..;
     let renamed = claims.iter().skip(1).filter_map(|claim| {
-        let name = renamed(&claim.values, (&mut numbers, &is_taken))?;
+        let name = renamed(&claim.values, &mut numbers, &is_taken)?;
         Some(Proposal {
             entity: claim.entity,
             name,
@@ -198,12 +198,13 @@ pub fn proposals(claims: &[KeyClaim], is_taken: impl Fn(&[Value]) -> bool) -> Ve
 
 /// A proposed name for one entity whose key somebody else has.
 pub fn proposal(values: &[Value], is_taken: impl Fn(&[Value]) -> bool) -> Option<String> {
-    renamed(values, (&mut (2u64..), &is_taken))
+    renamed(values, &mut (2u64..), &is_taken)
 }
 
 fn renamed(
     values: &[Value],
-    (numbers, is_taken): (&mut std::ops::RangeFrom<u64>, &dyn Fn(&[Value]) -> bool),
+    numbers: &mut impl Iterator<Item = u64>,
+    is_taken: impl Fn(&[Value]) -> bool,
 ) -> Option<String> {
     let (Value::Text(name), scope) = values.split_last()? else {
         return None;

@@ -293,3 +293,28 @@ fn a_number_that_nobody_could_count_on_from_is_refused() {
         assert!(Frame::decode(&frame.encode()).is_err(), "{frame:?}");
     }
 }
+
+#[test]
+fn a_block_weighs_what_it_unpacks_to_and_any_other_frame_its_own_bytes() {
+    let block = Frame::Block {
+        id: 300,
+        raw: 120_000,
+        packed: vec![9; 40],
+        done: false,
+    };
+    assert_eq!(Frame::weight(&block.encode()), 120_000);
+    let (push, pages) = (vec![Packed(vec![7; 90])], vec![Packed(vec![8; 20])]);
+    let bringing = [Frame::Push(push), Frame::Pages(pages)];
+    let others = [Frame::WantFeed(1), Frame::Held(Vec::new())];
+    for frame in bringing.iter().chain(&others) {
+        assert_eq!(Frame::weight(&frame.encode()), frame.encode().len());
+    }
+    let bringing = bringing.iter().chain([&block]);
+    assert!(
+        bringing
+            .map(Frame::encode)
+            .all(|bytes| Frame::brings(&bytes))
+    );
+    assert!(!others.iter().any(|frame| Frame::brings(&frame.encode())));
+    assert_eq!(Frame::weight(&[]), 0);
+}

@@ -123,7 +123,7 @@ fn receive(folder: &Path, machines: &[Machine], bundles: &[Arc<[u8]>]) -> Result
     };
     let link = LinkId(1);
     let frame = |frame: &Frame| Event::Frame(link, frame.encode().into());
-    let opened = Event::Opened(link, sender.key.public(), false);
+    let opened = Event::Opened(link, sender.key.public());
     let greeted = driver.step(
         moment(),
         vec![opened, frame(&Frame::Hello(Box::new(hello)))],

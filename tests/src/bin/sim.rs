@@ -13,7 +13,7 @@ use studiovault_lab::sim::{self, Report};
 #[derive(Parser)]
 struct Options {
     /// How many seeds.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// The first seed.
     #[arg(long, default_value_t = 1)]
@@ -27,13 +27,18 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    if let Some(seed) = std::env::var("SEED")
-        .ok()
-        .and_then(|text| text.parse().ok())
-    {
-        return replay(seed);
-    }
     let options = Options::parse();
+    if let Ok(text) = std::env::var("SEED") {
+        return match text.parse() {
+            Ok(seed) => replay(seed),
+            Err(_) => {
+                eprintln!(
+                    "SEED={text} is no whole number; give one such as SEED=3, or leave it out"
+                );
+                ExitCode::from(2)
+            }
+        };
+    }
     let jobs = options
         .jobs
         .or(std::thread::available_parallelism().ok().map(usize::from));

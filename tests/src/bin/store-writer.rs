@@ -74,11 +74,9 @@ struct Pair {
 
 impl Pair {
     fn open(&mut self) -> Result<()> {
-        let opened = |other: Member, dialed| Event::Opened(LINK, other.key().public(), dialed);
-        let output = self.step_disk(vec![opened(Member::Memory, true)])?;
-        let answer = self
-            .peer
-            .step(moment(self.ms), vec![opened(Member::Disk, false)]);
+        let opened = |other: Member| Event::Opened(LINK, other.key().public());
+        let output = self.step_disk(vec![opened(Member::Memory)])?;
+        let answer = self.peer.step(moment(self.ms), vec![opened(Member::Disk)]);
         self.settle(output, answer)
     }
 

@@ -140,12 +140,9 @@ impl World {
         kind: OrderKind,
         (ms, failure): (u64, UplinkFailure),
     ) {
-        let event = match kind {
-            OrderKind::Probe => UplinkEvent::Probed {
-                reachable: false,
-                authorised: false,
-            },
-            order => UplinkEvent::Failed { order, failure },
+        let event = UplinkEvent::Failed {
+            order: kind,
+            failure,
         };
         self.after(ms, Happening::Answer(at, run, Box::new(event)));
     }
@@ -171,10 +168,7 @@ impl World {
             return;
         }
         let answer = match request {
-            Request::Probe => UplinkEvent::Probed {
-                reachable: true,
-                authorised: true,
-            },
+            Request::Probe => UplinkEvent::Probed,
             Request::Batch(batch) => {
                 let mut answer = cloud.truth.batch(&batch, wall);
                 if is_twice {

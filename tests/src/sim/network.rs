@@ -72,7 +72,7 @@ impl World {
         wire.is_ready[end] = true;
         if wire.is_open[end] {
             let key = self.nodes[there].secret.public();
-            self.tell(here, Event::Opened(link_id(name, end), key, end == 0));
+            self.tell(here, Event::Opened(link_id(name, end), key));
         }
         self.release();
     }
