@@ -128,13 +128,9 @@ fn a_gateway() -> (Engine, u64, Vec<Order>) {
     let cloud = SignedGrant::seal(STUDIO, grant, &root());
     let mut engine = machine(1, 101, LogIndex::default(), &[1]);
     let mut orders = Vec::new();
-    let (reachable, authorised) = (true, true);
     for input in [
         Input::Record(Box::new(cloud)),
-        Input::Uplink(UplinkEvent::Probed {
-            reachable,
-            authorised,
-        }),
+        Input::Uplink(UplinkEvent::Probed),
     ] {
         orders.extend(engine.handle(at(0), input).orders);
     }
@@ -161,10 +157,7 @@ fn the_gateway_tells_the_cloud_of_a_policy_once_also_if_nothing_else_waits() {
         for order in std::mem::take(&mut orders) {
             let changes = Changes::default();
             let event = match order {
-                Order::Probe => UplinkEvent::Probed {
-                    reachable: true,
-                    authorised: true,
-                },
+                Order::Probe => UplinkEvent::Probed,
                 Order::Changes { .. } => UplinkEvent::Changed(Box::new(changes)),
                 Order::Batch { ranges, .. } => {
                     assert!(round >= 10 && ranges.is_empty());
