@@ -2,6 +2,7 @@
 //! Nothing here is part of the product, and nothing in the product may depend on it.
 
 pub mod bench;
+pub mod histories;
 #[cfg(target_os = "linux")]
 pub mod kills;
 #[cfg(target_os = "linux")]

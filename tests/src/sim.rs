@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod check;
 mod clouds;
-mod dice;
+pub(crate) mod dice;
 mod faults;
 mod network;
 mod people;
 mod plan;
-mod reference;
+pub(crate) mod reference;
 mod trace;
 mod verdict;
 mod wire;

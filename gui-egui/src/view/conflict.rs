@@ -85,7 +85,16 @@ fn side_ui(
         });
         if !of_life {
             ui.label(RichText::new(value_text(&side.value)).size(16.0));
-            let words = format!("Use the value of {}", side.device);
+            if let Some(name) = &side.proposed {
+                let words = format!("called \"{name}\" until this is settled");
+                ui.label(RichText::new(words).color(palette.weak));
+            }
+            let words = match open.kind {
+                ConflictKind::CreateCreate => {
+                    format!("Let the one of {} keep the name", side.device)
+                }
+                _ => format!("Use the value of {}", side.device),
+            };
             let button = ui.add_enabled(
                 !board.is_sending(),
                 egui::Button::new(words).selected(chosen),

@@ -95,7 +95,7 @@ impl Batch<'_> {
                         stale.insert(command.entity, decider);
                         continue;
                     }
-                    loaded.entity.accept(command, dot, position);
+                    loaded.entity.accept(command, (dot, position), rules.policy);
                     loaded.dirty = true;
                     ledger::note(
                         loaded,

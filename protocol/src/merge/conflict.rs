@@ -109,12 +109,16 @@ impl Entity {
     }
 
     fn life_conflict(&self) -> Conflict {
+        // A life write stands where its own verdict put it; an edit beside several deletes, where it stands best.
         let mut sides: Vec<Side> = Vec::new();
         for write in &self.life.writes {
             let state = SideState::of(write.accepted.is_some());
             sides.push(self.life_side(write.dot, write.ts, state));
-            for survivor in &write.survivors {
-                let state = SideState::of(survivor.accepted);
+        }
+        let survivors = || self.life.writes.iter().flat_map(|write| &write.survivors);
+        for accepted in [true, false] {
+            for survivor in survivors().filter(|survivor| survivor.accepted == accepted) {
+                let state = SideState::of(accepted);
                 sides.push(self.life_side(survivor.dot, survivor.ts, state));
             }
         }

@@ -43,7 +43,7 @@ pub struct Record<'a> {
 }
 
 /// The state of an entity from its whole history, in a causal order. This defines the merge. Where authors disagree about the
-/// type, the first create names it (see [`super::entry`]); `entity_type` if nothing was created.
+/// type, the first create names it (see [`super::entry`]), else the lowest dot that stands; `entity_type` if there is no record.
 pub fn fold<'a>(
     entity_type: &str,
     id: EntityId,
@@ -52,7 +52,10 @@ pub fn fold<'a>(
 ) -> Entity {
     let records: Vec<Record> = records.into_iter().collect();
     let first = first_create(&records, policy);
-    let entity_type = first.map_or(entity_type, |first| &first.command.entity_type);
+    // Without a create the lowest dot names it, not what happened to come first.
+    let lowest = || records.iter().min_by_key(|r| (!r.stands(), r.dot));
+    let named = first.or_else(lowest);
+    let entity_type = named.map_or(entity_type, |named| &named.command.entity_type);
     let mut entity = Entity::new(entity_type, id);
     let rules = policy.entity_type(entity_type);
     let entry = first.filter(|_| rules.is_some_and(|rules| rules.append_only));
@@ -207,7 +210,8 @@ impl Entity {
         let command = record.command;
         let rules = policy.entity_type(&command.entity_type);
         let Some(rules) = rules.filter(|_| !matches!(command.op, Op::Newer(_))) else {
-            self.opaque = true;
+            // What was rejected leaves no trace, whatever this version cannot read of it.
+            self.opaque |= record.stands();
             return;
         };
         if command.entity_type != self.entity_type {
@@ -256,9 +260,24 @@ impl Entity {
     }
 
     /// Takes up an accepting verdict on a command that was applied before, where [`Self::must_fold`] says no.
-    pub fn accept(&mut self, command: &Command, dot: Dot, position: u64) {
+    pub fn accept(&mut self, command: &Command, (dot, position): (Dot, u64), policy: &Policy) {
+        let Some(rules) = policy.entity_type(&self.entity_type) else {
+            return;
+        };
+        if rules.append_only && command.op != Op::Create {
+            // It was applied to nothing, so nothing of it is confirmed either.
+            return;
+        }
         self.life.accept(position, dot);
         for write in &command.writes {
+            let stood = rules.field(&write.field).is_some_and(|rule| {
+                let rewrites =
+                    rule.rule == Rule::Immutable && matches!(command.op, Op::Update | Op::Delete);
+                !rewrites && fits(rule, &write.change)
+            });
+            if !stood {
+                continue;
+            }
             if let Some(Field::Register(register)) = self.fields.get_mut(&write.field) {
                 register.accept(position, dot);
             }

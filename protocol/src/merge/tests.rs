@@ -1,5 +1,9 @@
 //! Merge laws: whatever the order in which commands and verdicts arrive, the state is one function of their set.
 
+mod counter_examples;
+mod laws;
+mod machine;
+
 use proptest::prelude::*;
 
 use super::pick::pick;
@@ -277,7 +281,7 @@ impl History {
                 if entity.must_fold(&deed.command, &verdict.outcome) {
                     entity = self.fold(done, |at| taken.contains(&at));
                 } else {
-                    entity.accept(&deed.command, deed.dot, verdict.position);
+                    entity.accept(&deed.command, (deed.dot, verdict.position), &policy);
                 }
                 assert_eq!(
                     entity,

@@ -1,5 +1,8 @@
 //! Decoders against bent bytes: never a panic, and whatever is taken reads back as the very same bytes.
 
+mod golden;
+mod million;
+
 use proptest::prelude::*;
 
 use super::*;

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use studiovault_lab::bench;
 #[cfg(target_os = "linux")]
 use studiovault_lab::kills;
+use studiovault_lab::{bench, histories};
 
 /// What is measured allocates as the product does.
 #[global_allocator]
@@ -37,6 +37,15 @@ enum Campaign {
         count: u64,
         /// The first seed; each lab has the next one.
         #[arg(long, default_value_t = 1)]
+        seed: u64,
+    },
+    /// Compares the merge with a second, naive one on random histories.
+    Histories {
+        /// How many.
+        #[arg(long, default_value_t = 1_000_000)]
+        count: u64,
+        /// The first seed.
+        #[arg(long, default_value_t = 1_000_000)]
         seed: u64,
     },
     /// One node of a benchmark; started by `bench` itself.
@@ -76,6 +85,11 @@ fn main() -> Result<()> {
         }
         #[cfg(target_os = "linux")]
         Campaign::Kills { count, seed } => kills::campaign(count, seed),
+        Campaign::Histories { count, seed } => {
+            let tally = histories::compare(seed, count).map_err(anyhow::Error::msg)?;
+            println!("{tally:#?}");
+            Ok(())
+        }
         Campaign::BenchNode { folder, listen } => {
             runtime.block_on(bench::agent::run(folder, listen))
         }

@@ -15,18 +15,24 @@ use studiovault_protocol::policy::{Policy, Rule, TypeRule};
 use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::Vector;
 
+mod question;
+
+pub use question::{Twins, base, questions, twins};
+
 /// A set of commands by number.
-#[derive(Clone, Default)]
-struct Bits(Vec<u64>);
+#[derive(Clone, Default, Debug)]
+pub struct Bits(Vec<u64>);
 
 impl Bits {
-    fn insert(&mut self, at: usize) {
+    /// Puts a command in.
+    pub fn insert(&mut self, at: usize) {
         if self.0.len() <= at / 64 {
             self.0.resize(at / 64 + 1, 0);
         }
         self.0[at / 64] |= 1 << (at % 64);
     }
-    fn unite(&mut self, other: &Self) {
+    /// Puts all of another set in.
+    pub fn unite(&mut self, other: &Self) {
         if self.0.len() < other.0.len() {
             self.0.resize(other.0.len(), 0);
         }
@@ -35,7 +41,8 @@ impl Bits {
             .zip(&other.0)
             .for_each(|(mine, theirs)| *mine |= theirs);
     }
-    fn contains(&self, at: usize) -> bool {
+    /// Whether a command is in.
+    pub fn contains(&self, at: usize) -> bool {
         self.0
             .get(at / 64)
             .is_some_and(|word| word >> (at % 64) & 1 == 1)
@@ -43,12 +50,18 @@ impl Bits {
 }
 
 /// One command with whom it supersedes.
-struct Deed<'a> {
-    number: usize,
-    dot: Dot,
-    command: &'a Command,
-    saw: Bits,
-    verdict: Option<&'a Verdict>,
+#[derive(Clone, Debug)]
+pub struct Deed<'a> {
+    /// Its place in some causal order.
+    pub number: usize,
+    /// Its name.
+    pub dot: Dot,
+    /// What it says.
+    pub command: &'a Command,
+    /// The commands that its author had read.
+    pub saw: Bits,
+    /// The cloud's word.
+    pub verdict: Option<&'a Verdict>,
 }
 
 impl Deed<'_> {
@@ -93,8 +106,13 @@ pub fn merge(
     verdicts: &BTreeMap<Dot, Verdict>,
     policy: &Policy,
 ) -> BTreeMap<EntityId, Entity> {
+    entities(deeds(bundles, verdicts), policy)
+}
+
+/// The state of every entity that these commands touch.
+pub fn entities(deeds: Vec<Deed>, policy: &Policy) -> BTreeMap<EntityId, Entity> {
     let mut by_entity: BTreeMap<EntityId, Vec<Deed>> = BTreeMap::new();
-    for deed in deeds(bundles, verdicts) {
+    for deed in deeds {
         by_entity.entry(deed.command.entity).or_default().push(deed);
     }
     by_entity
@@ -179,13 +197,22 @@ fn covered(vector: &Vector, paths: &BTreeMap<Dot, Bits>) -> Bits {
 }
 
 fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
-    let creates = deeds
+    let append_only = |d: &Deed| {
+        let rules = policy.entity_type(&d.command.entity_type);
+        rules.is_some_and(|rules| rules.append_only)
+    };
+    let creates: Vec<&Deed> = deeds
         .iter()
-        .filter(|d| d.command.op == Op::Create && d.rejected().is_none());
-    let namer = creates.min_by_key(|d| (d.accepted().unwrap_or(u64::MAX), d.dot));
+        .filter(|d| d.command.op == Op::Create && d.rejected().is_none())
+        .collect();
+    let namer = creates.iter().copied().min_by_key(|d| {
+        let knew_another = creates.iter().any(|other| d.sees(other));
+        let position = d.accepted().unwrap_or(u64::MAX);
+        (position, !append_only(d), knew_another, d.dot)
+    });
     let first = deeds
         .iter()
-        .min_by_key(|d| d.number)
+        .min_by_key(|d| (d.rejected().is_some(), d.dot))
         .expect("an entity has commands");
     let entity_type = &namer.unwrap_or(first).command.entity_type;
     let mut entity = Entity::new(entity_type, id);
@@ -193,14 +220,19 @@ fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
         entity.opaque = true;
         return entity;
     };
-    let (same, other): (Vec<&Deed>, Vec<&Deed>) = deeds
+    // An entry is what its first create says; nothing else that stands makes anything of it.
+    let entry = namer.filter(|d| append_only(d));
+    let heard = deeds
         .iter()
-        .partition(|d| d.command.entity_type == *entity_type);
+        .filter(|d| entry.is_none_or(|entry| entry.dot == d.dot || d.rejected().is_some()));
+    let (same, other): (Vec<&Deed>, Vec<&Deed>) =
+        heard.partition(|d| d.command.entity_type == *entity_type);
     let unknown = |d: &&Deed| {
         let mut writes = d.command.writes.iter();
         d.rejected().is_none() && writes.any(|w| rules.field(&w.field).is_none())
     };
-    let strange = |d: &&Deed| policy.entity_type(&d.command.entity_type).is_none();
+    let strange =
+        |d: &&Deed| d.rejected().is_none() && policy.entity_type(&d.command.entity_type).is_none();
     let allowed: Vec<&Deed> = same
         .iter()
         .copied()
