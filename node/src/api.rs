@@ -10,10 +10,12 @@ mod guard;
 mod metrics;
 mod openapi;
 mod policy;
+mod pos;
 mod reads;
 mod routes;
 mod server;
 mod subscribe;
+mod told;
 mod writes;
 
 pub use server::{ApiError, ApiOptions, Endpoint, RunningApi, serve};

@@ -19,6 +19,7 @@ mod make;
 mod output;
 mod parse;
 mod policy;
+mod pos;
 mod read;
 mod run;
 mod upkeep;
@@ -99,6 +100,10 @@ enum Command {
     History(read::History),
     /// List own writes that the cloud did not take
     DeadLetters,
+    /// Show what the point of sale comes to
+    Pos(pos::Pos),
+    /// List what was set aside because it would rewrite an entry of the point of sale
+    Quarantine,
     /// List the machines of the studio
     Devices,
     /// Show, check or set the rules of types and fields
@@ -151,6 +156,8 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Resolve(resolve) => write::resolve(call, resolve),
         Command::History(history) => read::history(call, history),
         Command::DeadLetters => read::dead_letters(call),
+        Command::Pos(pos) => pos::pos(call, pos),
+        Command::Quarantine => pos::quarantine(call),
         Command::Devices => read::devices(call),
         Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),
@@ -211,7 +218,8 @@ mod tests {
             let words = match command.get_name() {
                 "join" => vec!["join", "--studio-file", "f", "--name", "n"],
                 "init" => vec!["init", "--name", "n", "--studio-name", "s"],
-                "status" | "conflicts" | "dead-letters" | "devices" | "verify" | "rebuild" => {
+                "status" | "conflicts" | "quarantine" | "dead-letters" | "devices" | "verify"
+                | "rebuild" => {
                     vec![command.get_name()]
                 }
                 _ => continue,

@@ -24,6 +24,7 @@ use studiovault_protocol::policy::{Policy, PolicyShelf, SignedPolicy};
 use studiovault_protocol::time::MonoMs;
 use studiovault_protocol::wire::Frame;
 
+use crate::config::Region;
 use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod blocks;
@@ -115,6 +116,8 @@ pub struct Setup {
     pub roster: Roster,
     /// The policy in force until the studio signs one.
     pub policy: Policy,
+    /// Its time zone and currency, for sales that do not name theirs.
+    pub region: Region,
     /// For ids and nonces of commands.
     pub random: Random,
 }
@@ -425,12 +428,12 @@ impl Step<'_> {
         self.pages.extend(pages);
         self.orders.extend(orders);
         for notice in notices {
-            self.notice(notice);
+            self.notice(notice)?;
         }
         Ok(())
     }
 
-    fn notice(&mut self, notice: Notice) {
+    fn notice(&mut self, notice: Notice) -> Result<(), StoreError> {
         match notice {
             Notice::Written {
                 ticket,
@@ -439,7 +442,7 @@ impl Step<'_> {
                 last,
                 applied,
             } => {
-                self.answer_written(ticket, author, (first, last), &applied);
+                self.answer_written(ticket, author, (first, last), &applied)?;
             }
             Notice::Refused { ticket, detail } => {
                 self.output
@@ -451,5 +454,6 @@ impl Step<'_> {
             }
             other => self.output.notices.push(other),
         }
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolic
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::{self, Clock};
-use crate::config::{ConfigError, FolderLock, Machine};
+use crate::config::{ConfigError, FolderLock, Machine, Region};
 use crate::driver::{Driver, Random, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
 use crate::runner::{Board, Channels, Local, Reachability, Runner};
@@ -90,6 +90,7 @@ struct Inner {
     local: mpsc::Sender<Local>,
     reader: Reader,
     board: Arc<Board>,
+    region: Region,
     events: broadcast::Sender<api::Event>,
     studio: (StudioId, SecretKey),
     device: DeviceId,
@@ -139,11 +140,8 @@ impl Node {
             None => None,
         };
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
-        let cloud_url = machine
-            .studio
-            .cloud
-            .as_ref()
-            .map(|access| access.url.clone());
+        let cloud = machine.studio.cloud.as_ref();
+        let cloud_url = cloud.map(|access| access.url.clone());
         let board = Arc::new(Board::new(clock, view, cloud_url, policies));
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -170,6 +168,7 @@ impl Node {
             local,
             reader,
             board,
+            region: machine.studio.region.clone(),
             events,
             studio: (machine.studio.studio, machine.studio.root_key()),
             device: machine.identity.device,
@@ -191,6 +190,11 @@ impl Node {
     /// The read-only side of the store. Its calls block.
     pub fn reader(&self) -> &Reader {
         &self.inner.reader
+    }
+
+    /// The studio's time zone and currency.
+    pub fn region(&self) -> &Region {
+        &self.inner.region
     }
 
     /// The current status.
@@ -271,6 +275,7 @@ fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
         identity,
         roster,
         policy,
+        region: machine.studio.region.clone(),
         random,
     })
 }

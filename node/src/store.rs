@@ -26,9 +26,11 @@ mod known;
 mod ledger;
 mod look;
 mod packed;
+mod quarantine;
 mod queue;
 mod reader;
 mod rebuild;
+mod receipt;
 mod restore;
 mod schema;
 mod stream;
@@ -43,8 +45,8 @@ mod tests;
 pub use batch::{Applied, Batch};
 pub use error::StoreError;
 pub use reader::{
-    ConflictRow, DeadLetterRow, EntityRow, HistoryEntry, LedgerRow, Listing, QUERY_ROWS, QueryRows,
-    QueueRow, Reader, Ruling, View,
+    ConflictRow, DeadLetterRow, Deleted, EntityRow, HistoryEntry, LedgerRow, Listing, QUERY_ROWS,
+    QuarantineRow, QueryRows, QueueRow, Reader, Ruling, View,
 };
 pub use restore::{OwnTip, Restored};
 pub use stream::{BlockChunk, PageChunk};

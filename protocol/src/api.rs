@@ -8,6 +8,7 @@ mod entity;
 mod event;
 mod place;
 mod policy;
+mod pos;
 mod problem;
 mod status;
 mod write;
@@ -20,6 +21,7 @@ pub use entity::{
 pub use event::Event;
 pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
 pub use policy::{PolicyName, PolicyRequest, PolicySignature, PolicyView};
+pub use pos::{PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined};
 pub use problem::Problem;
 pub use status::{
     CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,

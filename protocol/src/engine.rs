@@ -244,6 +244,10 @@ impl Engine {
     pub fn digest(&mut self) -> Hash {
         self.log.digest()
     }
+    /// The end of this machine's own path: what its next bundle comes after.
+    pub fn path_end(&self) -> Option<Dot> {
+        self.place().1.map(|(dot, _)| dot)
+    }
     /// Whether this machine has written anything in this run.
     pub fn own_author(&self) -> Option<Author> {
         self.own

@@ -9,5 +9,6 @@ pub mod kills;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod power;
+pub mod served;
 pub mod sim;
 pub mod tidy;

@@ -1,82 +1,10 @@
 //! The API of a real node over real sockets: who is let in, what is refused, and that writes read back.
 
-use std::net::SocketAddr;
-
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
-use studiovault_node::api::{ApiOptions, RunningApi, serve};
-use studiovault_node::config::{Admission, Folder, Founder, Machine, Region, StudioFile};
-use studiovault_node::node::{Announce, Node, NodeConfig};
+use studiovault_lab::served::{Served, answer};
 use studiovault_protocol::api::BODY_BYTES;
-use studiovault_protocol::membership::Role;
-
-/// A running node without cloud or LAN, its API, and a client.
-struct Served {
-    node: Node,
-    api: RunningApi,
-    http: Client,
-    token: String,
-    _folder: tempfile::TempDir,
-}
-
-impl Served {
-    async fn start() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let studio = StudioFile::found(Founder {
-            name: "Lisbon".into(),
-            region: Region::of_system(),
-            cloud: None,
-        });
-        let admission = Admission {
-            name: "front-desk".into(),
-            role: Role::Admin,
-            priority: 0,
-            gateway_preference: 0,
-        };
-        let place = Folder::at(folder.path());
-        let machine = Machine::make(place.clone(), studio.expect("a studio"), admission);
-        let config = NodeConfig {
-            machine: machine.expect("a machine"),
-            listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))],
-            peers: Vec::new(),
-            announce: Announce::Silent,
-        };
-        let node = Node::start(config).await.expect("starts");
-        let api = serve(node.clone(), place.clone(), ApiOptions::default()).await;
-        Self {
-            node,
-            api: api.expect("serves"),
-            http: Client::builder().no_proxy().build().expect("a client"),
-            token: std::fs::read_to_string(place.token_path()).expect("a token"),
-            _folder: folder,
-        }
-    }
-
-    fn address(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.api.endpoint.port)
-    }
-
-    fn get(&self, path: &str) -> RequestBuilder {
-        self.http.get(self.address(path)).bearer_auth(&self.token)
-    }
-
-    fn post(&self, path: &str, body: &Value) -> RequestBuilder {
-        let request = self.http.post(self.address(path)).bearer_auth(&self.token);
-        request.json(body)
-    }
-
-    async fn stop(self) {
-        self.api.stop().await;
-        self.node.shutdown().await;
-    }
-}
-
-async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.expect("an answer");
-    let status = response.status();
-    (status, response.json().await.unwrap_or_default())
-}
 
 fn create(fields: Value) -> Value {
     json!({"mutations": [{"type": "client", "op": "create", "fields": fields}]})
@@ -238,6 +166,53 @@ async fn a_deleted_client_comes_back_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_read_token_given_back_tells_what_the_person_had_seen() {
+    let served = Served::start().await;
+    let (_, written) = answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let id = written["ids"][0].as_str().expect("an id");
+    let path = format!("/local/v1/entities/client/{id}");
+    let token = answer(served.get(&path)).await.1["vv"].clone();
+    let update = |read: &Value, name: &str| {
+        let fields = json!({"name": name});
+        json!({"mutations": [{"type": "client", "op": "update", "id": id, "fields": fields, "read": read}]})
+    };
+    // Two windows that had both read the same: neither covers the other.
+    for name in ["Sousa", "Costa"] {
+        let (status, _) = answer(served.post("/local/v1/tx", &update(&token, name))).await;
+        assert_eq!(status, StatusCode::OK);
+    }
+    let listed = async |query: &str| {
+        let (_, page) = answer(served.get(&format!("/local/v1/entities/client?{query}"))).await;
+        page["entities"].as_array().expect("entities").len()
+    };
+    assert_eq!(listed("conflict=true").await, 1);
+    let (_, client) = answer(served.get(&path)).await;
+    answer(served.post("/local/v1/tx", &update(&client["vv"], "Costa"))).await;
+    assert_eq!(
+        (
+            listed("conflict=true").await,
+            listed("conflict=false").await
+        ),
+        (0, 1)
+    );
+    let delete = json!({"mutations": [{"type": "client", "op": "delete", "id": id}]});
+    answer(served.post("/local/v1/tx", &delete)).await;
+    assert_eq!(listed("").await, 0);
+    assert_eq!(
+        (listed("deleted=true").await, listed("deleted=any").await),
+        (1, 1)
+    );
+    let (_, history) = answer(served.get(&format!("/local/v1/history/{id}"))).await;
+    let rows = history["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 5);
+    let known = |row: &Value| {
+        row["device"] == "front-desk" && row["ts"].is_i64() && row["actor"].is_string()
+    };
+    assert!(rows.iter().all(known), "who, on which machine, when");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_documented_path_answers() {
     let served = Served::start().await;
     let (_, document) = answer(served.get("/openapi.json")).await;
@@ -299,10 +274,70 @@ async fn a_live_query_tells_what_changes() {
     served.stop().await;
 }
 
+/// Reads a stream until it has said something; all that it said.
+async fn until(stream: &mut reqwest::Response, what: &str) -> String {
+    let mut text = String::new();
+    while !text.contains(what) || !text.ends_with("\n\n") {
+        let part = stream.chunk().await.expect("a stream").expect("more of it");
+        text.push_str(&String::from_utf8_lossy(&part));
+    }
+    text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_query_goes_on_after_the_last_event_that_a_client_has() {
+    let served = Served::start().await;
+    let sql = json!({"sql": "SELECT id, name FROM app_client"});
+    let ask = |last: Option<String>| {
+        let request = served.post("/local/v1/subscribe", &sql);
+        match last {
+            Some(id) => request.header("last-event-id", id).send(),
+            None => request.send(),
+        }
+    };
+    let last_id = |text: &str| {
+        let id = text
+            .lines()
+            .rev()
+            .find_map(|line| line.strip_prefix("id: "));
+        id.map(str::to_owned)
+    };
+    let mut stream = ask(None).await.expect("a stream");
+    let snapshot = last_id(&until(&mut stream, "event: end").await);
+    answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let seen = last_id(&until(&mut stream, "Silva").await);
+    drop(stream);
+    // Written while nobody listens.
+    answer(served.post("/local/v1/tx", &create(json!({"name": "Costa"})))).await;
+    let mut back = ask(seen).await.expect("a stream");
+    let told = until(&mut back, "Costa").await;
+    assert!(told.contains("\"change\":\"added\""), "{told}");
+    assert!(
+        !told.contains("Silva") && !told.contains("event: columns"),
+        "{told}"
+    );
+    drop(back);
+    // From further back both are told again, and an id of nobody begins anew.
+    let mut back = ask(snapshot).await.expect("a stream");
+    let told = until(&mut back, "Costa").await;
+    assert!(
+        told.contains("Silva") && !told.contains("event: columns"),
+        "{told}"
+    );
+    let mut anew = ask(Some("0-0-0".into())).await.expect("a stream");
+    assert!(
+        until(&mut anew, "event: end")
+            .await
+            .contains("event: columns")
+    );
+    drop((back, anew));
+    served.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_socket_and_its_files_stand_while_the_api_does_and_are_private() {
     let served = Served::start().await;
-    let folder = Folder::at(served._folder.path());
+    let folder = served.folder();
     assert!(folder.api_path().exists());
     #[cfg(unix)]
     {
@@ -331,7 +366,7 @@ async fn the_socket_and_its_files_stand_while_the_api_does_and_are_private() {
             200
         );
     }
-    served.stop().await;
+    let _made = served.stop().await;
     assert!(!folder.api_path().exists() && !folder.token_path().exists());
 }
 
@@ -352,12 +387,10 @@ async fn the_lan_is_off_once_the_switch_has_answered() {
     served.stop().await;
 }
 
-impl Served {
-    async fn set_policy(&self, document: &str) -> (StatusCode, Value) {
-        let request = self.http.put(self.address("/local/v1/policy"));
-        let body = json!({"document": document});
-        answer(request.bearer_auth(&self.token).json(&body)).await
-    }
+async fn set_policy(served: &Served, document: &str) -> (StatusCode, Value) {
+    let request = served.http.put(served.address("/local/v1/policy"));
+    let body = json!({"document": document});
+    answer(request.bearer_auth(&served.token).json(&body)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -372,15 +405,13 @@ async fn a_policy_is_shown_checked_and_set_and_its_types_work_at_once() {
     let next = document.replacen("version = 1", "version = 2", 1)
         + "\n[type.prop.field]\nname = { kind = \"text\", required = true, max_bytes = 8 }\n";
 
-    let (status, problem) = served
-        .set_policy(&next.replacen("\"set\"", "\"sett\"", 1))
-        .await;
+    let (status, problem) = set_policy(&served, &next.replacen("\"set\"", "\"sett\"", 1)).await;
     assert_eq!(
         (status, &problem["code"]),
         (StatusCode::UNPROCESSABLE_ENTITY, &json!("POLICY_REFUSED"))
     );
     let changed = next.replacen("rule = \"set\"", "rule = \"lww\"", 1);
-    let (status, problem) = served.set_policy(&changed).await;
+    let (status, problem) = set_policy(&served, &changed).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     let detail = problem["detail"].as_str().expect("a detail");
     assert!(
@@ -397,7 +428,7 @@ async fn a_policy_is_shown_checked_and_set_and_its_types_work_at_once() {
     let prop = |name: &str| json!({"mutations": [{"type": "prop", "op": "create", "fields": {"name": name}}]});
     let (status, _) = answer(served.post("/local/v1/tx", &prop("Ladder"))).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "not known yet");
-    let (status, set) = served.set_policy(&next).await;
+    let (status, set) = set_policy(&served, &next).await;
     assert_eq!((status, &set["version"]), (StatusCode::OK, &json!(2)));
     assert_eq!(set["signed"]["name"], json!("front-desk"));
     let (status, _) = answer(served.post("/local/v1/tx", &prop("Ladder"))).await;
@@ -411,7 +442,7 @@ async fn a_policy_is_shown_checked_and_set_and_its_types_work_at_once() {
     let (_, rows) = answer(served.post("/local/v1/query", &sql)).await;
     assert_eq!(rows["rows"], json!([["Ladder"]]));
 
-    let (status, _) = served.set_policy(&next).await;
+    let (status, _) = set_policy(&served, &next).await;
     assert_eq!(
         status,
         StatusCode::UNPROCESSABLE_ENTITY,

@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 18] = [
+pub(super) const OPERATIONS: [Operation; 20] = [
     (
         "get",
         "/status",
@@ -37,7 +37,7 @@ pub(super) const OPERATIONS: [Operation; 18] = [
     (
         "get",
         "/entities/{type}",
-        "Entities of a type: ?limit, ?after, ?field.NAME=VALUE, ?at_least=VV",
+        "Entities of a type: ?limit, ?after, ?field.NAME=VALUE, ?deleted=true|any, ?conflict=true, ?at_least=VV",
         None,
     ),
     (
@@ -51,6 +51,18 @@ pub(super) const OPERATIONS: [Operation; 18] = [
         "get",
         "/dead-letters",
         "Own commands that the cloud did not take",
+        None,
+    ),
+    (
+        "get",
+        "/pos/totals",
+        "What the sales of a day come to, by machine and in all: ?day=YYYY-MM-DD",
+        None,
+    ),
+    (
+        "get",
+        "/quarantine",
+        "What was set aside because it would rewrite an entry of the point of sale",
         None,
     ),
     ("get", "/devices", "The machines of the studio", None),
@@ -75,7 +87,7 @@ pub(super) const OPERATIONS: [Operation; 18] = [
     (
         "post",
         "/subscribe",
-        "The same, told again as server-sent events whenever the answer changes",
+        "The same, told again as server-sent events whenever the answer changes; Last-Event-ID goes on after that event",
         Some("SubscribeRequest"),
     ),
     (

@@ -22,7 +22,7 @@ use super::answer::{Answer, Asked, Body, Refused};
 use super::conflicts::ledger_lines;
 use super::routes::Shared;
 use super::writes::read_token;
-use crate::store::{EntityRow, Listing, StoreError, View};
+use crate::store::{Deleted, EntityRow, Listing, StoreError, View};
 
 /// How long a question waits for the write that it names.
 const AT_LEAST: Duration = Duration::from_secs(5);
@@ -61,7 +61,7 @@ pub(super) async fn entity(
     Ok(Json(standing.view(row.ok_or_else(missing)?)))
 }
 
-/// `GET /entities/{type}?limit=&after=&field.NAME=VALUE&at_least=`.
+/// `GET /entities/{type}?limit=&after=&field.NAME=VALUE&deleted=&conflict=&at_least=`.
 pub(super) async fn entities(
     State(shared): State<Shared>,
     Path(entity_type): Path<String>,
@@ -97,11 +97,12 @@ fn listing(
     let mut filter = Vec::new();
     for (name, text) in parameters {
         let Some(field) = name.strip_prefix("field.") else {
-            if ["limit", "after", "at_least"].contains(&name.as_str()) {
+            if ["limit", "after", "at_least", "deleted", "conflict"].contains(&name.as_str()) {
                 continue;
             }
             let detail = format!("`{name:.64}` is no parameter");
-            let next_step = "use limit, after, at_least, and field.NAME for filters";
+            let next_step =
+                "use limit, after, at_least, deleted, conflict, and field.NAME for filters";
             return Err(Refused::bad_request("UNKNOWN_PARAMETER", detail, next_step));
         };
         let Some(rule) = rules.field(field) else {
@@ -137,12 +138,35 @@ fn listing(
             ));
         }
     };
+    let (deleted, conflict) = states(parameters)?;
     Ok(Listing {
         entity_type,
         filter,
+        deleted,
+        conflict,
         after,
         limit: limit + 1,
     })
+}
+
+/// Whether deleted ones, and which by their conflicts.
+fn states(parameters: &Parameters) -> Result<(Deleted, Option<bool>), Refused> {
+    let wrong = |name: &str, words: &str| {
+        let detail = format!("`{name}` takes {words}");
+        Refused::bad_request("VALIDATION_FAILED", detail, "correct the filter")
+    };
+    let deleted = match parameters.get("deleted").map(String::as_str) {
+        None | Some("false") => Deleted::No,
+        Some("true") => Deleted::Yes,
+        Some("any") => Deleted::Any,
+        Some(_) => return Err(wrong("deleted", "true, false or any")),
+    };
+    let conflict = match parameters.get("conflict").map(|text| text.parse::<bool>()) {
+        None => None,
+        Some(Ok(flag)) => Some(flag),
+        Some(Err(_)) => return Err(wrong("conflict", "true or false")),
+    };
+    Ok((deleted, conflict))
 }
 
 /// An id in an address.
@@ -212,6 +236,7 @@ impl Standing {
             entity_type: row.entity_type,
             fields: row.fields,
             deleted: row.deleted,
+            receipt: row.receipt,
             conflict: row.conflict,
             proposed: row.proposed,
             needs_newer_version: row.opaque,
@@ -388,6 +413,8 @@ mod tests {
             ("limit", "1001"),
             ("after", "x"),
             ("order", "y"),
+            ("deleted", "maybe"),
+            ("conflict", "any"),
         ] {
             assert!(asked(&[wrong]).is_err(), "{wrong:?}");
         }

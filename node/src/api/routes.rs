@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, watch};
 
 use super::answer::Refused;
 use super::guard::{self, Guard};
-use super::{conflicts, events, metrics, openapi, policy, reads, subscribe, writes};
+use super::told::Streams;
+use super::{conflicts, events, metrics, openapi, policy, pos, reads, subscribe, writes};
 use crate::node::Node;
 use crate::store::{StoreError, View};
 
@@ -28,6 +29,8 @@ pub(super) struct Shared {
     pub node: Node,
     /// True once the API stops.
     pub stopped: watch::Receiver<bool>,
+    /// What live queries have told.
+    pub told: Arc<Streams>,
     /// One permit a stream.
     pub streams: Arc<Semaphore>,
 }
@@ -35,9 +38,11 @@ pub(super) struct Shared {
 impl Shared {
     /// For one served API.
     pub fn new(node: Node, stopped: watch::Receiver<bool>) -> Self {
+        let told = Arc::new(Streams::new(node.status().node.run.clone()));
         Self {
             node,
             stopped,
+            told,
             streams: Arc::new(Semaphore::new(STREAMS)),
         }
     }
@@ -68,6 +73,8 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/entities/{type}/{id}", get(reads::entity))
         .route("/history/{id}", get(reads::history))
         .route("/dead-letters", get(reads::dead_letters))
+        .route("/pos/totals", get(pos::totals))
+        .route("/quarantine", get(pos::quarantine))
         .route("/devices", get(reads::devices))
         .route("/policy", get(policy::show).put(policy::set))
         .route("/query", post(reads::query))

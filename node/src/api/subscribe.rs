@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::sse::{self, Sse};
 use futures::Stream;
 use serde_json::{Value as Json, json};
@@ -19,30 +20,39 @@ use super::answer::{Body, Refused};
 use super::events::{Sent, permit, stream};
 use super::reads;
 use super::routes::Shared;
+use super::told::{EventId, Hold, Told};
 
 /// Changes within this time are told together.
 const GATHER: Duration = Duration::from_millis(50);
 /// Events that wait for a slow client; then the question waits.
 const QUEUE: usize = 256;
 
-/// `POST /subscribe`.
+/// `POST /subscribe`; with `Last-Event-ID` it goes on after that event, if that is still known.
 pub(super) async fn subscribe(
     State(shared): State<Shared>,
+    headers: HeaderMap,
     Body(request): Body<SubscribeRequest>,
 ) -> Result<Sse<impl Stream<Item = Sent>>, Refused> {
     let permit = permit(&shared)?;
     let changes = shared.node.events();
     let first = ask(&shared, &request).await?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
+    let back = last.and_then(|last| shared.told.resume(last, &request));
     let (tell, told) = mpsc::channel(QUEUE);
+    let (hold, known) = match back {
+        Some(back) => (back.hold, Some((back.missed, back.answer))),
+        None => (shared.told.begin(request.clone()), None),
+    };
     let live = LiveQuery {
         shared: shared.clone(),
         request,
         tell,
-        id: 0,
+        hold,
     };
     tokio::spawn(async move {
         let _permit = permit;
-        live.run(first, changes).await;
+        // Both ends of this are the client's choice; nobody needs to hear why.
+        let _ = live.follow((known, first), changes).await;
     });
     let events = futures::stream::unfold(told, async |mut told| Some((told.recv().await?, told)));
     Ok(stream(&shared, events))
@@ -52,53 +62,71 @@ async fn ask(shared: &Shared, request: &SubscribeRequest) -> Result<QueryAnswer,
     reads::run_query(shared, request.sql.clone(), request.params.clone()).await
 }
 
+/// What a client has already: events that it missed, and the answer that it holds after them.
+type Known = (Vec<Told>, Vec<Vec<Json>>);
+
 /// One question on its way to one client.
 struct LiveQuery {
     shared: Shared,
     request: SubscribeRequest,
     tell: mpsc::Sender<Sent>,
-    id: u64,
+    hold: Hold,
 }
 
 /// The client is gone, or the question can no longer be answered.
 struct Over;
 
 impl LiveQuery {
-    async fn run(mut self, first: QueryAnswer, mut changes: Receiver<Event>) {
-        // Both ends of this are the client's choice; nobody needs to hear why.
-        let _ = self.follow(first, &mut changes).await;
-    }
-
     async fn follow(
-        &mut self,
-        first: QueryAnswer,
-        changes: &mut Receiver<Event>,
+        self,
+        (known, first): (Option<Known>, QueryAnswer),
+        mut changes: Receiver<Event>,
     ) -> Result<(), Over> {
-        self.send("columns", json!(first.columns)).await?;
-        for row in &first.rows {
-            self.send("row", json!(row)).await?;
-        }
-        self.send(
-            "end",
-            json!({"rows": first.rows.len(), "truncated": first.truncated}),
-        )
-        .await?;
-        let mut last = first.rows;
+        let mut last = match known {
+            Some((missed, answer)) => {
+                self.send(missed).await?;
+                self.tell_changes(&answer, &first.rows).await?;
+                first.rows
+            }
+            None => self.tell_all(first).await?,
+        };
         loop {
-            self.changed(changes).await?;
+            self.changed(&mut changes).await?;
             let answer = match ask(&self.shared, &self.request).await {
                 Ok(answer) => answer,
                 Err(Refused(problem)) => {
-                    self.send("error", json!(problem)).await?;
+                    let told = self
+                        .hold
+                        .note(vec![("error", json!(problem).to_string())], None);
+                    self.send(told.ok_or(Over)?).await?;
                     return Err(Over);
                 }
             };
-            for (change, row) in differences(&last, &answer.rows) {
-                self.send("change", json!({"change": change, "row": row}))
-                    .await?;
-            }
+            self.tell_changes(&last, &answer.rows).await?;
             last = answer.rows;
         }
+    }
+
+    /// Tells a whole answer.
+    async fn tell_all(&self, first: QueryAnswer) -> Result<Vec<Vec<Json>>, Over> {
+        let mut events = vec![("columns", json!(first.columns).to_string())];
+        events.extend(first.rows.iter().map(|row| ("row", json!(row).to_string())));
+        let end = json!({"rows": first.rows.len(), "truncated": first.truncated});
+        events.push(("end", end.to_string()));
+        let told = self.hold.note(events, Some(&first.rows)).ok_or(Over)?;
+        self.send(told).await?;
+        Ok(first.rows)
+    }
+
+    /// Tells what makes one answer the next.
+    async fn tell_changes(&self, before: &[Vec<Json>], after: &[Vec<Json>]) -> Result<(), Over> {
+        let changes = differences(before, after).into_iter();
+        let events = changes.map(|(change, row)| {
+            let data = json!({"change": change, "row": row});
+            ("change", data.to_string())
+        });
+        let told = self.hold.note(events.collect(), Some(after)).ok_or(Over)?;
+        self.send(told).await
     }
 
     /// Waits until entities changed and a little longer.
@@ -119,13 +147,14 @@ impl LiveQuery {
         Ok(())
     }
 
-    async fn send(&mut self, name: &str, data: Json) -> Result<(), Over> {
-        let event = sse::Event::default()
-            .id(self.id.to_string())
-            .event(name)
-            .data(data.to_string());
-        self.id += 1;
-        self.tell.send(Ok(event)).await.map_err(|_| Over)
+    async fn send(&self, told: Vec<Told>) -> Result<(), Over> {
+        for Told { event, name, data } in told {
+            let stream = self.hold.id();
+            let id = self.shared.told.word(EventId { stream, event });
+            let event = sse::Event::default().id(id).event(name).data(data);
+            self.tell.send(Ok(event)).await.map_err(|_| Over)?;
+        }
+        Ok(())
     }
 }
 

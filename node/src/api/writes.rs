@@ -117,6 +117,7 @@ pub(super) fn answer(written: Written) -> TxAnswer {
             last: author.at(last).to_string(),
         }),
         ids: written.ids,
+        receipts: written.receipts,
         skipped: written.skipped,
         vv: written.vv,
     }

@@ -33,6 +33,12 @@ pub(crate) struct List {
     /// Only those whose field shows this value
     #[arg(long = "where", value_name = "FIELD=VALUE")]
     filters: Vec<String>,
+    /// Deleted ones alone
+    #[arg(long)]
+    deleted: bool,
+    /// Only those with an open conflict
+    #[arg(long)]
+    conflict: bool,
     /// Rows at most
     #[arg(long, default_value_t = 100)]
     limit: usize,
@@ -67,7 +73,9 @@ pub(crate) fn entity(call: &Call, get: Get) -> Outcome {
         for (name, value) in &entity.fields {
             table.row(vec![name.clone(), plain(value)]);
         }
-        say!("{} {}", entity.entity_type, entity.id);
+        let receipt = entity.receipt.as_ref();
+        let receipt = receipt.map_or(String::new(), |number| format!(", receipt {number}"));
+        say!("{} {}{receipt}", entity.entity_type, entity.id);
         table.print("no fields");
         let deleted = if entity.deleted { "deleted, " } else { "" };
         say!("{deleted}{}", standing(entity));
@@ -125,6 +133,11 @@ async fn pages(
             Failure::new(Exit::Usage, text)
         })?;
         parameters.push((format!("field.{field}"), value.to_owned()));
+    }
+    for (name, wanted) in [("deleted", list.deleted), ("conflict", list.conflict)] {
+        if wanted {
+            parameters.push((name.to_owned(), "true".to_owned()));
+        }
     }
     let mut all = EntityPage {
         entities: Vec::new(),
@@ -312,7 +325,12 @@ fn standing(entity: &EntityView) -> String {
     entity.sync_state.to_string()
 }
 
-fn show<A: DeserializeOwned + Serialize>(call: &Call, path: &str, print: impl Fn(&A)) -> Outcome {
+/// Asks for a path and prints the answer.
+pub(crate) fn show<A: DeserializeOwned + Serialize>(
+    call: &Call,
+    path: &str,
+    print: impl Fn(&A),
+) -> Outcome {
     let client = client(call)?;
     let answer: A = runtime()?.block_on(client.get(path))?;
     if call.json {

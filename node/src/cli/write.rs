@@ -119,7 +119,17 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
     if call.json {
         print_json(&answer);
     } else {
-        answer.ids.iter().for_each(|id| say!("{id}"));
+        let receipts = answer.receipts.iter().map(Option::as_ref);
+        for (id, receipt) in answer
+            .ids
+            .iter()
+            .zip(receipts.chain(std::iter::repeat(None)))
+        {
+            match receipt {
+                Some(receipt) => say!("{id} {receipt}"),
+                None => say!("{id}"),
+            }
+        }
     }
     Ok(())
 }

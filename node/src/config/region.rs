@@ -44,6 +44,16 @@ pub enum RegionError {
     Currency(String),
 }
 
+impl Default for Region {
+    /// The same on every machine: UTC and the euro.
+    fn default() -> Self {
+        Self {
+            time_zone: Zone(TimeZone::UTC),
+            currency: Currency(CURRENCY.to_owned()),
+        }
+    }
+}
+
 impl Region {
     /// The system's time zone, or UTC if it does not say, and the euro.
     pub fn of_system() -> Self {

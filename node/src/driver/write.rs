@@ -1,11 +1,16 @@
 //! Local writes: validated against the entities' state within the step's transaction, answered after its commit.
 
+use std::borrow::Cow;
+
 use studiovault_protocol::api::vv_text;
 use studiovault_protocol::author::{self, Draw, Mutation, Refusal};
 use studiovault_protocol::command::{Command, Op};
 use studiovault_protocol::event::{Input, Transaction};
 use studiovault_protocol::id::{Author, CommandId, EntityId, Nonce};
 use studiovault_protocol::limits;
+use studiovault_protocol::policy::TypeRule;
+use studiovault_protocol::pos;
+use studiovault_protocol::receipt::{self, Receipt};
 use studiovault_protocol::vector::Vector;
 
 use super::Step;
@@ -29,6 +34,8 @@ pub struct WriteRequest {
 pub struct Written {
     /// The entities, in the order of the mutations; those left out too.
     pub ids: Vec<EntityId>,
+    /// Of each of them that the transaction gave a receipt, the receipt as it is shown.
+    pub receipts: Vec<Option<String>>,
     /// Its author and first and last counter; `None` if everything was left out.
     pub bundle: Option<(Author, u64, u64)>,
     /// How many creates were left out.
@@ -74,7 +81,12 @@ impl WriteError {
 
 impl Step<'_> {
     pub(super) fn write(&mut self, ticket: u64, request: WriteRequest) -> Result<(), StoreError> {
-        let (commands, ids, skipped) = match self.word(&request)? {
+        let Worded {
+            commands,
+            ids,
+            receipts,
+            skipped,
+        } = match self.word(&request)? {
             Ok(worded) => worded,
             Err(refusal) => {
                 self.output
@@ -86,6 +98,7 @@ impl Step<'_> {
         let vv = vv_text(self.engine.log().applied());
         let written = Written {
             ids,
+            receipts,
             bundle: None,
             skipped,
             vv,
@@ -107,25 +120,15 @@ impl Step<'_> {
 
     /// Validates and words every mutation. Later ones see the entities, but not what earlier ones of the same request do to
     /// the same entity: one mutation an entity and transaction, but for a create with what follows it.
-    #[allow(
-        clippy::type_complexity,
-        reason = "an outcome inside a store outcome, used once"
-    )]
-    fn word(
-        &mut self,
-        request: &WriteRequest,
-    ) -> Result<Result<(Vec<Command>, Vec<EntityId>, u64), Refusal>, StoreError> {
-        let (mut commands, mut ids, mut skipped) = (Vec::new(), Vec::new(), 0);
+    fn word(&mut self, request: &WriteRequest) -> Result<Result<Worded, Refusal>, StoreError> {
+        let mut worded = Worded::default();
+        let mut numbers = Numbers::Unread;
         if request.mutations.len() > limits::BUNDLE_COMMANDS {
             let detail = format!(
                 "a transaction of {} changes; at most 1000 fit: split it",
                 request.mutations.len()
             );
-            return Ok(Err(Refusal {
-                code: "TRANSACTION_TOO_LARGE",
-                field: None,
-                detail,
-            }));
+            return Ok(Err(refusal("TRANSACTION_TOO_LARGE", None, detail)));
         }
         for mutation in &request.mutations {
             let state = match mutation.entity {
@@ -133,27 +136,95 @@ impl Step<'_> {
                 None => None,
             };
             let exists = state.as_ref().is_some_and(|state| state.life.exists());
-            let twice =
-                mutation.entity.is_some_and(|id| ids.contains(&id)) && mutation.op == Op::Create;
+            let made = |id: EntityId| worded.ids.contains(&id);
+            let twice = mutation.op == Op::Create && mutation.entity.is_some_and(made);
             if mutation.op == Op::Create && request.skip_existing && (exists || twice) {
-                skipped += 1;
-                ids.extend(mutation.entity);
+                worded.skipped += 1;
+                worded.ids.extend(mutation.entity);
+                worded.receipts.push(None);
                 continue;
             }
+            if twice {
+                let detail = "one transaction creates the same thing twice; create it once";
+                return Ok(Err(refusal("ALREADY_EXISTS", None, detail.into())));
+            }
+            let (number, mutation) = match self.complete(mutation, request, &mut numbers)? {
+                Ok(numbered) => numbered,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
             let draw = self.draw();
             let policy = self.engine.policies().in_force();
             let role = self.engine.identity().grant.grant.role;
-            let worded = author::may_write(mutation, policy, role)
-                .and_then(|()| author::command(mutation, state.as_ref(), policy, draw));
-            match worded {
+            let made = author::may_write(&mutation, policy, role)
+                .and_then(|()| author::command(&mutation, state.as_ref(), policy, draw));
+            match made {
                 Ok(command) => {
-                    ids.push(command.entity);
-                    commands.push(command);
+                    worded.ids.push(command.entity);
+                    worded.receipts.push(number);
+                    worded.commands.push(command);
                 }
                 Err(refusal) => return Ok(Err(refusal)),
             }
         }
-        Ok(Ok((commands, ids, skipped)))
+        Ok(Ok(worded))
+    }
+
+    /// Gives a new entry what the machine knows itself: the day and the currency of a sale that names none, and the next
+    /// receipt number of its path. What an import takes up is left as it is: it had its receipt elsewhere.
+    #[allow(
+        clippy::type_complexity,
+        reason = "an outcome inside a store outcome, used once"
+    )]
+    fn complete<'m>(
+        &mut self,
+        mutation: &'m Mutation,
+        request: &WriteRequest,
+        numbers: &mut Numbers,
+    ) -> Result<Result<(Option<String>, Cow<'m, Mutation>), Refusal>, StoreError> {
+        let policy = self.engine.policies().in_force().clone();
+        let rules = policy.entity_type(&mutation.entity_type);
+        let takes = |rules: &TypeRule| rules.append_only && rules.field(receipt::FIELD).is_some();
+        if mutation.op != Op::Create || !rules.is_some_and(takes) {
+            return Ok(Ok((None, Cow::Borrowed(mutation))));
+        }
+        if mutation.fields.contains_key(receipt::FIELD) {
+            let detail = "the machine numbers its receipts itself; leave `receipt` out".to_owned();
+            let field = Some(receipt::FIELD.to_owned());
+            return Ok(Err(refusal("RECEIPT_IS_NUMBERED", field, detail)));
+        }
+        if request.skip_existing {
+            return Ok(Ok((None, Cow::Borrowed(mutation))));
+        }
+        if matches!(numbers, Numbers::Unread) {
+            let (end, epochs) = (self.engine.path_end(), self.engine.log().epochs());
+            *numbers = Numbers::After(self.batch.last_receipt(end, epochs)?);
+        }
+        let next = match numbers {
+            Numbers::After(Some(last)) => last.next(),
+            _ => {
+                let members = self.engine.roster().members();
+                let devices = members.map(|member| member.grant.device);
+                Receipt::first(self.engine.identity().device, devices)
+            }
+        };
+        let mut mutation = mutation.clone();
+        if mutation.entity_type == pos::SALE {
+            let (region, now) = (&self.setup.region, self.moment.now.wall);
+            for (field, value) in [
+                (pos::DAY, region.day(now)),
+                (pos::CURRENCY, region.currency.to_string()),
+            ] {
+                let known = rules.is_some_and(|rules| rules.field(field).is_some());
+                if known && !mutation.fields.contains_key(field) {
+                    mutation.fields.insert(field.to_owned(), value.into());
+                }
+            }
+        }
+        let text = next.to_string();
+        let field = receipt::FIELD.to_owned();
+        mutation.fields.insert(field, text.clone().into());
+        *numbers = Numbers::After(Some(next));
+        Ok(Ok((Some(text), Cow::Owned(mutation))))
     }
 
     fn draw(&mut self) -> Draw {
@@ -171,11 +242,42 @@ impl Step<'_> {
         author: Author,
         (first, last): (u64, u64),
         applied: &Vector,
-    ) {
+    ) -> Result<(), StoreError> {
         let mut answers = self.output.answers.iter_mut();
         if let Some((_, Ok(written))) = answers.find(|(answered, _)| *answered == ticket) {
             written.bundle = Some((author, first, last));
             written.vv = vv_text(applied);
+            for (id, receipt) in written.ids.iter().zip(&mut written.receipts) {
+                if receipt.is_some() {
+                    *receipt = self.batch.shown_receipt(*id)?;
+                }
+            }
         }
+        Ok(())
+    }
+}
+
+/// A transaction's mutations as commands, with what the answer says of each.
+#[derive(Default)]
+struct Worded {
+    commands: Vec<Command>,
+    ids: Vec<EntityId>,
+    receipts: Vec<Option<String>>,
+    skipped: u64,
+}
+
+/// Where the receipt numbers of a transaction stand.
+enum Numbers {
+    /// No entry needed one yet.
+    Unread,
+    /// The next comes after this one; `None`: it is the machine's first.
+    After(Option<Receipt>),
+}
+
+fn refusal(code: &'static str, field: Option<String>, detail: String) -> Refusal {
+    Refusal {
+        code,
+        field,
+        detail,
     }
 }

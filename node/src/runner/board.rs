@@ -282,6 +282,16 @@ impl Board {
     fn warnings(&self, facts: &BoardFacts, counts: &Counts) -> Vec<Warning> {
         let engine = facts.driver.engine();
         let mut warnings = Vec::new();
+        if counts.quarantined > 0 {
+            warnings.push(Warning {
+                code: "QUARANTINED".into(),
+                sentence: format!(
+                    "{} changes that would rewrite sales, corrections or voids were set aside.",
+                    counts.quarantined
+                ),
+                next_step: "See what they are and whose with `studiovault quarantine`; no total is touched.".into(),
+            });
+        }
         for (_, session) in engine.sessions() {
             if session.greeting.clock_offset_ms.abs() > TOLERANCE_MS {
                 let name = engine.roster().name(session.device);

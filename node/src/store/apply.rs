@@ -6,11 +6,12 @@
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::Record;
+use studiovault_protocol::receipt::shown;
 use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::ledger::{self, Decider};
-use super::{Rules, StoreError, history, put_encoded};
+use super::{Rules, StoreError, history, put_encoded, receipt};
 
 impl Batch<'_> {
     /// Applies a bundle; one that was applied before changes nothing.
@@ -23,8 +24,15 @@ impl Batch<'_> {
         let Some(position) = self.mark_applied(bundle, past)? else {
             return Ok(());
         };
+        if self.sets_aside(bundle, past, rules)? {
+            return Ok(());
+        }
         let mut stale = Vec::new();
         for (dot, command) in bundle.commands() {
+            let receipt = receipt::given(command, rules);
+            if let Some(number) = receipt {
+                self.store.note_receipt(dot, number)?;
+            }
             let touched = &mut self.touched;
             let loaded =
                 touched
@@ -57,6 +65,9 @@ impl Batch<'_> {
                 },
                 rules.policy,
             );
+            if let Some(number) = receipt {
+                loaded.receipt = Some(shown(number, command.hash(dot)));
+            }
             let decider = Decider::Command(dot, command.ts);
             ledger::note(
                 loaded,
@@ -87,6 +98,11 @@ impl Batch<'_> {
             .expect("only a loaded entity is folded anew");
         let history = history::read(&self.store.connection, &self.store.authors, loaded.row)?;
         loaded.entity = history.fold(&loaded.type_name, id, rules);
+        loaded.receipt = history.receipt(&loaded.entity, rules);
+        let entity_type = rules.policy.entity_type(&loaded.entity.entity_type);
+        if entity_type.is_some_and(|entity_type| entity_type.append_only) {
+            self.store.note_rivals(id, &history, rules)?;
+        }
         if loaded.entity.entity_type != *loaded.type_name {
             // Authors disagreed about the type, and the fold names another than the command that came first.
             loaded.type_name =

@@ -73,6 +73,10 @@ impl Batch<'_> {
             };
             for part in self.parts(*author, (*first, *last))? {
                 self.keep_verdict(&part, (position, entry), page.body().at)?;
+                let bundle = (part.bundle.first(), part.bundle.last());
+                if self.store.is_set_aside(part.number, bundle)? {
+                    continue;
+                }
                 for (dot, command) in part.bundle.commands() {
                     if !(part.first..=part.last).contains(&dot.counter) {
                         continue;

@@ -10,11 +10,12 @@ use studiovault_protocol::id::{Dot, EntityId, Hash};
 use studiovault_protocol::merge::{
     self, Conflict, ConflictKind, Context, Entity, Outcome, Priorities, Record, Verdict, fold,
 };
+use studiovault_protocol::receipt::shown;
 use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::{Epochs, Vector};
 
 use super::authors::Authors;
-use super::{Rules, StoreError};
+use super::{Rules, StoreError, receipt};
 
 /// All bundles that touched one entity, in the order of their application.
 pub(super) struct History {
@@ -156,6 +157,15 @@ impl History {
                     )
                 })
         })
+    }
+
+    /// The receipt of the entry that the history makes, as it is shown.
+    pub fn receipt(&self, entity: &Entity, rules: &Rules<'_>) -> Option<String> {
+        let made = entity.life.writes.first()?.dot;
+        let mut records = self.records(entity.id, rules.epochs);
+        let (_, record) = records.find(|(_, record)| record.dot == made)?;
+        let number = receipt::given(record.command, rules)?;
+        Some(shown(number, record.command.hash(made)))
     }
 
     /// The state that the history defines.

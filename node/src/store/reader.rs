@@ -20,10 +20,12 @@ use super::{FILE, Store, StoreError, schema};
 mod inbox;
 mod names;
 mod past;
+mod pos;
 mod sql;
 
 pub use inbox::{ConflictRow, DeadLetterRow, LedgerRow, QueueRow};
 pub use past::{HistoryEntry, Ruling};
+pub use pos::QuarantineRow;
 pub use sql::{QUERY_ROWS, QueryRows};
 
 /// Connections kept for the next question, each with its own cache.
@@ -61,8 +63,22 @@ pub struct EntityRow {
     pub proposed: Option<String>,
     /// It holds something that the policy in force, or this version of the program, does not know.
     pub opaque: bool,
+    /// The receipt of an entry of the point of sale, as it is shown.
+    pub receipt: Option<String>,
     /// The commands applied to it: as a context it covers all that is shown.
     pub vv: Vector,
+}
+
+/// Whether deleted entities are listed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Deleted {
+    /// Only living ones.
+    #[default]
+    No,
+    /// Only deleted ones.
+    Yes,
+    /// Both.
+    Any,
 }
 
 /// A question for entities of one type, in the order in which this machine met them.
@@ -72,6 +88,10 @@ pub struct Listing {
     pub entity_type: String,
     /// Fields that must equal a value; of a set, contain it.
     pub filter: Vec<(String, Json)>,
+    /// Deleted ones too, or alone.
+    pub deleted: Deleted,
+    /// Only those with, or without, an open conflict.
+    pub conflict: Option<bool>,
     /// Go on after this one.
     pub after: Option<EntityId>,
     /// Rows at most.
@@ -146,7 +166,7 @@ impl Store {
 
 const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
-        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]'))
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt
      FROM entity JOIN entity_type ON entity_type.id = entity.type";
 
 impl View<'_> {
@@ -174,12 +194,22 @@ impl View<'_> {
         Ok(EntityRow { proposed, ..row })
     }
 
-    /// Live entities of a type.
+    /// Entities of a type.
     pub fn entities(&self, listing: &Listing) -> Result<Vec<EntityRow>, StoreError> {
         let mut sql = format!(
-            "{ENTITY} WHERE entity.type = (SELECT id FROM entity_type WHERE name = ?1) AND entity.deleted = 0
+            "{ENTITY} WHERE entity.type = (SELECT id FROM entity_type WHERE name = ?1)
              AND entity.id > coalesce((SELECT id FROM entity WHERE uuid = ?2), 0)"
         );
+        sql += match listing.deleted {
+            Deleted::No => " AND entity.deleted = 0",
+            Deleted::Yes => " AND entity.deleted = 1",
+            Deleted::Any => "",
+        };
+        sql += match listing.conflict {
+            Some(true) => " AND (entity.conflict = 1 OR entity.twin = 1)",
+            Some(false) => " AND entity.conflict = 0 AND entity.twin = 0",
+            None => "",
+        };
         let after = listing
             .after
             .map_or(Sql::Null, |id| Sql::Blob(id.0.to_vec()));
@@ -233,6 +263,7 @@ impl View<'_> {
             newer_bundles: self
                 .count("SELECT count(*) FROM log_bundle WHERE substr(bytes, 1, 1) <> x'01'")?,
             dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
+            quarantined: self.count("SELECT count(*) FROM quarantine")?,
             parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
             log_bytes: self.count(
                 "SELECT coalesce((SELECT ends FROM log_bundle ORDER BY position DESC LIMIT 1), 0)",
@@ -276,5 +307,6 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         proposed: None,
         opaque: row.get(6)?,
         vv: vv.ok_or_else(what)?,
+        receipt: row.get(8)?,
     })
 }

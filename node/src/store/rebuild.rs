@@ -59,7 +59,10 @@ impl Batch<'_> {
     fn applied_after(&self, position: i64) -> Result<Vec<(i64, Bundle)>, StoreError> {
         let mut statement = self.store.connection.prepare_cached(
             "SELECT position, bytes, hash FROM log_bundle
-             WHERE applied IS NOT NULL AND position > ?1 ORDER BY position LIMIT ?2",
+             WHERE applied IS NOT NULL AND position > ?1 AND NOT EXISTS (
+                 SELECT 1 FROM quarantine AS aside WHERE aside.author = log_bundle.author
+                 AND aside.counter BETWEEN log_bundle.first AND log_bundle.last AND aside.whole)
+             ORDER BY position LIMIT ?2",
         )?;
         let mut rows = statement.query(params![position, ROUND])?;
         let mut round = Vec::new();

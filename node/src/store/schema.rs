@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use studiovault_protocol::policy::Policy;
+use studiovault_protocol::receipt;
 
 use super::{Location, StoreError};
 
@@ -17,6 +18,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_3.sql")),
     M::up(include_str!("schema_4.sql")),
     M::up(include_str!("schema_5.sql")),
+    M::up(include_str!("schema_6.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -25,7 +27,7 @@ const CACHE_KIB: i64 = 24 * 1024;
 /// KiB of a read-only connection's cache; a node has a few of them.
 const READER_CACHE_KIB: i64 = 2 * 1024;
 /// Prepared statements kept per connection: more than the store has.
-const STATEMENTS: usize = 96;
+const STATEMENTS: usize = 128;
 /// Pages of the write-ahead log at which the writer itself moves it, if nobody beside it did.
 const WRITER_CHECKPOINT_PAGES: i64 = 4 * 1024;
 /// A log that was larger than this is cut back after a checkpoint, bytes.
@@ -127,6 +129,9 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
     for field in policy.types()[name].fields.keys() {
         let path = format!("$.\"{field}\"").replace('\'', "''");
         write!(sql, ", json_extract(shown, '{path}') AS {}", quoted(field)).expect("text grows");
+    }
+    if policy.types()[name].append_only && policy.types()[name].field(receipt::FIELD).is_some() {
+        sql += ", entity.receipt AS _receipt";
     }
     write!(
         sql,

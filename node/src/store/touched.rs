@@ -30,6 +30,8 @@ pub(super) struct Loaded {
     pub conflicts: Vec<Conflict>,
     /// Who or what changed it last in this transaction.
     pub decider: Option<Decider>,
+    /// Its receipt as it is shown.
+    pub receipt: Option<String>,
     /// The newest log position noted in its history.
     pub logged: i64,
     /// Something changed.
@@ -48,6 +50,7 @@ struct Stored {
     deleted: bool,
     conflict: bool,
     opaque: bool,
+    receipt: Option<String>,
 }
 
 /// All of a transaction.
@@ -169,7 +172,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         return Ok(None);
     }
     let mut statement = store.connection.prepare_cached(
-        "SELECT id, type, deleted, conflict, vv, state FROM entity WHERE uuid = ?1",
+        "SELECT id, type, deleted, conflict, vv, state, receipt FROM entity WHERE uuid = ?1",
     )?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else {
@@ -198,6 +201,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         deleted: row.get(2)?,
         conflict,
         opaque: entity.opaque,
+        receipt: row.get(6)?,
     };
     Ok(Some(Loaded {
         row: row.get(0)?,
@@ -206,6 +210,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         vv,
         conflicts,
         decider: None,
+        receipt: stored.receipt.clone(),
         logged: 0,
         dirty: false,
         stale: false,
@@ -225,6 +230,7 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
         vv: Vector::default(),
         conflicts: Vec::new(),
         decider: None,
+        receipt: None,
         logged: 0,
         dirty: true,
         stale: false,
@@ -239,6 +245,7 @@ struct Rows<'s> {
     insert: CachedStatement<'s>,
     update: CachedStatement<'s>,
     update_flags: CachedStatement<'s>,
+    update_receipt: CachedStatement<'s>,
 }
 
 impl<'s> Rows<'s> {
@@ -248,8 +255,8 @@ impl<'s> Rows<'s> {
             store,
             priorities: store.priorities.clone().unwrap_or_default(),
             insert: prepare(
-                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?,
             update: prepare(
                 "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
@@ -258,6 +265,7 @@ impl<'s> Rows<'s> {
             update_flags: prepare(
                 "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4, opaque = ?5 WHERE id = ?1",
             )?,
+            update_receipt: prepare("UPDATE entity SET receipt = ?2 WHERE id = ?1")?,
         })
     }
 
@@ -298,6 +306,10 @@ impl<'s> Rows<'s> {
                 self.update_flags
                     .execute(params![loaded.row, number, deleted, conflict, opaque])?;
             }
+            if stored.receipt != loaded.receipt {
+                self.update_receipt
+                    .execute(params![loaded.row, loaded.receipt])?;
+            }
         } else {
             self.insert.execute(params![
                 loaded.row,
@@ -309,7 +321,8 @@ impl<'s> Rows<'s> {
                 number,
                 deleted,
                 conflict,
-                entity.opaque
+                entity.opaque,
+                loaded.receipt
             ])?;
         }
         sum.add(entity.state_sum());

@@ -58,6 +58,9 @@ pub struct EntityView {
     pub fields: Map<String, Json>,
     /// Whether it shows as deleted.
     pub deleted: bool,
+    /// The receipt of an entry of the point of sale, with four characters of the entry's hash: `A-000123-7f3c`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<String>,
     /// Where it stands.
     pub sync_state: SyncState,
     /// Whether there is an open conflict on it.

@@ -164,6 +164,9 @@ pub struct Counts {
     pub newer_bundles: u64,
     /// Own commands that need fixing.
     pub dead_letters: u64,
+    /// Commands held and set aside because they would rewrite an entry of the point of sale.
+    #[serde(default)]
+    pub quarantined: u64,
     /// Bundles held that wait for something they saw.
     pub parked: u64,
     /// Bytes of the log.

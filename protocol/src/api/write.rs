@@ -52,6 +52,9 @@ pub struct TxAnswer {
     pub bundle: Option<BundleName>,
     /// The entity of each mutation, in order.
     pub ids: Vec<EntityId>,
+    /// Of each entity that got a receipt here, the receipt as it is printed, in the order of `ids`.
+    #[serde(default)]
+    pub receipts: Vec<Option<String>>,
     /// How many creates were left out because their entity exists already.
     pub skipped: u64,
     /// The read token after the write: `?at_least=` reads it back.

@@ -64,13 +64,13 @@ pub fn breach<E>(
         if append_only {
             made.entry(command.entity).or_insert(command);
         }
-        let rewrites = |(at, entry): &(Dot, Command)| {
-            entry.op == Op::Create
-                && is_append_only(&entry.entity_type, policy)
-                && context.covers(*at)
-                && !repeats(command, entry)
+        let known = |(at, entry): &&(Dot, Command)| {
+            let made = entry.op == Op::Create && is_append_only(&entry.entity_type, policy);
+            made && context.covers(*at)
         };
-        if earlier(command)?.iter().any(rewrites) {
+        let earlier = earlier(command)?;
+        let mut known = earlier.iter().filter(known).peekable();
+        if known.peek().is_some() && !known.any(|(_, entry)| repeats(command, entry)) {
             return Ok(Some(dot));
         }
     }

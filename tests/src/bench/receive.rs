@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
-use studiovault_node::config::Machine;
+use studiovault_node::config::{Machine, Region};
 use studiovault_node::driver::{Driver, Event, Random, Setup};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::bundle::Bundle;
@@ -47,6 +47,7 @@ fn driver(machine: &Machine, store: Store) -> Result<Driver> {
         identity,
         roster,
         policy: Policy::default(),
+        region: Region::default(),
         random: Random::seeded(1),
     };
     Ok(Driver::new(setup, store, moment())?)

@@ -1,6 +1,7 @@
 //! The studio of the power test: two machines and a cloud truth whose ids and keys are the same in every process.
 //! Who writes, who checks and who writes on after the cut are different processes that must agree on who is who.
 
+use studiovault_node::config::Region;
 use studiovault_node::driver::{Random, Setup};
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Moment;
@@ -77,6 +78,7 @@ impl Member {
             },
             roster,
             policy: Policy::default(),
+            region: Region::default(),
             random: Random::seeded(run),
         }
     }

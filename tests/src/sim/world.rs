@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use studiovault_node::config::Region;
 use studiovault_node::driver::{Driver, Event, Output, Random, Request, Setup};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::engine::Identity;
@@ -283,6 +284,7 @@ impl World {
             identity,
             roster,
             policy: self.policy.clone(),
+            region: Region::default(),
             random,
         };
         let moment = self.moment(at);

@@ -17,6 +17,7 @@ use studiovault_protocol::vector::{Epochs, Vector};
 use crate::decide::{Earlier, Refusal, Situation, decide};
 use crate::store::{EntityRow, HistoryRow, NewCommand, Session, StoreError};
 
+mod aside;
 mod late;
 
 /// The entities that a request touches.

@@ -150,7 +150,11 @@ impl<'a> Sitting<'a> {
             past: &past,
             hearing,
         };
-        let outcomes = if bundle.header().together {
+        let epochs = self.state.log.epochs();
+        let aside = self.bench.set_aside(bundle, (&past, epochs))?;
+        let outcomes = if let Some(outcomes) = aside {
+            self.settle_each(stored, |at| Ruling::Given(&outcomes[at]))?
+        } else if bundle.header().together {
             self.settle_together(stored)?
         } else {
             self.settle_each(stored, |_| Ruling::Open)?

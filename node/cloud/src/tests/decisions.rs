@@ -147,6 +147,41 @@ fn sales_are_never_changed_and_never_rejected_for_what_they_name() {
 }
 
 #[test]
+fn a_bundle_that_rewrites_a_known_sale_is_not_taken_in_any_part() {
+    let mut scene = three_machines();
+    let id = entity(40);
+    let sale = a_sale(&mut scene.machines[0], id, 500);
+    assert_eq!(concurrently(&mut scene, vec![(0, sale)]), ["ACCEPTED"]);
+    let before = scene.stranger().entities()[&id].clone();
+    for (at, op) in [Op::Update, Op::Delete, Op::Restore, Op::Resolve, Op::Create]
+        .into_iter()
+        .enumerate()
+    {
+        for entity_type in ["pos_order", "client"] {
+            let other = entity(60 + at as u64);
+            let machine = &mut scene.machines[0];
+            let innocent = machine
+                .command(Op::Create, "client", other)
+                .text("name", "Costa");
+            let rewrite = machine.command(op, entity_type, id);
+            let rewrite = match entity_type {
+                "client" => rewrite.text("name", "x"),
+                _ => rewrite.int("amount_cents", 1),
+            };
+            let bundle = scene.machines[0].write(vec![innocent, rewrite]);
+            scene.send(&[&bundle]);
+            for counter in bundle.first()..=bundle.last() {
+                let outcome = scene.outcome(bundle.author().at(counter));
+                assert_eq!(code(outcome), "APPEND_ONLY", "{op:?} as {entity_type}");
+            }
+            let entities = scene.stranger().entities();
+            assert_eq!(entities[&id], before);
+            assert!(!entities.get(&other).is_some_and(|e| e.life.exists()));
+        }
+    }
+}
+
+#[test]
 fn commands_that_break_the_policy_are_rejected_alone() {
     let mut scene = three_machines();
     let id = a_confirmed_client(&mut scene);

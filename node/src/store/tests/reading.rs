@@ -185,8 +185,8 @@ fn listings_filter_and_page() {
     let mut listing = Listing {
         entity_type: "project".into(),
         filter: vec![("tags".into(), json!("vip"))],
-        after: None,
         limit: 3,
+        ..Listing::default()
     };
     let first = store.view().entities(&listing).expect("lists");
     assert_eq!(

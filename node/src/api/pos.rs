@@ -1,0 +1,125 @@
+//! The point of sale: totals of a day, and what was set aside because it would rewrite an entry.
+
+use axum::Json;
+use axum::extract::State;
+use studiovault_protocol::api::{
+    PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined, Status,
+};
+use studiovault_protocol::pos::{Flag, Totals};
+use studiovault_protocol::value::{Value, ValueKind};
+
+use super::answer::{Answer, Asked, Refused};
+use super::reads::{Parameters, device_name};
+use super::routes::Shared;
+use crate::store::{QuarantineRow, StoreError, View};
+
+/// Rows of one answer at most.
+const ROWS: usize = 10_000;
+
+/// `GET /pos/totals?day=`; today in the studio's time zone if no day is named.
+pub(super) async fn totals(
+    State(shared): State<Shared>,
+    Asked(parameters): Asked<Parameters>,
+) -> Answer<PosTotals> {
+    let region = shared.node.region().clone();
+    let day = day(&parameters)?.unwrap_or_else(|| region.day(crate::clock::wall()));
+    let status = shared.node.status();
+    let asked = (day.clone(), region.clone());
+    let read = move |view: View<'_>| {
+        let totals = view.pos_totals(&asked.0, &asked.1)?;
+        let flags = totals
+            .flags
+            .iter()
+            .map(|flag| flagged(&view, &status, flag));
+        let flagged = flags.collect::<Result<Vec<_>, _>>()?;
+        let devices = devices(&status, &totals);
+        Ok((totals.all, devices, flagged, status.applied.clone()))
+    };
+    let (all, devices, flagged, vv) = shared.read(read).await?;
+    Ok(Json(PosTotals {
+        day,
+        time_zone: region.time_zone.to_string(),
+        currency: region.currency.to_string(),
+        all,
+        devices,
+        flagged,
+        vv,
+    }))
+}
+
+/// `GET /quarantine`.
+pub(super) async fn quarantine(State(shared): State<Shared>) -> Answer<QuarantinePage> {
+    let status = shared.node.status();
+    let rows = shared.read(|view| view.quarantine(ROWS)).await?;
+    let quarantined = rows.into_iter().map(|row| set_aside(&status, row));
+    Ok(Json(QuarantinePage {
+        quarantined: quarantined.collect(),
+    }))
+}
+
+fn day(parameters: &Parameters) -> Result<Option<String>, Refused> {
+    if let Some(name) = parameters.keys().find(|name| *name != "day") {
+        let detail = format!("`{name:.64}` is no parameter");
+        return Err(Refused::bad_request("UNKNOWN_PARAMETER", detail, "use day"));
+    }
+    let Some(day) = parameters.get("day") else {
+        return Ok(None);
+    };
+    if ValueKind::Date.admits(&Value::Text(day.clone())) {
+        return Ok(Some(day.clone()));
+    }
+    let detail = format!("`day` takes {}", ValueKind::Date.word());
+    Err(Refused::bad_request(
+        "VALIDATION_FAILED",
+        detail,
+        "correct the day",
+    ))
+}
+
+fn devices(status: &Status, totals: &Totals) -> Vec<PosDevice> {
+    let named = |device| {
+        let member = status.members.iter().find(|member| member.device == device);
+        member.map_or_else(|| device.to_string(), |member| member.name.clone())
+    };
+    let devices = totals.devices.iter().map(|(device, sums)| PosDevice {
+        device: *device,
+        name: named(*device),
+        sums: *sums,
+    });
+    devices.collect()
+}
+
+fn flagged(view: &View<'_>, status: &Status, flag: &Flag) -> Result<PosFlag, StoreError> {
+    Ok(PosFlag {
+        sale: flag.sale,
+        sale_receipt: view.receipt(flag.sale)?,
+        entry: flag.entry,
+        receipt: view.receipt(flag.entry)?,
+        device: device_name(status, flag.dot),
+        why: flag.why,
+        sentence: flag.why.sentence().to_owned(),
+    })
+}
+
+fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
+    let device = device_name(status, row.dot);
+    let rest = if row.whole {
+        "; everything written with it is set aside as well"
+    } else {
+        ""
+    };
+    Quarantined {
+        sentence: format!(
+            "{device} tried to {} {} {}, an entry that is never rewritten{rest}.",
+            row.operation, row.entity_type, row.entity
+        ),
+        dot: row.dot.to_string(),
+        device,
+        actor: row.actor,
+        entity: row.entity,
+        entity_type: row.entity_type,
+        op: row.operation,
+        whole_bundle: row.whole,
+        ts: row.written_at,
+    }
+}
