@@ -7,6 +7,7 @@ mod answer;
 mod conflicts;
 mod events;
 mod guard;
+mod letters;
 mod metrics;
 mod openapi;
 mod policy;

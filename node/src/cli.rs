@@ -15,6 +15,8 @@ mod demo;
 mod failure;
 mod folder;
 mod import;
+mod letters;
+mod login;
 mod make;
 mod output;
 mod parse;
@@ -70,6 +72,8 @@ struct Cli {
 enum Command {
     /// Found a studio and make this its first machine
     Init(make::Init),
+    /// Give a studio that worked without one a cloud truth; all that stands is accepted as it stands
+    Enrol(make::Enrol),
     /// Make this a machine of a studio whose file you have
     Join(make::Join),
     /// Run this machine's node until it is told to stop
@@ -98,8 +102,8 @@ enum Command {
     Resolve(write::Resolve),
     /// Show everything that was ever done to one thing
     History(read::History),
-    /// List own writes that the cloud did not take
-    DeadLetters,
+    /// List, show, send again or give up what the cloud did not take
+    DeadLetters(letters::Letters),
     /// Show what the point of sale comes to
     Pos(pos::Pos),
     /// List what was set aside because it would rewrite an entry of the point of sale
@@ -109,6 +113,8 @@ enum Command {
     /// Show, check or set the rules of types and fields
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Give this machine a new token for the cloud truth
+    Login(login::Login),
     /// Run a cloud truth on this machine
     Cloud(cloud::Cloud),
     /// Show it all on this computer: a cloud truth, three machines, real purchases
@@ -141,6 +147,7 @@ pub(crate) fn main() -> ExitCode {
 fn dispatch(call: &Call, command: Command) -> Outcome {
     match command {
         Command::Init(init) => make::init(call, init),
+        Command::Enrol(late) => make::enrol_late(call, late),
         Command::Join(join) => make::join(call, join),
         Command::Run(run) => run::run(call, run),
         Command::Status => read::status(call),
@@ -155,9 +162,10 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Conflicts => read::conflicts(call),
         Command::Resolve(resolve) => write::resolve(call, resolve),
         Command::History(history) => read::history(call, history),
-        Command::DeadLetters => read::dead_letters(call),
         Command::Pos(pos) => pos::pos(call, pos),
         Command::Quarantine => pos::quarantine(call),
+        Command::DeadLetters(asked) => letters::letters(call, asked),
+        Command::Login(login) => login::login(call, login),
         Command::Devices => read::devices(call),
         Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),

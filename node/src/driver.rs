@@ -214,7 +214,8 @@ impl Driver {
             self.send_pages(&read, output)?;
         }
         for order in orders {
-            output.requests.push(self.request(order)?);
+            let request = self.request(moment, order)?;
+            output.requests.push(request);
         }
         output.again = !self.blocks.is_empty() || !self.pages.is_empty();
         Ok(())
@@ -307,6 +308,7 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         restored.feed_folded,
         restored.cloud_holds,
     );
+    feed.restore_undecided(restored.undecided);
     for page in restored.unfolded {
         feed.restore_unfolded(page);
     }

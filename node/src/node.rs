@@ -14,10 +14,10 @@ use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolic
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::{self, Clock};
-use crate::config::{ConfigError, FolderLock, Machine, Region};
+use crate::config::{ConfigError, Folder, FolderLock, Machine, Region, StudioFile};
 use crate::driver::{Driver, Random, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
-use crate::runner::{Board, Channels, Local, Reachability, Runner};
+use crate::runner::{Board, Channels, Holders, Local, Reachability, Runner};
 use crate::store::{Location, Reader, Store, StoreError};
 use crate::uplink::{self, CloudClient, UplinkError};
 
@@ -67,6 +67,9 @@ pub enum NodeError {
     /// The machine's.
     #[error("no thread can be started: {0}; close other programs and try again")]
     Thread(std::io::Error),
+    /// The person's: there is nobody to sign in to.
+    #[error("this studio has no cloud truth; it works as it is")]
+    NoCloud,
     /// It is stopping.
     #[error("the node is stopping; start it again")]
     Stopping,
@@ -91,6 +94,8 @@ struct Inner {
     reader: Reader,
     board: Arc<Board>,
     region: Region,
+    cloud: Option<CloudClient>,
+    folder: Folder,
     events: broadcast::Sender<api::Event>,
     studio: (StudioId, SecretKey),
     device: DeviceId,
@@ -131,17 +136,15 @@ impl Node {
         let policies = driver.engine().policies().clone();
         let reader = Reader::open(machine.folder.path())?;
         let (uplink_events, uplink_receiver) = mpsc::channel(16);
-        let requests = match &machine.studio.cloud {
-            Some(access) => {
-                let (sender, receiver) = mpsc::channel(16);
-                uplink::spawn(CloudClient::new(access.clone())?, receiver, uplink_events);
-                Some(sender)
-            }
-            None => None,
-        };
+        let access = machine.studio.cloud.clone();
+        let cloud = access.map(CloudClient::new).transpose()?;
+        let requests = cloud.clone().map(|client| {
+            let (sender, receiver) = mpsc::channel(16);
+            uplink::spawn(client, receiver, uplink_events);
+            sender
+        });
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
-        let cloud = machine.studio.cloud.as_ref();
-        let cloud_url = cloud.map(|access| access.url.clone());
+        let cloud_url = url_of(&machine);
         let board = Arc::new(Board::new(clock, view, cloud_url, policies));
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
@@ -169,6 +172,8 @@ impl Node {
             reader,
             board,
             region: machine.studio.region.clone(),
+            cloud,
+            folder: machine.folder,
             events,
             studio: (machine.studio.studio, machine.studio.root_key()),
             device: machine.identity.device,
@@ -200,6 +205,26 @@ impl Node {
     /// The current status.
     pub fn status(&self) -> Arc<api::Status> {
         self.inner.board.status()
+    }
+
+    /// Which machines hold what.
+    pub fn holders(&self) -> Arc<Holders> {
+        self.inner.board.holders()
+    }
+
+    /// Keeps a new token for the cloud and uses it from now on; the next probe finds out whether it is taken.
+    pub async fn login(&self, token: String) -> Result<(), NodeError> {
+        let Some(cloud) = &self.inner.cloud else {
+            return Err(NodeError::NoCloud);
+        };
+        let path = self.inner.folder.studio_path();
+        let mut studio = StudioFile::load(&path)?;
+        if let Some(access) = &mut studio.cloud {
+            access.token.clone_from(&token);
+        }
+        studio.save(&path)?;
+        cloud.sign_in(token);
+        Ok(())
     }
 
     /// What happens from now on.
@@ -250,6 +275,11 @@ impl Node {
             let _ = finished.await;
         }
     }
+}
+
+fn url_of(machine: &Machine) -> Option<String> {
+    let access = machine.studio.cloud.as_ref()?;
+    Some(access.url.clone())
 }
 
 fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {

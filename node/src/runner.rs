@@ -25,10 +25,12 @@ use crate::node::Announce;
 mod board;
 mod dialer;
 mod gather;
+mod holders;
 mod presence;
 
 pub use board::{Board, BoardFacts};
 use gather::Turns;
+pub use holders::Holders;
 use presence::Presence;
 
 /// A wall clock that ran this much further than the monotonic one means that the machine slept, ms.

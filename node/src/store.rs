@@ -24,6 +24,7 @@ mod history;
 mod keys;
 mod known;
 mod ledger;
+mod letters;
 mod look;
 mod packed;
 mod quarantine;
@@ -49,7 +50,7 @@ pub use reader::{
     QuarantineRow, QueryRows, QueueRow, Reader, Ruling, View,
 };
 pub use restore::{OwnTip, Restored};
-pub use stream::{BlockChunk, PageChunk};
+pub use stream::{BlockChunk, CloudLoad, PageChunk};
 
 pub use verify::Verification;
 

@@ -1,7 +1,9 @@
-//! A folder checked or rebuilt while no node runs with it.
+//! A folder checked, rebuilt or read while no node runs with it.
 //!
 //! Both take the folder's lock, so that neither sees a state that somebody is about to change.
 
+use studiovault_protocol::id::Dot;
+use studiovault_protocol::log::ChainRow;
 use studiovault_protocol::membership::Roster;
 use studiovault_protocol::policy::{Policy, PolicyShelf};
 
@@ -41,6 +43,14 @@ pub fn rebuild(machine: &Machine) -> Result<u64, UpkeepError> {
     let mut workshop = Workshop::open(machine)?;
     let priorities = workshop.roster.priorities();
     Ok(workshop.store.rebuild(&workshop.policy, &priorities)?)
+}
+
+/// The last applied counter of every author: what stands here when the studio gets its cloud.
+pub fn genesis(machine: &Machine) -> Result<Vec<Dot>, UpkeepError> {
+    let workshop = Workshop::open(machine)?;
+    let chains = workshop.store.restore()?.chains;
+    let last = |row: &ChainRow| Some(row.author.at(row.chain.applied?.0));
+    Ok(chains.iter().filter_map(last).collect())
 }
 
 impl Workshop {

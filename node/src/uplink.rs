@@ -82,6 +82,7 @@ fn failure_of(error: UplinkError) -> UplinkFailure {
     match error {
         UplinkError::Unauthorised(_) => UplinkFailure::Unauthorised(detail),
         UplinkError::TooLarge => UplinkFailure::TooLarge,
+        UplinkError::Broken(_) => UplinkFailure::Broken(detail),
         UplinkError::Busy { retry_after, .. } => {
             let retry_after_ms = retry_after.as_millis().try_into().unwrap_or(u64::MAX);
             UplinkFailure::Busy {

@@ -15,8 +15,8 @@ mod write;
 
 pub use conflict::{Choice, ConflictPage, ConflictView, LedgerView, ResolveRequest, SideView};
 pub use entity::{
-    DeadLetter, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage, HistoryRow,
-    QueryAnswer, QueryRequest, SubscribeRequest, SyncState,
+    DeadLetter, DeadLetterPage, DevicePage, DiscardRequest, EntityPage, EntityView, FixRequest,
+    HistoryPage, HistoryRow, QueryAnswer, QueryRequest, SubscribeRequest, SyncState,
 };
 pub use event::Event;
 pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
@@ -28,7 +28,8 @@ pub use status::{
     PeerView, PolicyStatus, Status, Warning,
 };
 pub use write::{
-    BundleName, MutationRequest, NetworkRequest, TxAnswer, TxRequest, vv_from_text, vv_text,
+    BundleName, LoginRequest, MutationRequest, NetworkRequest, TxAnswer, TxRequest, vv_from_text,
+    vv_text,
 };
 
 /// Where every path of the local API begins.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::command::{Change, Command, FieldWrite, Op};
-use crate::id::{CommandId, EntityId, Nonce};
+use crate::id::{CommandId, Dot, EntityId, Nonce};
 use crate::limits;
 use crate::membership::Role;
 use crate::merge::{Entity, Field};
@@ -29,6 +29,8 @@ pub struct Mutation {
     pub fields: Map<String, Json>,
     /// What had been read when the entity was opened, as handed out; `None`: what is applied now.
     pub read: Option<Vector>,
+    /// The dead or stuck letter that it stands in the place of.
+    pub replaces: Option<Dot>,
 }
 
 /// What the caller draws for one command.
@@ -108,6 +110,9 @@ pub fn command(
         let detail = "this is no operation; use create, update, delete, restore or resolve";
         return Err(Refusal::new("UNKNOWN_OPERATION", detail.into()));
     }
+    if mutation.op == Op::Discard {
+        return discard(mutation, rules, draw);
+    }
     check_life(mutation, state, rules)?;
     let mut writes = Vec::with_capacity(mutation.fields.len());
     for (name, json) in &mutation.fields {
@@ -147,6 +152,43 @@ pub fn command(
         op: mutation.op,
         writes,
         ctx: mutation.read.clone(),
+        replaces: mutation.replaces,
+        ts: draw.ts,
+        nonce: draw.nonce,
+    })
+}
+
+/// Words the giving up of a letter.
+fn discard(mutation: &Mutation, rules: &TypeRule, draw: Draw) -> Result<Command, Refusal> {
+    let name = &mutation.entity_type;
+    if rules.append_only {
+        let detail = format!("a {name} is never discarded; correct it and send it again");
+        return Err(Refusal::new("APPEND_ONLY", detail));
+    }
+    let (Some(replaces), Some(entity)) = (mutation.replaces, mutation.entity) else {
+        let detail = "only a command that the cloud did not take is discarded; name it by its dot";
+        return Err(Refusal::new("NOTHING_TO_DISCARD", detail.into()));
+    };
+    let reason = mutation.fields.get("reason").and_then(Json::as_str);
+    let reason = reason.map(str::trim).filter(|reason| !reason.is_empty());
+    let Some(reason) = reason.filter(|reason| reason.len() <= limits::DETAIL_BYTES) else {
+        let detail = format!(
+            "a discard needs a `reason` of 1 to {} bytes; give it",
+            limits::DETAIL_BYTES
+        );
+        return Err(Refusal::at("REQUIRED_FIELD", "reason", detail));
+    };
+    fit(Command {
+        id: draw.id,
+        entity_type: name.clone(),
+        entity,
+        op: Op::Discard,
+        writes: vec![FieldWrite {
+            field: "reason".into(),
+            change: Change::Write(Value::Text(reason.into())),
+        }],
+        ctx: None,
+        replaces: Some(replaces),
         ts: draw.ts,
         nonce: draw.nonce,
     })
@@ -218,6 +260,7 @@ fn check_life(
         }
     }
     match (mutation.op, state) {
+        (Op::Create, Some(state)) if is_replaced(mutation, state) => Ok(()),
         (Op::Create, Some(_)) => refuse(
             "ALREADY_EXISTS",
             format!(
@@ -246,6 +289,12 @@ fn check_life(
         }
         _ => Ok(()),
     }
+}
+
+/// What stands in the place of an undecided create may create the same thing.
+fn is_replaced(mutation: &Mutation, state: &Entity) -> bool {
+    let mut writes = state.life.writes.iter();
+    writes.all(|write| Some(write.dot) == mutation.replaces)
 }
 
 fn check_required(mutation: &Mutation, rules: &TypeRule) -> Result<(), Refusal> {
@@ -397,6 +446,7 @@ mod tests {
             op: Op::Create,
             fields,
             read: None,
+            replaces: None,
         };
         command(&mutation, None, &Policy::default(), draw())
     }
@@ -430,6 +480,7 @@ mod tests {
                 op,
                 fields: Map::new(),
                 read: None,
+                replaces: None,
             };
             let refused = command(&mutation, None, &Policy::default(), draw());
             assert_eq!(refused.expect_err("refused").code, "APPEND_ONLY");

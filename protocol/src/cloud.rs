@@ -32,6 +32,28 @@ pub struct BatchRequest {
     pub policies: Vec<SignedPolicy>,
     /// Whole bundles in causal order, at most 5,000 commands and 4 MiB.
     pub bundles: Vec<Packed>,
+    /// Decide these commands and no others; `None`: all that the bundles bring.
+    pub only: Option<Only>,
+    /// Commands that the carrier tried often enough, to be told to everybody; at most 100.
+    pub stuck: Vec<Stuck>,
+}
+
+/// Which commands of one author are to be decided, among bundles sent along or held before. All others are held undecided.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Only {
+    /// Whose.
+    pub author: Author,
+    /// Ascending, at most 1000.
+    pub counters: Vec<u64>,
+}
+
+/// A command on which the cloud broke again and again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stuck {
+    /// Its name.
+    pub dot: Dot,
+    /// What the cloud said, at most 300 bytes.
+    pub detail: String,
 }
 
 /// Body of `POST /v1/sync/changes` in this form (the frontier does not fit a query).
@@ -161,6 +183,9 @@ pub struct EnrolRequest {
     pub name: String,
     /// Its root key; fixed by the first enrolment.
     pub root: PublicKey,
+    /// What the studio holds of every author at the moment when it gets this cloud: accepted as it stands.
+    #[serde(default)]
+    pub genesis: Vec<Dot>,
 }
 
 /// Answer to an enrolment (JSON).

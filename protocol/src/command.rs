@@ -25,12 +25,21 @@ pub enum Op {
     Restore,
     /// Settles a conflict: an update whose context covers every side.
     Resolve,
+    /// Gives up a command that the cloud did not take, with the reason; changes no field.
+    Discard,
     /// Something that only a newer version of the program knows, by its number on the wire: held, relayed and opaque.
     Newer(u8),
 }
 
 /// The operations by their numbers on the wire.
-const OPS: [Op; 5] = [Op::Create, Op::Update, Op::Delete, Op::Restore, Op::Resolve];
+const OPS: [Op; 6] = [
+    Op::Create,
+    Op::Update,
+    Op::Delete,
+    Op::Restore,
+    Op::Resolve,
+    Op::Discard,
+];
 
 impl Serialize for Op {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -71,6 +80,7 @@ impl Op {
             Self::Restore => "restore",
             Self::Resolve => "resolve",
             Self::Newer(_) => "unknown",
+            Self::Discard => "discard",
         }
     }
 }
@@ -112,6 +122,8 @@ pub struct Command {
     pub writes: Vec<FieldWrite>,
     /// What the author had read, only if older than what its bundle saw.
     pub ctx: Option<Vector>,
+    /// The command in whose place this one stands: of the two at most one takes effect.
+    pub replaces: Option<Dot>,
     /// The author's wall clock.
     pub ts: WallMs,
     /// Hides the values behind the hash.
@@ -137,6 +149,7 @@ struct Head<'a> {
     writes: Vec<(&'a str, ChangeHead<'a>)>,
     dot: Dot,
     ctx: &'a Option<Vector>,
+    replaces: Option<Dot>,
     ts: WallMs,
 }
 
@@ -174,6 +187,7 @@ impl Command {
             writes,
             dot,
             ctx: &self.ctx,
+            replaces: self.replaces,
             ts: self.ts,
         };
         let mut inner = blake3::Hasher::new();
@@ -202,6 +216,13 @@ impl Command {
         if writes.any(|(at, write)| self.writes[..at].iter().any(|other| same(write, other))) {
             return Some("one field is changed twice in one command");
         }
+        if self.op == Op::Discard && self.replaces.is_none() {
+            return Some("a discard that does not say what it gives up");
+        }
+        let counted = |dot: Dot| (1..=limits::COUNTER).contains(&dot.counter);
+        if self.replaces.is_some_and(|dot| !counted(dot)) {
+            return Some("a replaced command with a counter out of range");
+        }
         if self.ctx.as_ref().is_some_and(|ctx| !ctx.is_canonical()) {
             return Some("a context whose tips are out of order");
         }
@@ -223,7 +244,7 @@ mod tests {
     fn an_operation_that_only_a_newer_program_knows_keeps_its_number() {
         for number in 0..=u8::MAX {
             let op: Op = postcard::from_bytes(&[number]).expect("any number");
-            assert_eq!(matches!(op, Op::Newer(_)), number > 4, "{number}");
+            assert_eq!(matches!(op, Op::Newer(_)), number > 5, "{number}");
             assert_eq!(postcard::to_stdvec(&op).expect("encodes"), [number]);
         }
         for op in OPS {

@@ -23,6 +23,7 @@ use crate::vector::Vector;
 
 mod hear;
 mod links;
+mod narrow;
 mod records;
 mod repair;
 mod spread;
@@ -173,6 +174,7 @@ impl Engine {
             Input::Record(record) => self.record(*record, None, &mut fx),
             Input::Policy(record) => self.policy(*record, None, &mut fx),
             Input::Listening(port) => self.port = port,
+            Input::Batched(bundles) => self.uplink.narrowing.batched(bundles),
         }
         self.fold(&mut fx);
         self.note_gateway(&mut fx);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
-use crate::cloud::{BatchAnswer, Changes};
+use crate::cloud::{BatchAnswer, Changes, Only, Stuck};
 use crate::command::Command;
 use crate::feed::Page;
 use crate::frontier::{Frontier, Range};
@@ -100,6 +100,8 @@ pub enum Input {
     Record(Box<SignedGrant>),
     /// A policy to take in (from a person at this machine).
     Policy(Box<SignedPolicy>),
+    /// The driver has worded a batch: the bundles in it, in order.
+    Batched(Vec<Range>),
 }
 
 /// Whether this machine takes part in the LAN.
@@ -154,6 +156,8 @@ pub enum UplinkFailure {
         /// In words.
         detail: String,
     },
+    /// The cloud broke on this very request (500): retry, then find out what it breaks on.
+    Broken(String),
     /// The token is refused: the uplink pauses until a person signs in.
     Unauthorised(String),
     /// The batch is too large: halve it.
@@ -190,6 +194,10 @@ pub enum Order {
         ranges: Vec<Range>,
         /// Commands at most.
         limit: usize,
+        /// Decide only these; `None`: all that is sent.
+        only: Option<Only>,
+        /// Commands to be told as stuck.
+        stuck: Vec<Stuck>,
     },
     /// Ask for what is new.
     Changes {

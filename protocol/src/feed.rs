@@ -6,6 +6,10 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+mod undecided;
+
+pub use undecided::Undecided;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Author, Dot, Hash, Signature, StudioId};
@@ -18,8 +22,8 @@ use crate::time::WallMs;
 /// One entry of the feed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Entry {
-    /// The feed begins.
-    Genesis,
+    /// The feed begins. Of every author named all up to there is accepted as it stands, once it is here.
+    Genesis(Vec<Dot>),
     /// The cloud holds this bundle from here on; its bytes travel beside the page.
     Bundle {
         /// Whose.
@@ -46,6 +50,24 @@ pub enum Entry {
     },
     /// The sum of the confirmed state at this position.
     Checkpoint(StateSum),
+    /// A bundle from before the feed began: accepted as it stands, at position 0.
+    AsItStands {
+        /// Whose.
+        author: Author,
+        /// Its first counter.
+        first: u64,
+        /// Its last counter.
+        last: u64,
+        /// The bundle's hash.
+        hash: Hash,
+    },
+    /// The truth broke on this command again and again; it has no verdict, and is tried again now and then.
+    Stuck {
+        /// Which.
+        dot: Dot,
+        /// In words.
+        detail: String,
+    },
 }
 
 /// What is encoded and signed.
@@ -168,8 +190,15 @@ impl Entry {
     /// Whether its counters are in order and within bounds.
     fn is_in_range(&self) -> bool {
         match self {
-            Self::Genesis | Self::Checkpoint(_) => true,
-            Self::Bundle { first, last, .. } => {
+            Self::Checkpoint(_) => true,
+            Self::Genesis(upto) => {
+                let counted = |dot: &Dot| (1..=limits::COUNTER).contains(&dot.counter);
+                upto.len() <= limits::GENESIS_AUTHORS && upto.iter().all(counted)
+            }
+            Self::Stuck { dot, detail } => {
+                (1..=limits::COUNTER).contains(&dot.counter) && detail.len() <= limits::DETAIL_BYTES
+            }
+            Self::Bundle { first, last, .. } | Self::AsItStands { first, last, .. } => {
                 0 < *first && first <= last && *last <= limits::COUNTER
             }
             Self::Verdicts {
@@ -187,25 +216,58 @@ impl Entry {
         }
     }
 
+    /// The author and the run of counters that this entry decides, if it decides any.
+    pub fn decided(&self) -> Option<(Author, u64, u64)> {
+        match self {
+            Self::Verdicts {
+                author,
+                first,
+                last,
+                ..
+            }
+            | Self::AsItStands {
+                author,
+                first,
+                last,
+                ..
+            } => Some((*author, *first, *last)),
+            Self::Genesis(_) | Self::Bundle { .. } | Self::Checkpoint(_) | Self::Stuck { .. } => {
+                None
+            }
+        }
+    }
+
+    /// What was not simply accepted among the commands that this entry decides.
+    pub fn exceptions(&self) -> &[(u64, Outcome)] {
+        match self {
+            Self::Verdicts { exceptions, .. } => exceptions,
+            _ => &[],
+        }
+    }
+
+    /// The position at which the decisions of this entry count; what stood before the feed began counts as 0.
+    pub fn counts_at(&self, position: u64) -> u64 {
+        match self {
+            Self::AsItStands { .. } => 0,
+            _ => position,
+        }
+    }
+
     /// The verdict on one counter, if this entry at `position` decides it.
     pub fn verdict(&self, position: u64, counter: u64) -> Option<Verdict> {
-        let Self::Verdicts {
-            first,
-            last,
-            exceptions,
-            ..
-        } = self
-        else {
-            return None;
-        };
-        if !(*first..=*last).contains(&counter) {
+        let (_, first, last) = self.decided()?;
+        if !(first..=last).contains(&counter) {
             return None;
         }
-        let outcome = exceptions
+        let outcome = self
+            .exceptions()
             .iter()
             .find(|(at, _)| *at == counter)
             .map_or(Outcome::Accepted, |(_, outcome)| outcome.clone());
-        Some(Verdict { position, outcome })
+        Some(Verdict {
+            position: self.counts_at(position),
+            outcome,
+        })
     }
 }
 
@@ -216,6 +278,7 @@ pub struct FeedIndex {
     folded: u64,
     cloud_holds: BTreeMap<Author, u64>,
     unfolded: VecDeque<Page>,
+    undecided: Undecided,
 }
 
 impl FeedIndex {
@@ -226,7 +289,17 @@ impl FeedIndex {
             folded,
             cloud_holds,
             unfolded: VecDeque::new(),
+            undecided: Undecided::default(),
         }
+    }
+
+    /// What the cloud holds without a verdict, as the folded pages left it; before [`Self::restore_unfolded`].
+    pub fn restore_undecided(&mut self, undecided: Undecided) {
+        self.undecided = undecided;
+    }
+    /// What the cloud holds without a verdict, as far as the held pages tell.
+    pub fn undecided(&self) -> &Undecided {
+        &self.undecided
     }
 
     /// The last held position, 0 if none.
@@ -264,6 +337,7 @@ impl FeedIndex {
                 let held = self.cloud_holds.entry(*author).or_default();
                 *held = (*last).max(*held);
             }
+            self.undecided.note(entry);
         }
         self.unfolded.push_back(page);
         Ok(true)
@@ -271,6 +345,10 @@ impl FeedIndex {
 
     /// Keeps a stored page that is not folded yet, at a start.
     pub fn restore_unfolded(&mut self, page: Page) {
+        // The bundles that it names are among what the cloud holds already.
+        let news = page.body.entries.iter();
+        news.filter(|entry| !matches!(entry, Entry::Bundle { .. }))
+            .for_each(|entry| self.undecided.note(entry));
         self.unfolded.push_back(page);
     }
 
@@ -278,8 +356,10 @@ impl FeedIndex {
     pub fn next_foldable(&mut self, log: &LogIndex) -> Option<Page> {
         let page = self.unfolded.front()?;
         let ready = page.body.entries.iter().all(|entry| match entry {
-            Entry::Verdicts { author, last, .. } => log.is_applied(author.at(*last)),
-            _ => true,
+            Entry::Stuck { dot, .. } => log.is_applied(*dot),
+            entry => entry
+                .decided()
+                .is_none_or(|(author, _, last)| log.is_applied(author.at(last))),
         });
         if !ready {
             return None;

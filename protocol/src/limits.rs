@@ -78,3 +78,11 @@ pub const CLAIM_DEAD_MS: u64 = 31_000;
 pub const STATUS_REPEAT_MS: u64 = 10_000;
 /// A pending command this old while the gateway makes no progress is forwarded by its own node, ms.
 pub const ESCAPE_MS: u64 = 30_000;
+/// Bytes of what the cloud said of a command that it broke on.
+pub const DETAIL_BYTES: usize = 300;
+/// Stuck commands told in one batch.
+pub const STUCK_A_BATCH: usize = 100;
+/// Authors that a genesis names; a machine begins one at every start, so this is years of daily work on many machines.
+pub const GENESIS_AUTHORS: usize = 4096;
+/// Tries of a single command on which the cloud breaks, while it accepts others, before the command counts as stuck.
+pub const MAX_RETRIES: u32 = 5;

@@ -9,6 +9,7 @@ pub mod kills;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod power;
+pub mod queue;
 pub mod served;
 pub mod sim;
 pub mod tidy;

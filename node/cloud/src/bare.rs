@@ -5,8 +5,10 @@
 use studiovault_protocol::cloud::{
     BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolRequest, Summary,
 };
+use studiovault_protocol::command::Command;
 use studiovault_protocol::id::Author;
 use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
 
 use crate::store::StoreError;
@@ -56,6 +58,17 @@ impl BareTruth {
             Err(EnrolError::Store(error)) => Err(error.into()),
             Err(error) => Err(BareError::NotEnrolled(error.to_string())),
         }
+    }
+
+    /// From now on the server breaks on these commands, with the whole request. Only tests call this.
+    pub fn break_on(&mut self, which: fn(&Command) -> bool) {
+        self.truth.breaks_on = Some(which);
+    }
+
+    /// The rules that it decides by from now on. Only tests call this.
+    pub fn decide_by(&mut self, policy: Policy) {
+        self.truth.policy = policy;
+        self.truth.forget();
     }
 
     /// Takes a batch, as `POST /v1/sync/batch` does.

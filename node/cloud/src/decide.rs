@@ -7,11 +7,11 @@ mod fields;
 mod life;
 mod values;
 
-use studiovault_protocol::command::{Command, Op};
+use studiovault_protocol::command::{Command, FieldWrite, Op};
 use studiovault_protocol::id::Dot;
 use studiovault_protocol::membership::Role;
 use studiovault_protocol::merge::{Code, Context, Entity, Outcome};
-use studiovault_protocol::policy::Policy;
+use studiovault_protocol::policy::{Policy, TypeRule};
 
 /// A command of the entity's history.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,6 +35,8 @@ pub struct Situation<'a> {
     pub entity: &'a Entity,
     /// Its create was rejected.
     pub orphan: bool,
+    /// Decided commands whose authors had seen this one: it waited, and none of them stands against it.
+    pub after: &'a [Dot],
     /// What the author had seen.
     pub ctx: Context<'a>,
     /// The entity's earlier commands; needed only where the entity is folded anew.
@@ -78,16 +80,12 @@ impl From<Refusal> for Outcome {
 /// Decides on one command. `None`: the policy does not know its type or a field of it, or this version of the program its
 /// operation, so there is no verdict.
 pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
-    let rules = situation.policy.entity_type(&command.entity_type)?;
     if matches!(command.op, Op::Newer(_)) {
         return None;
     }
-    if command
-        .writes
-        .iter()
-        .any(|write| rules.field(&write.field).is_none())
-    {
-        return None;
+    let rules = known(command, situation.policy)?;
+    if command.op == Op::Discard {
+        return Some(discard(command, rules.append_only, situation));
     }
     let checked = permission(command, situation)
         .and_then(|()| values::check(command, rules))
@@ -109,6 +107,26 @@ pub fn decide(command: &Command, situation: &Situation<'_>) -> Option<Outcome> {
         .into(),
         Some(_) => Outcome::Merged(lost),
     })
+}
+
+/// The rules of a command's type, if the policy knows it and all of its fields.
+pub fn known<'p>(command: &Command, policy: &'p Policy) -> Option<&'p TypeRule> {
+    let rules = policy.entity_type(&command.entity_type)?;
+    let knows = |write: &FieldWrite| rules.field(&write.field).is_some();
+    (command.op == Op::Discard || command.writes.iter().all(knows)).then_some(rules)
+}
+
+/// Gives up a command that was not taken. An entry of the point of sale is never given up.
+fn discard(command: &Command, append_only: bool, situation: &Situation<'_>) -> Outcome {
+    let name = &command.entity_type;
+    if append_only {
+        let detail = format!("a {name} is never discarded: correct it and send it again");
+        return Refusal::new(Code::AppendOnly, detail).into();
+    }
+    match permission(command, situation) {
+        Ok(()) => Outcome::Accepted,
+        Err(refusal) => refusal.into(),
+    }
 }
 
 /// Whether the policy lets the author's role write the type. Only the truth itself writes as a cloud truth, and it never asks itself.

@@ -169,6 +169,7 @@ impl From<BatchError> for Problem {
     fn from(error: BatchError) -> Self {
         match error {
             BatchError::TooMany(_) => Self::too_large(error.to_string()),
+            BatchError::Asks => Self::malformed(error.to_string()),
             BatchError::Behind { .. } => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "FEED_BEHIND",

@@ -10,6 +10,7 @@ mod commands;
 pub mod damage;
 mod entities;
 mod feed;
+mod held;
 mod logs;
 mod schema;
 mod studios;
@@ -22,8 +23,9 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row, TransactionBehavior};
 
 pub use audit::Audit;
-pub use commands::{HistoryRow, NewCommand, Undecided};
+pub use commands::{HistoryRow, NewCommand};
 pub use entities::EntityRow;
+pub use held::Place;
 pub use logs::{BundleRow, Reading};
 pub use studios::StudioRow;
 
@@ -46,6 +48,9 @@ pub enum StoreError {
     /// A row that this version cannot read: a broken disk or a bug.
     #[error("the database holds a damaged row ({0}): restore the folder from a backup")]
     Damaged(&'static str),
+    /// A test's: it asked the server to break.
+    #[error("a failure that a test asked for")]
+    Provoked,
     /// Anything else the database says.
     #[error(
         "the database cannot be used ({0}): check that its folder is writable and that no other program holds it"
@@ -62,7 +67,7 @@ impl StoreError {
                 error.sqlite_error_code(),
                 Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
             ),
-            Self::Newer(_) | Self::Full => false,
+            Self::Newer(_) | Self::Full | Self::Provoked => false,
         }
     }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod bench;
 mod carriers;
 mod changes;
+mod held;
 mod intake;
 mod ledger;
 mod order;
@@ -16,9 +17,11 @@ mod sitting;
 mod summary;
 mod told;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use studiovault_protocol::id::{Author, Hash, StudioId};
+use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::id::{Author, Dot, Hash, StudioId};
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::StateSum;
@@ -40,6 +43,8 @@ pub struct Studio {
     pub id: StudioId,
     /// The cloud truth as an author of this studio; its epoch is the feed's.
     pub cloud: Author,
+    /// Bundles up to here are from before the feed began: accepted as they stand.
+    genesis: BTreeMap<Author, u64>,
     state: RwLock<Arc<State>>,
     writing: Mutex<()>,
     carriers: Mutex<carriers::Carriers>,
@@ -99,11 +104,18 @@ impl Studio {
             row: studio.row,
             id,
             cloud: studio.cloud,
+            genesis: genesis_of(&studio.genesis),
             head: watch::Sender::new(state.head.0),
             state: RwLock::new(Arc::new(state)),
             writing: Mutex::new(()),
             carriers: Mutex::default(),
         }))
+    }
+
+    /// Whether a bundle is from before the feed began.
+    fn stands(&self, bundle: &Bundle) -> bool {
+        let upto = self.genesis.get(&bundle.author());
+        upto.is_some_and(|upto| bundle.last() <= *upto)
     }
 
     /// The state as last committed.
@@ -131,4 +143,13 @@ impl Studio {
         self.head
             .send_if_modified(|known| std::mem::replace(known, head) != head);
     }
+}
+
+fn genesis_of(named: &[Dot]) -> BTreeMap<Author, u64> {
+    let mut genesis = BTreeMap::new();
+    for dot in named {
+        let upto = genesis.entry(dot.author).or_default();
+        *upto = dot.counter.max(*upto);
+    }
+    genesis
 }

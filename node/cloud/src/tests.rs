@@ -4,6 +4,8 @@ mod contract;
 mod decisions;
 mod fixture;
 mod folder;
+mod genesis;
+mod held;
 mod histories;
 mod network;
 mod plain;

@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest};
+use studiovault_protocol::command::Command;
 use studiovault_protocol::feed::{Entry, Page, PageBody};
-use studiovault_protocol::id::{Author, DeviceId, Epoch, Hash, StudioId};
+use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
 use studiovault_protocol::keys::{SecretKey, VerifyKey};
 use studiovault_protocol::limits;
 use studiovault_protocol::merge::StateSum;
@@ -28,6 +29,8 @@ pub struct Truth {
     pub key: SecretKey,
     /// The rules in force until a studio signs its own.
     pub policy: Policy,
+    /// Only tests set it: commands on which the server breaks with the whole request.
+    pub breaks_on: Option<fn(&Command) -> bool>,
     studios: Mutex<BTreeMap<StudioId, Arc<Studio>>>,
 }
 
@@ -40,7 +43,9 @@ pub enum EnrolError {
     )]
     OtherRoot,
     /// Not a key, or a name that is too long.
-    #[error("the root key or the name cannot be used: a name takes 1 to 64 bytes")]
+    #[error(
+        "the root key, the name or the genesis cannot be used: a name takes 1 to 64 bytes, a genesis at most 4096 authors"
+    )]
     Malformed,
     /// The disk's.
     #[error(transparent)]
@@ -72,6 +77,7 @@ impl Truth {
             store,
             key,
             policy: Policy::default(),
+            breaks_on: None,
             studios: Mutex::default(),
         })
     }
@@ -82,6 +88,7 @@ impl Truth {
             store: Store::in_memory()?,
             key,
             policy: Policy::default(),
+            breaks_on: None,
             studios: Mutex::default(),
         })
     }
@@ -137,7 +144,10 @@ impl Truth {
         at: WallMs,
     ) -> Result<EnrolAnswer, EnrolError> {
         let named = (1..=limits::NAME_BYTES).contains(&request.name.len());
-        if !named || VerifyKey::new(&request.root).is_none() {
+        let counted = |dot: &Dot| (1..=limits::COUNTER).contains(&dot.counter);
+        let bounded = request.genesis.len() <= limits::GENESIS_AUTHORS;
+        let sound = bounded && request.genesis.iter().all(counted);
+        if !named || !sound || VerifyKey::new(&request.root).is_none() {
             return Err(EnrolError::Malformed);
         }
         self.store.write(|session| {
@@ -174,7 +184,7 @@ impl Truth {
             first: 1,
             prev: Hash::default(),
             at,
-            entries: vec![Entry::Genesis],
+            entries: vec![Entry::Genesis(request.genesis.clone())],
         };
         let page = Page::seal(body, &self.key);
         let studio = StudioRow {
@@ -185,6 +195,7 @@ impl Truth {
             cloud,
             head: (page.last(), page.hash()),
             sum: StateSum::default(),
+            genesis: request.genesis.clone(),
         };
         (studio, page)
     }

@@ -117,6 +117,7 @@ pub(super) async fn resolve(
             op,
             fields,
             read: read.clone(),
+            replaces: None,
         };
         mutations.push(whole(&shared, mutation).await?);
     }

@@ -84,8 +84,13 @@ fn counts(text: &mut String, status: &Status) {
     gauge("conflicts_open", "Open conflicts", counts.conflicts);
     gauge(
         "dead_letters",
-        "Own commands that need fixing",
+        "Commands that the cloud did not take and nobody has settled",
         counts.dead_letters,
+    );
+    gauge(
+        "commands_stuck",
+        "Commands that the cloud breaks on",
+        counts.stuck,
     );
     gauge(
         "bundles_parked",

@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 20] = [
+pub(super) const OPERATIONS: [Operation; 24] = [
     (
         "get",
         "/status",
@@ -50,7 +50,7 @@ pub(super) const OPERATIONS: [Operation; 20] = [
     (
         "get",
         "/dead-letters",
-        "Own commands that the cloud did not take",
+        "Commands of any machine that the cloud did not take, or breaks on",
         None,
     ),
     (
@@ -64,6 +64,25 @@ pub(super) const OPERATIONS: [Operation; 20] = [
         "/quarantine",
         "What was set aside because it would rewrite an entry of the point of sale",
         None,
+    ),
+    ("get", "/dead-letters/{dot}", "One of them", None),
+    (
+        "post",
+        "/dead-letters/{dot}/fix",
+        "Send it again with other values; of the two at most one takes effect",
+        Some("FixRequest"),
+    ),
+    (
+        "post",
+        "/dead-letters/{dot}/discard",
+        "Give it up with a reason; never a sale",
+        Some("DiscardRequest"),
+    ),
+    (
+        "post",
+        "/login",
+        "A new token for the cloud truth",
+        Some("LoginRequest"),
     ),
     ("get", "/devices", "The machines of the studio", None),
     (
@@ -163,6 +182,11 @@ fn parameters(path: &str) -> Vec<Value> {
     names.map(parameter).collect()
 }
 
+/// An object of which one property must be given.
+fn needing(name: &str, properties: Value) -> Value {
+    json!({"type": "object", "required": [name], "properties": properties})
+}
+
 fn schemas() -> Value {
     let text = json!({"type": "string"});
     let id = json!({"type": "string", "format": "uuid"});
@@ -195,16 +219,14 @@ fn schemas() -> Value {
                 "skip_existing": flag,
             },
         },
-        "NetworkRequest": {
+        "NetworkRequest": needing("network", json!({"network": {"enum": ["online", "offline"]}})),
+        "FixRequest": {
             "type": "object",
-            "required": ["network"],
-            "properties": {"network": {"enum": ["online", "offline"]}},
+            "properties": {"fields": {"type": "object"}, "new_id": flag, "actor": text},
         },
-        "PolicyRequest": {
-            "type": "object",
-            "required": ["document"],
-            "properties": {"document": {"type": "string", "description": "TOML"}},
-        },
+        "PolicyRequest": needing("document", json!({"document": {"type": "string", "description": "TOML"}})),
+        "DiscardRequest": needing("reason", json!({"reason": text, "actor": text})),
+        "LoginRequest": needing("token", json!({"token": text})),
         "QueryRequest": sql,
         "SubscribeRequest": sql,
         "ResolveRequest": {

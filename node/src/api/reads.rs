@@ -1,8 +1,8 @@
-//! Reads: the status, entities with where each stands, history, dead letters, machines, SQL.
+//! Reads: the status, entities with where each stands, history, machines, SQL.
 //!
 //! Rows come from the store as they are; only where a record stands is judged here, from the row and the status.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
@@ -10,8 +10,8 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde_json::Value;
 use studiovault_protocol::api::{
-    DEFAULT_ROWS, DeadLetter, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage,
-    HistoryRow, PAGE_ROWS, QueryAnswer, QueryRequest, Status, SyncState, vv_from_text, vv_text,
+    DEFAULT_ROWS, DevicePage, EntityPage, EntityView, HistoryPage, HistoryRow, PAGE_ROWS,
+    QueryAnswer, QueryRequest, Status, SyncState, vv_from_text, vv_text,
 };
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::policy::Policy;
@@ -22,12 +22,11 @@ use super::answer::{Answer, Asked, Body, Refused};
 use super::conflicts::ledger_lines;
 use super::routes::Shared;
 use super::writes::read_token;
+use crate::runner::Holders;
 use crate::store::{Deleted, EntityRow, Listing, StoreError, View};
 
 /// How long a question waits for the write that it names.
 const AT_LEAST: Duration = Duration::from_secs(5);
-/// Dead letters of one answer at most.
-const LETTERS: usize = 10_000;
 
 /// The query part of an address.
 pub(super) type Parameters = BTreeMap<String, String>;
@@ -57,7 +56,7 @@ pub(super) async fn entity(
         let next_step = "list what there is with GET /local/v1/entities/{type}";
         Refused::not_found(&format!("{entity_type:.64}"), next_step)
     };
-    let standing = Standing::of(&shared).await?;
+    let standing = Standing::of(&shared);
     Ok(Json(standing.view(row.ok_or_else(missing)?)))
 }
 
@@ -76,7 +75,7 @@ pub(super) async fn entities(
     let more = rows.len() >= limit;
     rows.truncate(limit - 1);
     let next = more.then(|| rows.last().map(|row| row.id)).flatten();
-    let standing = Standing::of(&shared).await?;
+    let standing = Standing::of(&shared);
     Ok(Json(EntityPage {
         entities: rows.into_iter().map(|row| standing.view(row)).collect(),
         next,
@@ -215,18 +214,15 @@ fn reached(applied: &str, asked: &Vector) -> bool {
 /// Where records stand, as far as this machine knows.
 struct Standing {
     status: std::sync::Arc<Status>,
-    rejected: HashSet<EntityId>,
+    holders: std::sync::Arc<Holders>,
 }
 
 impl Standing {
-    async fn of(shared: &Shared) -> Result<Self, Refused> {
-        let status = shared.node.status();
-        let mut rejected = HashSet::new();
-        if status.counts.dead_letters > 0 {
-            let letters = shared.read(|view| view.dead_letters(LETTERS)).await?;
-            rejected.extend(letters.into_iter().map(|letter| letter.entity));
+    fn of(shared: &Shared) -> Self {
+        Self {
+            status: shared.node.status(),
+            holders: shared.node.holders(),
         }
-        Ok(Self { status, rejected })
     }
 
     fn view(&self, row: EntityRow) -> EntityView {
@@ -245,32 +241,26 @@ impl Standing {
     }
 
     fn sync_state(&self, row: &EntityRow) -> SyncState {
-        if row.conflict {
+        if row.conflict || row.fixing {
             return SyncState::NeedsFixing;
         }
-        if self.rejected.contains(&row.id) {
+        if row.rejected {
             return SyncState::Rejected;
         }
         if row.confirmed {
             return SyncState::Confirmed;
         }
         let status = &self.status;
-        let level = |peer: &&studiovault_protocol::api::PeerView| peer.behind == 0;
-        if let Some(gateway) = status.gateway.as_ref().filter(|_| status.cloud.configured) {
-            let here = gateway.device == status.node.device;
-            let there = status.peers.iter().filter(level);
-            if here
-                || there
-                    .map(|peer| peer.device)
-                    .any(|device| device == gateway.device)
-            {
-                return SyncState::WithGateway;
-            }
+        let holders: Vec<_> = self.holders.of(&row.vv).collect();
+        if let Some(gateway) = status.gateway.as_ref().filter(|_| status.cloud.configured)
+            && (gateway.device == status.node.device || holders.contains(&gateway.device))
+        {
+            return SyncState::WithGateway;
         }
-        match status.peers.iter().filter(level).count() {
+        match holders.len() {
             0 => SyncState::SavedHere,
             n => SyncState::OnMachines {
-                n: n as u32 + 1,
+                n: u32::try_from(n + 1).unwrap_or(u32::MAX),
                 m: status.copies.machines,
             },
         }
@@ -322,26 +312,6 @@ pub(super) fn device_name(status: &Status, dot: studiovault_protocol::id::Dot) -
     let device = dot.author.device;
     let member = status.members.iter().find(|member| member.device == device);
     member.map_or_else(|| device.to_string(), |member| member.name.clone())
-}
-
-/// `GET /dead-letters`.
-pub(super) async fn dead_letters(State(shared): State<Shared>) -> Answer<DeadLetterPage> {
-    let rows = shared.read(|view| view.dead_letters(LETTERS)).await?;
-    let letter = |row: crate::store::DeadLetterRow| {
-        Some(DeadLetter {
-            dot: row.dot.to_string(),
-            entity: row.entity,
-            entity_type: row.entity_type,
-            op: serde_json::from_value(Value::String(row.operation)).ok()?,
-            fields: row.fields,
-            code: row.code,
-            detail: row.detail,
-            ts: row.rejected_at,
-        })
-    };
-    Ok(Json(DeadLetterPage {
-        dead_letters: rows.into_iter().filter_map(letter).collect(),
-    }))
 }
 
 /// `POST /query`.

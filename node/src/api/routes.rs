@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use super::answer::Refused;
 use super::guard::{self, Guard};
 use super::told::Streams;
-use super::{conflicts, events, metrics, openapi, policy, pos, reads, subscribe, writes};
+use super::{conflicts, events, letters, metrics, openapi, policy, pos, reads, subscribe, writes};
 use crate::node::Node;
 use crate::store::{StoreError, View};
 
@@ -72,9 +72,13 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/entities/{type}", get(reads::entities))
         .route("/entities/{type}/{id}", get(reads::entity))
         .route("/history/{id}", get(reads::history))
-        .route("/dead-letters", get(reads::dead_letters))
         .route("/pos/totals", get(pos::totals))
         .route("/quarantine", get(pos::quarantine))
+        .route("/dead-letters", get(letters::list))
+        .route("/dead-letters/{dot}", get(letters::one))
+        .route("/dead-letters/{dot}/fix", post(letters::fix))
+        .route("/dead-letters/{dot}/discard", post(letters::discard))
+        .route("/login", post(writes::login))
         .route("/devices", get(reads::devices))
         .route("/policy", get(policy::show).put(policy::set))
         .route("/query", post(reads::query))

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use studiovault_protocol::api::{
-    BundleName, MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer, TxRequest,
-    vv_from_text,
+    BundleName, LoginRequest, MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer,
+    TxRequest, vv_from_text,
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
@@ -43,6 +44,29 @@ pub(super) async fn tx(
     Ok(Json(answer(written)))
 }
 
+/// `POST /login`.
+pub(super) async fn login(
+    State(shared): State<Shared>,
+    Body(request): Body<LoginRequest>,
+) -> Answer<serde_json::Value> {
+    let token = request.token.trim().to_owned();
+    if token.is_empty() || token.len() > 512 || token.chars().any(char::is_control) {
+        let detail = "`token` takes 1 to 512 plain characters";
+        let next_step = "give the token as whoever hosts the cloud gave it";
+        return Err(Refused::bad_request("VALIDATION_FAILED", detail, next_step));
+    }
+    let kept = shared.node.login(token).await;
+    kept.map_err(|error| {
+        Refused::new(
+            StatusCode::CONFLICT,
+            "NOT_KEPT",
+            error.to_string(),
+            "see the message",
+        )
+    })?;
+    Ok(Json(serde_json::json!({"token": "kept"})))
+}
+
 /// `POST /network`.
 pub(super) async fn network(
     State(shared): State<Shared>,
@@ -75,6 +99,7 @@ fn mutation(request: MutationRequest) -> Result<Mutation, Refused> {
         op: request.op,
         fields: request.fields,
         read: request.read.as_deref().map(read_token).transpose()?,
+        replaces: None,
     })
 }
 

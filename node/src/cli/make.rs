@@ -1,4 +1,4 @@
-//! `init` and `join`: a folder becomes a machine of a studio.
+//! `init`, `join` and `enrol`: a folder becomes a machine of a studio, and a studio gets its cloud.
 //!
 //! The cloud is asked before anything is written, so that a wrong address leaves no half-made folder.
 
@@ -10,8 +10,10 @@ use serde_json::json;
 use studiovault_node::config::{
     Admission, CloudAccess, Currency, Founder, Machine, Region, StudioFile, Zone,
 };
+use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
 use studiovault_protocol::cloud::EnrolRequest;
+use studiovault_protocol::id::Dot;
 use studiovault_protocol::membership::Role;
 
 use super::failure::{Exit, Failure};
@@ -50,6 +52,24 @@ pub(crate) struct Init {
     cloud_token: Option<String>,
     #[command(flatten)]
     place: Place,
+}
+
+#[derive(Args)]
+pub(crate) struct Enrol {
+    /// Where the cloud truth is, such as https://cloud.example:8443
+    #[arg(long, value_name = "URL")]
+    cloud: String,
+    /// The pin that `studiovault cloud` printed; without it the web's authorities decide
+    #[arg(long, value_name = "PIN")]
+    cloud_pin: Option<String>,
+    /// The admin token that `studiovault cloud` printed; the machines get one of their own
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "STUDIOVAULT_CLOUD_TOKEN",
+        hide_env_values = true
+    )]
+    cloud_token: String,
 }
 
 #[derive(Args)]
@@ -99,11 +119,41 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
             pin: init.cloud_pin,
             token,
         };
-        runtime()?.block_on(enrol(&mut studio, access))?;
+        runtime()?.block_on(enrol(&mut studio, access, Vec::new()))?;
     }
     let admission = admission(init.name, Role::Admin, &init.place);
     let machine = Machine::make(folder, studio, admission)?;
     tell(call, &machine)
+}
+
+/// `studiovault enrol`: a studio that worked without a cloud gets one. All that stands here is accepted as it stands.
+pub(crate) fn enrol_late(call: &Call, late: Enrol) -> Outcome {
+    let mut machine = Machine::load(folder(call)?)?;
+    if machine.studio.cloud.is_some() {
+        let text = "this studio has a cloud truth already\nGive it a new token with `studiovault login --token TOKEN`.";
+        return Err(Failure::new(Exit::Refused, text));
+    }
+    let genesis =
+        upkeep::genesis(&machine).map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let access = CloudAccess {
+        url: late.cloud,
+        pin: late.cloud_pin,
+        token: late.cloud_token,
+    };
+    runtime()?.block_on(enrol(&mut machine.studio, access, genesis))?;
+    machine.studio.save(&machine.folder.studio_path())?;
+    if call.json {
+        print_json(
+            &json!({"studio": machine.studio.studio, "cloud": machine.studio.cloud.map(|access| access.url)}),
+        );
+        return Ok(());
+    }
+    say!(
+        "{} has a cloud truth now. Start the node again: what stands here is carried there and accepted as it stands.\nThe other machines hear of it from this one; a machine that shall carry to the cloud as well needs a copy of {}.",
+        machine.studio.name,
+        machine.folder.studio_path().display()
+    );
+    Ok(())
 }
 
 /// `studiovault join`.
@@ -124,7 +174,11 @@ fn admission(name: String, role: Role, place: &Place) -> Admission {
 }
 
 /// The studio becomes known to the cloud, and the machines get a token that carries for this studio alone.
-async fn enrol(studio: &mut StudioFile, access: CloudAccess) -> Result<(), Failure> {
+async fn enrol(
+    studio: &mut StudioFile,
+    access: CloudAccess,
+    genesis: Vec<Dot>,
+) -> Result<(), Failure> {
     #[derive(Deserialize)]
     struct Minted {
         token: String,
@@ -136,6 +190,7 @@ async fn enrol(studio: &mut StudioFile, access: CloudAccess) -> Result<(), Failu
         studio: studio.studio,
         name: studio.name.clone(),
         root: studio.root(),
+        genesis,
     };
     let answer = cloud.enrol(&request).await.map_err(refused)?;
     let wish = json!({"studio": studio.studio, "scopes": ["sync", "read"]});

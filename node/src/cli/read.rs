@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::api::{
-    ConflictPage, DeadLetterPage, DevicePage, EntityPage, EntityView, HistoryPage, QueryAnswer,
-    QueryRequest, SideView, Status,
+    ConflictPage, DevicePage, EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest,
+    SideView, Status,
 };
 use studiovault_protocol::id::EntityId;
 
@@ -277,24 +277,6 @@ pub(crate) fn history(call: &Call, history: History) -> Outcome {
             }
         },
     )
-}
-
-/// `studiovault dead-letters`.
-pub(crate) fn dead_letters(call: &Call) -> Outcome {
-    show(call, "/dead-letters", |page: &DeadLetterPage| {
-        let mut table = Table::new(["when", "what", "type", "id", "code", "the cloud says"]);
-        for letter in &page.dead_letters {
-            table.row(vec![
-                moment(letter.ts),
-                letter.op.word().to_owned(),
-                letter.entity_type.clone(),
-                letter.entity.to_string(),
-                letter.code.clone(),
-                letter.detail.clone(),
-            ]);
-        }
-        table.print("nothing needs fixing");
-    })
 }
 
 /// `studiovault devices`.

@@ -1,7 +1,7 @@
 //! What goes out after a commit and needs the store to be worded: bodies of requests to the cloud, and feed pages.
 
 use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
-use studiovault_protocol::event::{Order, PagesRead};
+use studiovault_protocol::event::{Input, Moment, Order, PagesRead};
 use studiovault_protocol::limits;
 use studiovault_protocol::wire::{Frame, Packed};
 
@@ -10,7 +10,7 @@ use crate::store::StoreError;
 
 impl Driver {
     /// Words an order with what only the store has.
-    pub(super) fn request(&self, order: Order) -> Result<Request, StoreError> {
+    pub(super) fn request(&mut self, moment: Moment, order: Order) -> Result<Request, StoreError> {
         let device = self.engine.identity().device;
         Ok(match order {
             Order::Probe => Request::Probe,
@@ -30,14 +30,16 @@ impl Driver {
                 have,
                 ranges,
                 limit,
+                only,
+                stuck,
             } => {
-                let bundles = self
+                let load = self
                     .store
                     .batch_for_cloud(&ranges, limit, limits::BATCH_BYTES)?;
-                let bundles = bundles
-                    .into_iter()
-                    .map(|bytes| Packed(bytes.to_vec()))
-                    .collect();
+                let effects = self.engine.handle(moment, Input::Batched(load.ranges));
+                assert!(effects.writes.is_empty(), "a worded batch writes nothing");
+                let bundles = load.bundles.iter().map(|bytes| Packed(bytes.to_vec()));
+                let bundles = bundles.collect();
                 let roster = self.engine.roster().records().cloned().collect();
                 let shelf = self.engine.policies();
                 let policies = shelf.signed().into_iter().chain(shelf.unreadable());
@@ -50,6 +52,8 @@ impl Driver {
                     roster,
                     policies,
                     bundles,
+                    only,
+                    stuck,
                 }))
             }
         })

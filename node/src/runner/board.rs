@@ -17,6 +17,7 @@ use studiovault_protocol::policy::PolicyShelf;
 use studiovault_protocol::session::Session;
 use studiovault_protocol::time::WallMs;
 
+use super::Holders;
 use crate::clock::{self, Clock};
 use crate::driver::Driver;
 use crate::store::StoreError;
@@ -40,6 +41,7 @@ pub struct Board {
     cloud_url: Option<String>,
     shown: RwLock<Arc<Status>>,
     policies: RwLock<Arc<PolicyShelf>>,
+    holders: RwLock<Arc<Holders>>,
     recollection: Mutex<Recollection>,
 }
 
@@ -83,12 +85,14 @@ impl Board {
             at: clock::wall(),
         };
         let (shown, recollection) = (RwLock::new(Arc::new(shown)), Mutex::default());
+        let holders = RwLock::default();
         Self {
             clock,
             node,
             cloud_url,
             shown,
             policies: RwLock::new(Arc::new(policies)),
+            holders,
             recollection,
         }
     }
@@ -122,6 +126,14 @@ impl Board {
     /// The current snapshot.
     pub fn status(&self) -> Arc<Status> {
         self.shown
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Which machines hold what, at the time of the snapshot.
+    pub fn holders(&self) -> Arc<Holders> {
+        self.holders
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -195,6 +207,8 @@ impl Board {
             at: clock::wall(),
             peers,
         };
+        let holders = Arc::new(Holders::of_engine(engine));
+        *self.holders.write().unwrap_or_else(PoisonError::into_inner) = holders;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
         Ok(())
     }

@@ -79,6 +79,7 @@ impl Batch<'_> {
         for (entity, decider) in stale {
             self.refold(entity, decider, (rules, applied))?;
         }
+        self.settle_letters(bundle)?;
         Ok(())
     }
 

@@ -83,6 +83,7 @@ pub fn command(op: Op, id: EntityId, dice: &mut Dice) -> Command {
         writes: Vec::new(),
         ctx: None,
         ts: WallMs(1_700_000_000_000 + dice.below(600_000).cast_signed()),
+        replaces: None,
         nonce: Nonce(dice.bytes()),
     }
 }

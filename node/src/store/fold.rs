@@ -6,15 +6,17 @@ use std::collections::BTreeMap;
 
 use rusqlite::params;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::command::Op;
+use studiovault_protocol::command::{Command, Op};
 use studiovault_protocol::feed::{Entry, Page};
-use studiovault_protocol::id::{Author, EntityId};
-use studiovault_protocol::merge::{Outcome, Verdict};
+use studiovault_protocol::id::{Author, Dot, EntityId};
+use studiovault_protocol::merge::{Context, Outcome, Record, Verdict, fold};
 use studiovault_protocol::time::WallMs;
+use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::ledger::{self, Decider};
-use super::{Rules, Store, StoreError, history, put_encoded, queue};
+use super::touched::Loaded;
+use super::{Rules, Store, StoreError, history, letters, put_encoded, queue};
 
 /// Keeps a page and what it says the cloud holds.
 pub(super) fn keep_page(store: &mut Store, page: &Page) -> Result<(), StoreError> {
@@ -62,16 +64,13 @@ impl Batch<'_> {
         self.write_waiting()?;
         let mut stale = BTreeMap::new();
         for (position, entry) in page.entries() {
-            let Entry::Verdicts {
-                author,
-                first,
-                last,
-                ..
-            } = entry
-            else {
+            if let Entry::Stuck { dot, detail } = entry {
+                self.note_stuck(*dot, detail, (position, page.body().at))?;
+            }
+            let Some((author, first, last)) = entry.decided() else {
                 continue;
             };
-            for part in self.parts(*author, (*first, *last))? {
+            for part in self.parts(author, (first, last))? {
                 self.keep_verdict(&part, (position, entry), page.body().at)?;
                 let bundle = (part.bundle.first(), part.bundle.last());
                 if self.store.is_set_aside(part.number, bundle)? {
@@ -94,12 +93,22 @@ impl Batch<'_> {
                     let decider = Decider::Feed(position, page.body().at);
                     let entity = &loaded.entity;
                     let beside = command.op == Op::Create && !entity.life.names(dot);
-                    if loaded.stale || beside || entity.must_fold(command, &verdict.outcome) {
+                    let noted = (&*self.store, &touched.history[..]);
+                    let folds = loaded.stale || beside;
+                    if !folds && !entity.must_fold(command, &verdict.outcome) {
+                        loaded
+                            .entity
+                            .accept(command, (dot, verdict.position), rules.policy);
+                    } else if !loaded.stale && is_alone(noted, loaded, (&part, dot))? {
+                        // Most that is rejected is a create and nothing else: its history is this one command.
+                        let name = loaded.type_name.clone();
+                        let record = alone((command, dot), &verdict, rules);
+                        loaded.entity = fold(&name, command.entity, [record], rules.policy);
+                    } else {
                         loaded.stale = true;
                         stale.insert(command.entity, decider);
                         continue;
                     }
-                    loaded.entity.accept(command, (dot, position), rules.policy);
                     loaded.dirty = true;
                     ledger::note(
                         loaded,
@@ -152,15 +161,10 @@ impl Batch<'_> {
         (position, entry): (u64, &Entry),
         at: WallMs,
     ) -> Result<(), StoreError> {
-        let mut exceptions: Vec<(u64, Outcome)> = Vec::new();
-        if let Entry::Verdicts {
-            exceptions: all, ..
-        } = entry
-        {
-            let within =
-                |(counter, _): &&(u64, Outcome)| (part.first..=part.last).contains(counter);
-            exceptions.extend(all.iter().filter(within).cloned());
-        }
+        let position = entry.counts_at(position);
+        let within = |(counter, _): &&(u64, Outcome)| (part.first..=part.last).contains(counter);
+        let all = entry.exceptions().iter();
+        let exceptions: Vec<(u64, Outcome)> = all.filter(within).cloned().collect();
         let rejected = exceptions
             .iter()
             .filter(|(_, outcome)| matches!(outcome, Outcome::Rejected { .. }))
@@ -180,18 +184,73 @@ impl Batch<'_> {
                 rejected,
                 bytes
             ])?;
-        if !part.own {
-            return Ok(());
+        letters::decided(connection, part.number, (part.first, part.last))?;
+        if part.own {
+            queue::confirm(connection, part.number, (part.first, part.last))?;
         }
-        queue::confirm(connection, part.number, (part.first, part.last))?;
         for (counter, outcome) in exceptions {
+            let Some(command) = part.bundle.command(counter) else {
+                continue;
+            };
             let verdict = Verdict { position, outcome };
-            if let Some(command) = part.bundle.command(counter) {
-                let dot = part.bundle.author().at(counter);
-                queue::settle(connection, (part.number, dot, command), (&verdict, at))?;
+            if part.own {
+                queue::settle(connection, (part.number, counter), &verdict)?;
+            }
+            let dot = part.bundle.author().at(counter);
+            letters::note(connection, (part.number, dot, command), (&verdict, at))?;
+            let given_up = command.replaces.filter(|_| {
+                command.op == Op::Discard && matches!(verdict.outcome, Outcome::Rejected { .. })
+            });
+            if let Some(number) = given_up.and_then(|dot| self.store.authors.number(dot.author)) {
+                let target = (number, given_up.expect("just looked at").counter);
+                letters::reopen(connection, target, (part.number, counter))?;
             }
         }
         Ok(())
+    }
+}
+
+/// Whether all of an entity's history is this one create, which stands.
+fn is_alone(
+    (store, noted): (&Store, &[(i64, i64)]),
+    loaded: &Loaded,
+    (part, dot): (&Part, Dot),
+) -> Result<bool, StoreError> {
+    let id = loaded.entity.id;
+    let of_entity = part
+        .bundle
+        .commands()
+        .filter(|(_, command)| command.entity == id);
+    let only = |(at, command): (Dot, &Command)| at == dot && command.op == Op::Create;
+    let waits = noted.iter().any(|(row, _)| *row == loaded.row);
+    if waits || !loaded.entity.life.names(dot) || !of_entity.map(only).eq([true]) {
+        return Ok(false);
+    }
+    let bundles: i64 = store
+        .connection
+        .prepare_cached("SELECT count(*) FROM entity_log WHERE entity = ?1")?
+        .query_row([loaded.row], |row| row.get(0))?;
+    Ok(bundles == 1)
+}
+
+/// What nobody has seen.
+static NOTHING: Vector = Vector::EMPTY;
+
+/// A command that supersedes nothing, since nothing came before it.
+fn alone<'a>(
+    (command, dot): (&'a Command, Dot),
+    verdict: &'a Verdict,
+    rules: &Rules<'a>,
+) -> Record<'a> {
+    Record {
+        command,
+        dot,
+        ctx: Context {
+            epochs: rules.epochs,
+            vector: &NOTHING,
+            own: None,
+        },
+        verdict: Some(verdict),
     }
 }
 

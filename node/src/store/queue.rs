@@ -1,4 +1,4 @@
-//! The sync queue and the dead-letter bin: rows for people about this machine's own commands.
+//! The sync queue: rows for people about this machine's own commands.
 //!
 //! The gateway forwards by log position and never reads them, so a wrong row here cannot lose a command.
 
@@ -6,14 +6,12 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value as Json, json};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, Op};
-use studiovault_protocol::id::Dot;
 use studiovault_protocol::merge::{Outcome, Verdict};
-use studiovault_protocol::time::WallMs;
 
 use super::{Store, StoreError, history};
 
 /// The queue's word for what a command does.
-fn operation(command: &Command) -> &'static str {
+pub(super) fn operation(command: &Command) -> &'static str {
     match (command.op, command.entity_type.as_str()) {
         (Op::Create, "pos_void") => "void",
         (op, _) => op.word(),
@@ -21,7 +19,7 @@ fn operation(command: &Command) -> &'static str {
 }
 
 /// What a command says, as JSON: the entity and its changes.
-fn payload(command: &Command) -> Json {
+pub(super) fn payload(command: &Command) -> Json {
     json!({ "entity_id": command.entity.to_string(), "fields": changes(command) })
 }
 
@@ -123,10 +121,10 @@ pub(super) fn confirm(
 /// Notes what became of a command that was not simply accepted.
 pub(super) fn settle(
     connection: &Connection,
-    (author, dot, command): (i64, Dot, &Command),
-    (verdict, at): (&Verdict, WallMs),
+    (author, counter): (i64, u64),
+    verdict: &Verdict,
 ) -> Result<(), StoreError> {
-    let counter = dot.counter.cast_signed();
+    let counter = counter.cast_signed();
     let (status, error) = match &verdict.outcome {
         Outcome::Accepted => return Ok(()),
         Outcome::Merged(fields) => {
@@ -143,30 +141,5 @@ pub(super) fn settle(
             "UPDATE sync_queue SET sync_status = ?3, last_error = ?4 WHERE author = ?1 AND counter = ?2",
         )?
         .execute(params![author, counter, status, error])?;
-    let Outcome::Rejected { code, detail } = &verdict.outcome else {
-        return Ok(());
-    };
-    if code.is_conflict() {
-        return Ok(());
-    }
-    connection
-        .prepare_cached(
-            "INSERT OR IGNORE INTO dead_letter
-             (author, counter, command, entity, entity_type, operation, payload_json, code, detail, feed_position, rejected_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(params![
-            author,
-            counter,
-            command.id.to_string(),
-            command.entity.0,
-            command.entity_type,
-            operation(command),
-            payload(command).to_string(),
-            code.word(),
-            detail,
-            verdict.position.cast_signed(),
-            at.0
-        ])?;
     Ok(())
 }

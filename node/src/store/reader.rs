@@ -15,6 +15,7 @@ use studiovault_protocol::id::EntityId;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::vector::Vector;
 
+use super::schema::{DECIDED, FIXING};
 use super::{FILE, Store, StoreError, schema};
 
 mod inbox;
@@ -55,7 +56,7 @@ pub struct EntityRow {
     pub fields: Map<String, Json>,
     /// It shows as deleted.
     pub deleted: bool,
-    /// Every standing write of it is confirmed.
+    /// Every command of it has a verdict, and what stands is confirmed.
     pub confirmed: bool,
     /// It has an open conflict.
     pub conflict: bool,
@@ -65,6 +66,10 @@ pub struct EntityRow {
     pub opaque: bool,
     /// The receipt of an entry of the point of sale, as it is shown.
     pub receipt: Option<String>,
+    /// It has an open dead or stuck letter.
+    pub fixing: bool,
+    /// It never stood, or does no more: the cloud did not take it.
+    pub rejected: bool,
     /// The commands applied to it: as a context it covers all that is shown.
     pub vv: Vector,
 }
@@ -164,16 +169,21 @@ impl Store {
     }
 }
 
-const ENTITY: &str = "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed, conflict OR twin, opaque,
+/// Reads entity rows.
+fn entity_sql() -> String {
+    format!(
+        "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed AND {DECIDED}, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
-        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt
-     FROM entity JOIN entity_type ON entity_type.id = entity.type";
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, deleted AND NOT EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id)
+     FROM entity JOIN entity_type ON entity_type.id = entity.type"
+    )
+}
 
 impl View<'_> {
     /// One entity, deleted ones included.
     pub fn entity(&self, id: EntityId) -> Result<Option<EntityRow>, StoreError> {
         self.connection
-            .prepare_cached(&format!("{ENTITY} WHERE entity.uuid = ?1"))?
+            .prepare_cached(&format!("{} WHERE entity.uuid = ?1", entity_sql()))?
             .query_row([id.0], |row| Ok(entity_row(row)))
             .optional()?
             .transpose()?
@@ -197,8 +207,9 @@ impl View<'_> {
     /// Entities of a type.
     pub fn entities(&self, listing: &Listing) -> Result<Vec<EntityRow>, StoreError> {
         let mut sql = format!(
-            "{ENTITY} WHERE entity.type = (SELECT id FROM entity_type WHERE name = ?1)
-             AND entity.id > coalesce((SELECT id FROM entity WHERE uuid = ?2), 0)"
+            "{} WHERE entity.type = (SELECT id FROM entity_type WHERE name = ?1)
+             AND entity.id > coalesce((SELECT id FROM entity WHERE uuid = ?2), 0)",
+            entity_sql()
         );
         sql += match listing.deleted {
             Deleted::No => " AND entity.deleted = 0",
@@ -262,8 +273,13 @@ impl View<'_> {
             opaque: self.count("SELECT count(*) FROM entity WHERE opaque = 1")?,
             newer_bundles: self
                 .count("SELECT count(*) FROM log_bundle WHERE substr(bytes, 1, 1) <> x'01'")?,
-            dead_letters: self.count("SELECT count(*) FROM dead_letter WHERE settled IS NULL")?,
             quarantined: self.count("SELECT count(*) FROM quarantine")?,
+            dead_letters: self.count(
+                "SELECT count(*) FROM dead_letter WHERE settled IS NULL AND code <> 'STUCK'",
+            )?,
+            stuck: self.count(
+                "SELECT count(*) FROM dead_letter WHERE settled IS NULL AND code = 'STUCK'",
+            )?,
             parked: self.count("SELECT count(*) FROM log_bundle WHERE applied IS NULL")?,
             log_bytes: self.count(
                 "SELECT coalesce((SELECT ends FROM log_bundle ORDER BY position DESC LIMIT 1), 0)",
@@ -306,6 +322,8 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         conflict: row.get(5)?,
         proposed: None,
         opaque: row.get(6)?,
+        fixing: row.get(9)?,
+        rejected: row.get(10)?,
         vv: vv.ok_or_else(what)?,
         receipt: row.get(8)?,
     })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, Row, params};
 use studiovault_protocol::bundle::Header;
-use studiovault_protocol::feed::Page;
+use studiovault_protocol::feed::{Page, Undecided};
 use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
 use studiovault_protocol::log::{Chain, ChainRow};
 use studiovault_protocol::membership::SignedGrant;
@@ -40,6 +40,8 @@ pub struct Restored {
     pub feed_folded: u64,
     /// How far the feed says that the cloud holds each epoch.
     pub cloud_holds: BTreeMap<Author, u64>,
+    /// What the cloud holds without a folded verdict.
+    pub undecided: Undecided,
     /// Held pages that are not folded, in order.
     pub unfolded: Vec<Page>,
     /// The roster's records.
@@ -106,6 +108,8 @@ impl Store {
             let author = self.authors.author(number).ok_or_else(what)?;
             let cloud_upto = row.get::<_, i64>(4)?.cast_unsigned();
             if cloud_upto > 0 {
+                let start = row.get::<_, Option<i64>>(3)?.unwrap_or(1).cast_unsigned();
+                self.restore_undecided(restored, (number, author), (start, cloud_upto))?;
                 restored.cloud_holds.insert(author, cloud_upto);
             }
             let Some(start) = row.get::<_, Option<i64>>(3)? else {
@@ -167,6 +171,39 @@ impl Store {
         while let Some(row) = rows.next()? {
             let bundle = history::bundle(row, (0, 1))?;
             restored.parked.push(bundle.header().clone());
+        }
+        Ok(())
+    }
+
+    /// What the cloud holds of one author without a verdict that was folded.
+    fn restore_undecided(
+        &self,
+        restored: &mut Restored,
+        (number, author): (i64, Author),
+        (start, upto): (u64, u64),
+    ) -> Result<(), StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT first, last FROM verdict WHERE author = ?1 ORDER BY first")?;
+        let mut rows = statement.query([number])?;
+        let mut next = start;
+        while let Some(row) = rows.next()? {
+            let first = row.get::<_, i64>(0)?.cast_unsigned();
+            if next < first {
+                restored.undecided.insert(author, next, first - 1);
+            }
+            next = row.get::<_, i64>(1)?.cast_unsigned() + 1;
+        }
+        if next <= upto {
+            restored.undecided.insert(author, next, upto);
+        }
+        let mut statement = self.connection.prepare_cached(
+            "SELECT counter FROM dead_letter WHERE author = ?1 AND code = 'STUCK'",
+        )?;
+        let mut rows = statement.query([number])?;
+        while let Some(row) = rows.next()? {
+            let counter = row.get::<_, i64>(0)?.cast_unsigned();
+            restored.undecided.insert_stuck(author.at(counter));
         }
         Ok(())
     }

@@ -19,6 +19,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_4.sql")),
     M::up(include_str!("schema_5.sql")),
     M::up(include_str!("schema_6.sql")),
+    M::up(include_str!("schema_7.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -32,6 +33,15 @@ const STATEMENTS: usize = 128;
 const WRITER_CHECKPOINT_PAGES: i64 = 4 * 1024;
 /// A log that was larger than this is cut back after a checkpoint, bytes.
 const WAL_BYTES: i64 = 16 * 1024 * 1024;
+
+/// Whether a row of `entity` has an open letter: a command that the cloud did not take, or broke on.
+pub(super) const FIXING: &str =
+    "EXISTS (SELECT 1 FROM dead_letter WHERE dead_letter.entity = entity.uuid AND settled IS NULL)";
+/// Whether the newest command of every author on a row of `entity` has a verdict.
+pub(super) const DECIDED: &str =
+    "NOT EXISTS (SELECT 1 FROM json_each(entity.vv) AS mark WHERE json_extract(mark.value, '$[1]') > coalesce(
+      (SELECT last FROM verdict WHERE verdict.author = json_extract(mark.value, '$[0]')
+       AND verdict.first <= json_extract(mark.value, '$[1]') ORDER BY verdict.first DESC LIMIT 1), 0))";
 
 /// Makes the settings that every commit rests on, and checks that they hold.
 pub(super) fn configure(connection: &Connection, location: &Location) -> Result<(), StoreError> {
@@ -135,7 +145,8 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
     }
     write!(
         sql,
-        ", CASE WHEN conflict OR twin THEN 'conflict' WHEN confirmed THEN 'confirmed' ELSE 'saved here' END AS _sync_state,
+        ", CASE WHEN conflict OR twin OR {FIXING} THEN 'needs fixing' WHEN confirmed AND {DECIDED} THEN 'confirmed'
+         ELSE 'saved here' END AS _sync_state,
          conflict OR twin AS _conflict,
          (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
             FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')) AS _vv,

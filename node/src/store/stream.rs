@@ -25,6 +25,17 @@ pub struct BlockChunk {
     pub cursor: u64,
     /// Nothing follows now.
     pub done: bool,
+    /// Author, first and last counter of each bundle.
+    rows: Vec<(i64, i64, i64)>,
+}
+
+/// Bundles for the cloud.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct CloudLoad {
+    /// As stored.
+    pub bundles: Vec<Arc<[u8]>>,
+    /// What each holds.
+    pub ranges: Vec<Range>,
 }
 
 /// Feed pages in order.
@@ -112,7 +123,7 @@ impl Store {
         ranges: &[Range],
         limit_commands: usize,
         limit_bytes: usize,
-    ) -> Result<Vec<Arc<[u8]>>, StoreError> {
+    ) -> Result<CloudLoad, StoreError> {
         let mut wanted = HashMap::new();
         for range in ranges {
             if let Some(number) = self.authors.number(range.author) {
@@ -132,7 +143,18 @@ impl Store {
             commands: limit_commands,
         };
         let chunk = self.walk(Course::Application, &wanted, (0, budget))?;
-        Ok(chunk.bundles)
+        let range = |(number, first, last): &(i64, i64, i64)| {
+            let author = self.authors.author(*number);
+            Some(Range {
+                author: author?,
+                after: first.cast_unsigned() - 1,
+                upto: last.cast_unsigned(),
+            })
+        };
+        Ok(CloudLoad {
+            ranges: chunk.rows.iter().filter_map(range).collect(),
+            bundles: chunk.bundles,
+        })
     }
 
     /// Feed pages after a position, and whether more follow.
@@ -195,6 +217,7 @@ impl Store {
                 chunk.raw += bytes.len();
                 commands += count;
                 chunk.bundles.push(bytes.into());
+                chunk.rows.push((author, first, last));
                 chunk.cursor = place.cast_unsigned();
             }
             break;

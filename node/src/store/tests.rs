@@ -282,6 +282,7 @@ proptest! {
 }
 
 mod durable;
+mod letters;
 mod names;
 mod policies;
 mod reading;

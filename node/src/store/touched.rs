@@ -288,7 +288,9 @@ impl<'s> Rows<'s> {
         let number = store.types.number(&loaded.type_name);
         let number = number.expect("an entity's type has a number");
         let confirmed = entity.is_confirmed();
-        let (deleted, conflict) = (entity.life.is_deleted(), entity.in_conflict());
+        // What never stood, or does no more, is shown no more than what was deleted.
+        let deleted = !entity.life.exists() || entity.life.is_deleted();
+        let conflict = entity.in_conflict();
         if let Some(stored) = &loaded.stored {
             sum.remove(stored.share);
             self.update

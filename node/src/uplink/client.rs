@@ -1,5 +1,6 @@
 //! The HTTP client of the cloud contract: bounded answers, compressed bodies, errors that say whose fault they are.
 
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -32,7 +33,7 @@ pub enum UplinkError {
     Unreachable(String),
     /// The token is refused.
     #[error(
-        "the cloud refuses the token: {0}; give a new one with `studiovault init` or ask who hosts the cloud"
+        "the cloud refuses the token: {0}; ask who hosts the cloud for a new one and give it with `studiovault login --token TOKEN`"
     )]
     Unauthorised(String),
     /// The cloud is overloaded or broken.
@@ -43,6 +44,11 @@ pub enum UplinkError {
         /// In words.
         detail: String,
     },
+    /// The cloud broke on this very request.
+    #[error(
+        "the cloud broke on a request: {0}; what it breaks on is found and set aside by itself"
+    )]
+    Broken(String),
     /// The body is too large.
     #[error("the cloud takes no batch of this size; a smaller one is sent by itself")]
     TooLarge,
@@ -58,6 +64,7 @@ pub enum UplinkError {
 pub struct CloudClient {
     http: reqwest::Client,
     access: CloudAccess,
+    token: Arc<RwLock<String>>,
 }
 
 impl CloudClient {
@@ -96,7 +103,22 @@ impl CloudClient {
         let http = builder
             .build()
             .map_err(|error| UplinkError::Address(error.to_string()))?;
-        Ok(Self { http, access })
+        let token = Arc::new(RwLock::new(access.token.clone()));
+        Ok(Self {
+            http,
+            access,
+            token,
+        })
+    }
+
+    /// Uses another token from now on, in every clone.
+    pub fn sign_in(&self, token: String) {
+        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    }
+
+    fn token(&self) -> String {
+        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
+        token.clone()
     }
 
     fn address(&self, path: &str) -> String {
@@ -113,7 +135,7 @@ impl CloudClient {
             .get(self.address("ping"))
             .query(&[("nonce", &nonce)])
             .timeout(PING_TIMEOUT)
-            .bearer_auth(&self.access.token);
+            .bearer_auth(self.token());
         let pong: Pong = json(check(request.send().await.map_err(unreachable)?).await?).await?;
         if pong.nonce == nonce {
             Ok(pong)
@@ -150,7 +172,7 @@ impl CloudClient {
             .http
             .post(self.address(path))
             .timeout(REQUEST_TIMEOUT)
-            .bearer_auth(&self.access.token)
+            .bearer_auth(self.token())
             .json(body);
         json(check(request.send().await.map_err(unreachable)?).await?).await
     }
@@ -161,7 +183,7 @@ impl CloudClient {
             .http
             .get(self.address(path))
             .timeout(REQUEST_TIMEOUT)
-            .bearer_auth(&self.access.token);
+            .bearer_auth(self.token());
         json(check(request.send().await.map_err(unreachable)?).await?).await
     }
 
@@ -178,7 +200,7 @@ impl CloudClient {
             .http
             .post(self.address(path))
             .timeout(timeout)
-            .bearer_auth(&self.access.token)
+            .bearer_auth(self.token())
             .header("content-type", MEDIA_TYPE)
             .header("content-encoding", "zstd")
             .header("accept", MEDIA_TYPE)
@@ -257,6 +279,7 @@ async fn check(response: Response) -> Result<Response, UplinkError> {
                 detail,
             }
         }
+        StatusCode::INTERNAL_SERVER_ERROR => UplinkError::Broken(detail),
         status if status.is_server_error() => UplinkError::Busy {
             retry_after,
             detail,

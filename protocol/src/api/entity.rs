@@ -27,9 +27,9 @@ pub enum SyncState {
     WithGateway,
     /// The cloud truth accepted it.
     Confirmed,
-    /// The cloud truth did not take it.
+    /// The cloud truth did not take it, and nothing of it stands.
     Rejected,
-    /// A person must look at it: a conflict or a dead letter.
+    /// A person must look at it: a conflict, or an open dead or stuck letter.
     NeedsFixing,
 }
 
@@ -121,11 +121,15 @@ pub struct HistoryPage {
     pub ledger: Vec<LedgerView>,
 }
 
-/// An own command that the cloud did not take and that a person must look at.
+/// A command of any machine that the cloud did not take, or breaks on, and that a person must look at.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// The command's name.
     pub dot: String,
+    /// The machine that wrote it.
+    pub device: String,
+    /// The cloud breaks on it and has not decided: it is tried again now and then, and all else goes on.
+    pub stuck: bool,
     /// Its entity.
     pub entity: EntityId,
     /// The entity's type.
@@ -138,14 +142,40 @@ pub struct DeadLetter {
     pub code: String,
     /// In the cloud's words.
     pub detail: String,
-    /// When it was written.
+    /// When the cloud said so.
     pub ts: WallMs,
+    /// What settled it: `fixed` or `discarded`; `None` while it is open.
+    pub settled: Option<String>,
+}
+
+/// `POST /local/v1/dead-letters/{dot}/fix`: the same command once more, in its place.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct FixRequest {
+    /// The fields that change; `null` leaves one out. All others are sent as they were.
+    #[serde(default)]
+    pub fields: Map<String, Json>,
+    /// Create under another id: the first one is taken.
+    #[serde(default)]
+    pub new_id: bool,
+    /// The person; the system's user if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+}
+
+/// `POST /local/v1/dead-letters/{dot}/discard`: gives it up. Refused for entries of the point of sale.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct DiscardRequest {
+    /// Why; stays in the history.
+    pub reason: String,
+    /// The person; the system's user if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
 }
 
 /// All dead letters.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct DeadLetterPage {
-    /// The rows, oldest first.
+    /// The rows, newest first.
     pub dead_letters: Vec<DeadLetter>,
 }
 

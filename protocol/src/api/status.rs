@@ -162,11 +162,14 @@ pub struct Counts {
     /// Bundles held in an envelope that this version of the program does not read.
     #[serde(default)]
     pub newer_bundles: u64,
-    /// Own commands that need fixing.
+    /// Commands of any machine that the cloud did not take and nobody has settled.
     pub dead_letters: u64,
     /// Commands held and set aside because they would rewrite an entry of the point of sale.
     #[serde(default)]
     pub quarantined: u64,
+    /// Commands of any machine that the cloud breaks on: they wait, with what depends on them, and all else goes on.
+    #[serde(default)]
+    pub stuck: u64,
     /// Bundles held that wait for something they saw.
     pub parked: u64,
     /// Bytes of the log.

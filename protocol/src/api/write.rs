@@ -70,6 +70,13 @@ pub struct BundleName {
     pub last: String,
 }
 
+/// `POST /local/v1/login`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct LoginRequest {
+    /// The new token for the cloud truth.
+    pub token: String,
+}
+
 /// `POST /local/v1/network`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

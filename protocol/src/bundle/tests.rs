@@ -22,6 +22,7 @@ fn a_bundle() -> (Bundle, SecretKey) {
         }],
         ctx: None,
         ts: WallMs(1_700_000_000_000),
+        replaces: None,
         nonce: Nonce([n; 16]),
     };
     let header = Header {

@@ -17,7 +17,7 @@ use crate::wire::{Beat, Frame};
 
 const STUDIO: StudioId = StudioId([7; 16]);
 
-fn secret(n: u8) -> SecretKey {
+pub(crate) fn secret(n: u8) -> SecretKey {
     SecretKey::from_seed([n; 32])
 }
 
@@ -94,6 +94,7 @@ pub(crate) fn a_write(id: u8) -> Input {
         }],
         ctx: None,
         ts: WallMs(1_000_000),
+        replaces: None,
         nonce: Nonce([id; 16]),
     };
     Input::Write(Transaction {

@@ -1,11 +1,12 @@
 //! The uplink as the engine sees it: when to probe, forward and ask, and how long to wait after a failure.
 //!
-//! Network failures never count against a command: full-jitter backoff, for ever. A refused token pauses the uplink. Batches of
-//! which the cloud takes nothing pause by themselves, so that its news goes on coming.
+//! Network failures never count against a command: full-jitter backoff, for ever. A refused token pauses the uplink until a
+//! probe finds it taken. Batches of which the cloud takes nothing pause by themselves, so that its news goes on coming.
 
 use std::collections::BTreeMap;
 
 use super::Engine;
+use super::narrow::{Load, Narrowing};
 use crate::cloud::Changes;
 use crate::event::{
     Effects, Moment, Network, Notice, Order, OrderKind, UplinkEvent, UplinkFailure,
@@ -53,11 +54,14 @@ pub(super) struct Uplink {
     line: Pause,
     /// Of batches, after one of which the cloud took nothing.
     batches: Pause,
-    limit: usize,
     /// The digest of the policies that the last batch carried, and of those that the cloud has been told.
     policies: (Hash, Hash),
     /// What was wrong with the last probe or request, for people.
     problem: Option<String>,
+    /// The token was refused: nothing is sent but probes.
+    refused: bool,
+    /// The search for commands on which the cloud breaks.
+    pub(super) narrowing: Narrowing,
     /// Since when something of ours has been waiting without the cloud holding more.
     waiting: Option<(MonoMs, BTreeMap<Author, u64>)>,
 }
@@ -78,7 +82,11 @@ impl Pause {
     }
 
     fn lengthen(&mut self, moment: Moment, at_least_ms: u64) {
-        let ceiling = (BACKOFF_MS.0 << self.failures.min(9)).min(BACKOFF_MS.1);
+        self.lengthen_from(BACKOFF_MS.0, moment, at_least_ms);
+    }
+
+    fn lengthen_from(&mut self, base_ms: u64, moment: Moment, at_least_ms: u64) {
+        let ceiling = (base_ms << self.failures.min(12)).min(BACKOFF_MS.1);
         self.failures = self.failures.saturating_add(1);
         let pause = moment.entropy % ceiling + 50;
         self.until = moment.now.mono.plus(pause.max(at_least_ms));
@@ -103,9 +111,10 @@ impl Uplink {
             probe_at: now,
             line: Pause::ended(now),
             batches: Pause::ended(now),
-            limit: limits::BATCH_COMMANDS,
             policies: <(Hash, Hash)>::default(),
             problem: None,
+            refused: false,
+            narrowing: Narrowing::new(),
             waiting: None,
         }
     }
@@ -127,6 +136,9 @@ impl Uplink {
         if !self.probing {
             wake = wake.min(self.probe_at);
         }
+        if let Some(due) = self.narrowing.next_due().filter(|due| *due > now) {
+            wake = wake.min(due);
+        }
         for pause in [self.line, self.batches] {
             if pause.lasts(now) {
                 wake = wake.min(pause.until);
@@ -138,6 +150,7 @@ impl Uplink {
     fn succeed(&mut self, now: MonoMs) {
         self.problem = None;
         self.line = Pause::ended(now);
+        self.refused = false;
         self.probe_at = now.plus(PROBE_MS);
         (self.view.reachable, self.view.authorised) = (true, true);
     }
@@ -156,28 +169,45 @@ impl Engine {
         let lacking = self.cloud_lacks();
         self.watch_progress(now, &lacking);
         let gateway = self.election.is_gateway();
-        if !gateway && !self.uplink.view.escaped || self.uplink.line.lasts(now) {
+        let carries = gateway || self.uplink.view.escaped;
+        if !carries || self.uplink.line.lasts(now) || self.uplink.refused {
             return;
         }
         // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
         let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
         let behind = self.uplink.ask_at_once || self.uplink.catching_up;
+        let is_free = !self.uplink.view.forwarding && !behind;
+        let narrowing = &mut self.uplink.narrowing;
+        let narrowed = if is_free {
+            narrowing.load = Load::All;
+            let next = gateway.then(|| narrowing.next(now, self.feed.undecided()));
+            next.flatten()
+        } else {
+            None
+        };
         let policies = self.policies.digest();
         let untold = self.policies.signed().is_some() && self.uplink.policies.1 != policies;
         let has_news = !lacking.is_empty() || untold;
-        let is_due = !behind && has_news && !self.uplink.batches.lasts(now);
-        if !self.uplink.view.forwarding && is_due {
+        let is_due = has_news && !self.uplink.batches.lasts(now);
+        let whole = || (lacking, None, Vec::new());
+        if let Some((ranges, only, stuck)) = narrowed.or_else(|| (is_free && is_due).then(whole)) {
             // A batch ends a question that waits for news: its answer would echo the batch.
             (self.uplink.view.forwarding, self.uplink.asking) = (true, false);
             self.uplink.policies.0 = policies;
             let term = self.election.own().claim;
-            let limit = self.uplink.limit;
+            let limit = if only.is_some() {
+                1
+            } else {
+                self.uplink.narrowing.limit
+            };
             fx.orders.push(Order::Batch {
                 term,
                 since,
                 have,
-                ranges: lacking,
+                ranges,
                 limit,
+                only,
+                stuck,
             });
         } else if !self.uplink.view.forwarding && !self.uplink.asking && (gateway || behind) {
             self.uplink.asking = true;
@@ -268,6 +298,7 @@ impl Engine {
             UplinkEvent::Probed => {
                 self.uplink.probing = false;
                 self.uplink.probe_at = now.plus(PROBE_MS);
+                self.uplink.refused = false;
                 (self.uplink.view.reachable, self.uplink.view.authorised) = (true, true);
                 if !before.reachable {
                     self.uplink.line.until = now;
@@ -277,15 +308,17 @@ impl Engine {
             UplinkEvent::Answered(answer) => {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
-                self.uplink.limit = limits::BATCH_COMMANDS;
                 self.uplink.policies.1 = self.uplink.policies.0;
                 for what in answer.not_taken() {
                     fx.notices.push(Notice::Fault(what));
                 }
+                let brought = self.take_changes(answer.changes, fx);
+                let narrowing = &mut self.uplink.narrowing;
+                let was_whole = narrowing.answered(moment, self.feed.undecided());
                 // A batch that only told a policy may bring nothing back.
-                if self.take_changes(answer.changes, fx) || self.cloud_lacks().is_empty() {
+                if brought || self.cloud_lacks().is_empty() {
                     self.uplink.batches = Pause::ended(now);
-                } else {
+                } else if was_whole {
                     self.uplink.batches.lengthen(moment, 0);
                 }
             }
@@ -339,13 +372,26 @@ impl Engine {
                 uplink.line.lengthen(moment, retry_after_ms);
                 detail
             }
+            UplinkFailure::Broken(detail) => {
+                let undecided = self.feed.undecided();
+                let narrowed = match order {
+                    OrderKind::Batch => uplink.narrowing.broke(moment, &detail, undecided),
+                    _ => None,
+                };
+                match narrowed {
+                    Some(base_ms) => uplink.line.lengthen_from(base_ms, moment, 0),
+                    None => uplink.line.lengthen(moment, 0),
+                }
+                detail
+            }
             UplinkFailure::Unauthorised(detail) => {
+                // The probe goes on and finds out when a new token is taken; people see it in the status.
                 (uplink.view.reachable, uplink.view.authorised) = (true, false);
-                uplink.line.lengthen(moment, 0);
+                (uplink.refused, uplink.ask_at_once) = (true, true);
                 detail
             }
             UplinkFailure::TooLarge => {
-                uplink.limit = (uplink.limit / 2).max(1);
+                uplink.narrowing.limit = (uplink.narrowing.limit / 2).max(1);
                 return;
             }
             UplinkFailure::Nonsense(detail) => {

@@ -142,7 +142,7 @@ fn survivors_of(delete: Dot, standing: &[&Record]) -> Vec<Survivor> {
     let concurrent: Vec<&Record> = standing
         .iter()
         .copied()
-        .filter(|r| r.command.op != Op::Delete)
+        .filter(|r| !matches!(r.command.op, Op::Delete | Op::Discard))
         .filter(|r| !delete.ctx.covers(r.dot) && !r.ctx.covers(delete.dot) && r.dot != delete.dot)
         .collect();
     let mut survivors: Vec<Survivor> = concurrent
@@ -208,6 +208,9 @@ impl Entity {
 
     fn step(&mut self, record: &Record, policy: &Policy) {
         let command = record.command;
+        if command.op == Op::Discard {
+            return;
+        }
         let rules = policy.entity_type(&command.entity_type);
         let Some(rules) = rules.filter(|_| !matches!(command.op, Op::Newer(_))) else {
             // What was rejected leaves no trace, whatever this version cannot read of it.
@@ -261,6 +264,9 @@ impl Entity {
 
     /// Takes up an accepting verdict on a command that was applied before, where [`Self::must_fold`] says no.
     pub fn accept(&mut self, command: &Command, (dot, position): (Dot, u64), policy: &Policy) {
+        if command.op == Op::Discard {
+            return;
+        }
         let Some(rules) = policy.entity_type(&self.entity_type) else {
             return;
         };
@@ -304,7 +310,7 @@ impl Entity {
             Op::Create => LifeKind::Created,
             Op::Delete => LifeKind::Deleted,
             Op::Restore => LifeKind::Restored,
-            Op::Update | Op::Resolve | Op::Newer(_) => return,
+            Op::Update | Op::Resolve | Op::Discard | Op::Newer(_) => return,
         };
         let (dot, ts) = (record.dot, record.command.ts);
         let write = LifeWrite {

@@ -64,17 +64,31 @@ pub fn breach<E>(
         if append_only {
             made.entry(command.entity).or_insert(command);
         }
+        let earlier = earlier(command)?;
+        let replaced = replaced(command, &earlier);
         let known = |(at, entry): &&(Dot, Command)| {
             let made = entry.op == Op::Create && is_append_only(&entry.entity_type, policy);
-            made && context.covers(*at)
+            made && context.covers(*at) && !replaced.contains(at)
         };
-        let earlier = earlier(command)?;
         let mut known = earlier.iter().filter(known).peekable();
         if known.peek().is_some() && !known.any(|(_, entry)| repeats(command, entry)) {
             return Ok(Some(dot));
         }
     }
     Ok(None)
+}
+
+/// What a command stands in the place of, and what that stood in the place of: of all these at most one ever counts, so it
+/// rewrites none of them.
+fn replaced(command: &Command, earlier: &[(Dot, Command)]) -> Vec<Dot> {
+    let mut chain = Vec::new();
+    let mut next = command.replaces;
+    while let Some(dot) = next.filter(|dot| !chain.contains(dot)) {
+        chain.push(dot);
+        let entry = earlier.iter().find(|(at, _)| *at == dot);
+        next = entry.and_then(|(_, entry)| entry.replaces);
+    }
+    chain
 }
 
 /// Whether a type's entries are never rewritten.
@@ -137,6 +151,7 @@ mod tests {
             }],
             ctx: None,
             ts: WallMs(0),
+            replaces: None,
             nonce: Nonce([1; 16]),
         }
     }

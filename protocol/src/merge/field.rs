@@ -54,12 +54,14 @@ pub struct Register {
 impl Register {
     /// Applies a standing write; `accepted` is its verdict's position, if it has one already.
     pub fn write(&mut self, sibling: Sibling, ctx: &Context) {
+        let led = |other: &Sibling| other.leads && ctx.covers(other.dot);
+        let succeeds = self.siblings.iter().any(led);
         self.siblings.retain(|other| !ctx.covers(other.dot));
         self.lost.retain(|side| !ctx.covers(side.dot));
         let dot = sibling.dot;
         let at = self.siblings.partition_point(|other| other.dot < dot);
         let accepted = sibling.accepted;
-        let leads = self.top.is_some_and(|(_, top)| ctx.covers(top));
+        let leads = succeeds || self.top.is_some_and(|(_, top)| ctx.covers(top));
         self.siblings.insert(at, Sibling { leads, ..sibling });
         if let Some(position) = accepted {
             self.raise_top(position, dot);
@@ -86,9 +88,15 @@ impl Register {
         }
     }
 
-    /// In causal order nothing applied before can supersede the newest write, so it alone leads.
+    /// In causal order nothing applied before can supersede the newest write, so it alone leads; what stood when the feed
+    /// began (position 0) leads together, so that open conflicts stay open.
     fn raise_top(&mut self, position: u64, dot: Dot) {
-        if self.top.is_none_or(|top| (position, dot) > top) {
+        let stood = position == 0 && self.top.is_none_or(|(top, _)| top == 0);
+        if stood {
+            self.top = self.top.max(Some((position, dot)));
+            let sibling = self.siblings.iter_mut().find(|sibling| sibling.dot == dot);
+            sibling.expect("it was just written").leads = true;
+        } else if self.top.is_none_or(|top| (position, dot) > top) {
             self.top = Some((position, dot));
             for sibling in &mut self.siblings {
                 sibling.leads = sibling.dot == dot;

@@ -172,6 +172,7 @@ fn history(steps: &[Step]) -> History {
             writes,
             ctx: step.is_stale.then(|| read[n].clone()),
             ts: WallMs(1_000_000 + step.skew_s * 1000),
+            replaces: None,
             nonce: Nonce([0; 16]),
         };
         let verdict = outcome(step).map(|outcome| {

@@ -52,6 +52,7 @@ fn a_bundle() -> Bundle {
             write("print_credits", Change::Increment(-3)),
         ],
         ctx: Vector::from_tips(vec![author(1).at(200), author(2).at(3)]),
+        replaces: Some(author(2).at(9)),
         ts: WallMs(-1),
         nonce: Nonce([5; 16]),
     };
@@ -86,7 +87,7 @@ fn a_page() -> Page {
         prev: Hash([2; 32]),
         at: WallMs(5),
         entries: vec![
-            Entry::Genesis,
+            Entry::Genesis(vec![author.at(7)]),
             Entry::Bundle {
                 author,
                 first: 1,
@@ -101,6 +102,16 @@ fn a_page() -> Page {
                 exceptions: vec![(2, lost), (299, rejected)],
             },
             Entry::Checkpoint(StateSum([1, 2, 3, u64::MAX])),
+            Entry::AsItStands {
+                author,
+                first: 301,
+                last: 302,
+                hash,
+            },
+            Entry::Stuck {
+                dot: author.at(303),
+                detail: "broken".into(),
+            },
         ],
     };
     Page::seal(body, &key())

@@ -72,6 +72,7 @@ pub fn creates(from: usize, count: usize) -> WriteRequest {
         op: Op::Create,
         fields: row(number),
         read: None,
+        replaces: None,
     };
     WriteRequest {
         actor: "bench".into(),

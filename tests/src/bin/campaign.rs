@@ -7,7 +7,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 #[cfg(target_os = "linux")]
 use studiovault_lab::kills;
-use studiovault_lab::{bench, histories};
+use studiovault_lab::{bench, histories, queue};
 
 /// What is measured allocates as the product does.
 #[global_allocator]
@@ -47,6 +47,12 @@ enum Campaign {
         /// The first seed.
         #[arg(long, default_value_t = 1_000_000)]
         seed: u64,
+    },
+    /// Commands that the cloud refuses or breaks on among many good ones, and an hour of 503.
+    Queue {
+        /// All commands of a run.
+        #[arg(long, default_value_t = 100_000)]
+        commands: u64,
     },
     /// One node of a benchmark; started by `bench` itself.
     #[command(hide = true)]
@@ -90,6 +96,7 @@ fn main() -> Result<()> {
             println!("{tally:#?}");
             Ok(())
         }
+        Campaign::Queue { commands } => queue::campaign(commands),
         Campaign::BenchNode { folder, listen } => {
             runtime.block_on(bench::agent::run(folder, listen))
         }

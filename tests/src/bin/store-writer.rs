@@ -214,5 +214,6 @@ fn mutation(entity: Option<EntityId>, op: Op, fields: serde_json::Value) -> Muta
         op,
         fields,
         read: None,
+        replaces: None,
     }
 }

@@ -215,6 +215,7 @@ impl Making {
             writes,
             ctx: None,
             ts: WallMs(0),
+            replaces: None,
             nonce: Nonce([0; 16]),
         }
     }

@@ -39,6 +39,7 @@ impl Cloud {
             studio,
             name: "Studio".into(),
             root,
+            genesis: Vec::new(),
         };
         let founding = Founding {
             studio: request,

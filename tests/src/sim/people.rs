@@ -27,6 +27,7 @@ fn mutation(entity_type: &str, entity: Option<EntityId>, op: Op, fields: Json) -
         op,
         fields: object(fields),
         read: None,
+        replaces: None,
     }
 }
 

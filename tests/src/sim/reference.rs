@@ -257,7 +257,7 @@ fn kind(op: Op) -> Option<LifeKind> {
         Op::Create => Some(LifeKind::Created),
         Op::Delete => Some(LifeKind::Deleted),
         Op::Restore => Some(LifeKind::Restored),
-        Op::Update | Op::Resolve | Op::Newer(_) => None,
+        Op::Update | Op::Resolve | Op::Discard | Op::Newer(_) => None,
     }
 }
 

@@ -156,7 +156,10 @@ impl World {
                                 }
                             }
                         }
-                        Entry::Genesis | Entry::Checkpoint(_) => {}
+                        Entry::Genesis(_)
+                        | Entry::Checkpoint(_)
+                        | Entry::AsItStands { .. }
+                        | Entry::Stuck { .. } => {}
                     }
                 }
             }

@@ -81,6 +81,7 @@ fn mutation(entity_type: &str, fields: Map<String, Json>) -> Mutation {
         op: Op::Create,
         fields,
         read: None,
+        replaces: None,
     }
 }
 
@@ -259,6 +260,7 @@ impl Liar {
             }],
             ctx: None,
             ts: WallMs(9_000_000_000_000),
+            replaces: None,
             nonce: Nonce([1; 16]),
         }
     }
@@ -394,6 +396,7 @@ fn a_rival_create_that_says_it_knew_nothing_is_set_aside_on_every_machine() {
         .store()
         .batch_for_cloud(&ranges, 100, 1 << 20)
         .expect("reads")
+        .bundles
     {
         let _ = other.step(
             Moment::default(),

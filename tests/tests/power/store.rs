@@ -162,6 +162,7 @@ fn write_on(driver: &mut Driver) -> Result<()> {
         op: Op::Create,
         fields,
         read: None,
+        replaces: None,
     };
     let request = WriteRequest {
         actor: "Ana".to_owned(),

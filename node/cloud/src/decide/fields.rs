@@ -48,13 +48,16 @@ fn rewrites(
                 .any(|sibling| situation.ctx.covers(sibling.dot) && sibling.value != *value)
         }),
         // A person settles which of two concurrent creates was right.
-        Op::Delete | Op::Resolve | Op::Newer(_) => false,
+        Op::Delete | Op::Resolve | Op::Discard | Op::Newer(_) => false,
     }
 }
 
 /// The server wins: another value was confirmed that the author had not seen.
 fn beaten(register: &Register, value: &Value, situation: &Situation<'_>) -> bool {
     register.siblings.iter().any(|sibling| {
-        sibling.accepted.is_some() && sibling.value != *value && !situation.ctx.covers(sibling.dot)
+        sibling.accepted.is_some()
+            && sibling.value != *value
+            && !situation.ctx.covers(sibling.dot)
+            && !situation.after.contains(&sibling.dot)
     })
 }

@@ -43,6 +43,7 @@ pub fn check(
         Op::Create | Op::Update | Op::Restore | Op::Resolve | Op::Newer(_) => {
             unseen_delete(command, situation)
         }
+        Op::Discard => Ok(()),
     }
 }
 
@@ -81,7 +82,10 @@ fn append_only(command: &Command, situation: &Situation<'_>) -> Result<(), Refus
 /// A delete yields to a confirmed edit that its author had not seen.
 fn unseen_edit(command: &Command, situation: &Situation<'_>) -> Result<(), Refusal> {
     let unseen = situation.history.iter().any(|earlier| {
-        earlier.confirmed && earlier.op != Op::Delete && !situation.ctx.covers(earlier.dot)
+        earlier.confirmed
+            && earlier.op != Op::Delete
+            && !situation.ctx.covers(earlier.dot)
+            && !situation.after.contains(&earlier.dot)
     });
     if unseen {
         let detail = format!(
@@ -99,6 +103,7 @@ fn unseen_delete(command: &Command, situation: &Situation<'_>) -> Result<(), Ref
         write.kind == LifeKind::Deleted
             && write.accepted.is_some()
             && !situation.ctx.covers(write.dot)
+            && !situation.after.contains(&write.dot)
     });
     if unseen {
         let detail = format!("{} was deleted remotely", capitalised(&command.entity_type));

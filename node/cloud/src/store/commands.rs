@@ -30,6 +30,8 @@ pub struct FirstUse {
     pub content: Hash,
     /// The verdict, if there is one.
     pub verdict: Option<Verdict>,
+    /// Where it stands: the bundle's row and the counter.
+    pub place: (i64, u64),
 }
 
 /// One command of an entity's history.
@@ -46,14 +48,10 @@ pub struct HistoryRow {
 /// A command without a verdict.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Undecided {
-    /// Names it inside the database.
-    pub row: i64,
     /// Its bundle's row.
     pub bundle: i64,
     /// Its counter.
     pub counter: u64,
-    /// Its id was used before.
-    pub repeats: bool,
 }
 
 /// How many commands are held, confirmed and rejected.
@@ -68,7 +66,7 @@ pub struct CommandCounts {
 }
 
 /// A position without an outcome means accepted; neither means that there is no verdict.
-fn verdict(row: &Row<'_>, at: usize) -> Result<Option<Verdict>, StoreError> {
+pub(super) fn verdict(row: &Row<'_>, at: usize) -> Result<Option<Verdict>, StoreError> {
     let Some(position) = cell::number_or_none(row, at)? else {
         return Ok(None);
     };
@@ -83,12 +81,13 @@ impl Session<'_> {
     /// What an id was first used for.
     pub fn first_use(&self, studio: i64, id: CommandId) -> Result<Option<FirstUse>, StoreError> {
         self.first(
-            "SELECT content, position, outcome FROM command WHERE studio = ?1 AND id = ?2 AND repeats = 0",
+            "SELECT content, position, outcome, bundle, counter FROM command WHERE studio = ?1 AND id = ?2 AND repeats = 0",
             params![studio, id.0],
             |row| {
                 Ok(FirstUse {
                     content: cell::hash(row, 0)?,
                     verdict: verdict(row, 1)?,
+                    place: (row.get(3)?, cell::number(row, 4)?),
                 })
             },
         )
@@ -135,15 +134,13 @@ impl Session<'_> {
     /// The commands without a verdict, in the order in which they were applied.
     pub fn undecided(&self, studio: i64) -> Result<Vec<Undecided>, StoreError> {
         self.all(
-            "SELECT row, bundle, counter, repeats FROM command
+            "SELECT bundle, counter FROM command
              WHERE studio = ?1 AND position IS NULL ORDER BY row",
             [studio],
             |row| {
                 Ok(Undecided {
-                    row: row.get(0)?,
-                    bundle: row.get(1)?,
-                    counter: cell::number(row, 2)?,
-                    repeats: row.get(3)?,
+                    bundle: row.get(0)?,
+                    counter: cell::number(row, 1)?,
                 })
             },
         )
@@ -156,18 +153,6 @@ impl Session<'_> {
              WHERE command.studio = ?1 AND command.position IS NULL ORDER BY entity.row",
             [studio],
             |row| Ok(EntityId(cell::bytes(row, 0)?)),
-        )
-    }
-
-    /// Notes the verdict on a command that had none.
-    pub fn decide_command(&self, row: i64, verdict: &Verdict) -> Result<(), StoreError> {
-        let outcome = match &verdict.outcome {
-            Outcome::Accepted => None,
-            other => Some(cell::pack(other)),
-        };
-        self.run(
-            "UPDATE command SET position = ?2, outcome = ?3 WHERE row = ?1 AND position IS NULL",
-            params![row, cell::signed(verdict.position), outcome],
         )
     }
 

@@ -128,9 +128,35 @@ ALTER TABLE studio ADD COLUMN policy TEXT;
 CREATE INDEX command_undecided ON command (studio, row) WHERE position IS NULL;
 ";
 
+/// Commands are found by their place, undecided ones by their entity; what stands in another's place, and what is stuck. A
+/// genesis is postcard, NULL if the feed began with the studio.
+const THIRD: &str = "
+CREATE UNIQUE INDEX command_place ON command (bundle, counter);
+CREATE INDEX command_waits ON command (entity) WHERE position IS NULL AND entity IS NOT NULL;
+
+CREATE TABLE replacement (
+  bundle INTEGER NOT NULL,
+  counter INTEGER NOT NULL,
+  first_bundle INTEGER NOT NULL,
+  first_counter INTEGER NOT NULL,
+  confirmed INTEGER NOT NULL,
+  PRIMARY KEY (bundle, counter)
+) WITHOUT ROWID;
+CREATE INDEX replacement_first ON replacement (first_bundle, first_counter);
+
+CREATE TABLE stuck (
+  bundle INTEGER NOT NULL,
+  counter INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (bundle, counter)
+) WITHOUT ROWID;
+
+ALTER TABLE studio ADD COLUMN genesis BLOB;
+";
+
 /// Brings the database to this version's tables, in one transaction.
 pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let migrations = Migrations::new(vec![M::up(FIRST), M::up(SECOND)]);
+    let migrations = Migrations::new(vec![M::up(FIRST), M::up(SECOND), M::up(THIRD)]);
     migrations
         .to_latest(connection)
         .map_err(|error| match error {

@@ -1,7 +1,7 @@
 //! Studios, their feeds' heads, their rosters, and the server's own settings.
 
 use rusqlite::{Row, params};
-use studiovault_protocol::id::{Author, DeviceId, Hash, PublicKey, StudioId};
+use studiovault_protocol::id::{Author, DeviceId, Dot, Hash, PublicKey, StudioId};
 use studiovault_protocol::membership::SignedGrant;
 use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::policy::SignedPolicy;
@@ -26,10 +26,12 @@ pub struct StudioRow {
     pub head: (u64, Hash),
     /// The sum over all entities.
     pub sum: StateSum,
+    /// What is accepted as it stands, up to these.
+    pub genesis: Vec<Dot>,
 }
 
 const COLUMNS: &str =
-    "SELECT row, id, name, root, device, epoch, head, head_hash, state_sum FROM studio";
+    "SELECT row, id, name, root, device, epoch, head, head_hash, state_sum, genesis FROM studio";
 
 fn studio_row(row: &Row<'_>) -> Result<StudioRow, StoreError> {
     Ok(StudioRow {
@@ -43,6 +45,10 @@ fn studio_row(row: &Row<'_>) -> Result<StudioRow, StoreError> {
         },
         head: (cell::number(row, 6)?, cell::hash(row, 7)?),
         sum: cell::unpack(row, 8, "a state sum")?,
+        genesis: match row.get_ref(9)? {
+            rusqlite::types::ValueRef::Null => Vec::new(),
+            _ => cell::unpack(row, 9, "a genesis")?,
+        },
     })
 }
 
@@ -56,8 +62,8 @@ impl Session<'_> {
     /// Enrols a studio; `row` of the argument is ignored, the new one is returned.
     pub fn enrol(&self, studio: &StudioRow, at: WallMs) -> Result<i64, StoreError> {
         self.insert(
-            "INSERT INTO studio (id, name, root, device, epoch, head, head_hash, state_sum, enrolled_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO studio (id, name, root, device, epoch, head, head_hash, state_sum, enrolled_at, genesis)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 studio.id.0,
                 studio.name,
@@ -67,7 +73,8 @@ impl Session<'_> {
                 cell::signed(studio.head.0),
                 studio.head.1.0,
                 cell::pack(&studio.sum),
-                at.0
+                at.0,
+                cell::pack(&studio.genesis)
             ],
         )
     }

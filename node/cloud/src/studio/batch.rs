@@ -29,6 +29,11 @@ pub enum BatchError {
         /// What the asker holds.
         asked: u64,
     },
+    /// The asker's: what it asks to be decided, or calls stuck, is out of bounds.
+    #[error(
+        "at most 1000 ascending commands can be asked for in one batch, and 100 called stuck with 300 bytes each"
+    )]
+    Asks,
     /// The disk's.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,6 +69,7 @@ impl Studio {
             }
             let new_policies = state.policies.digest() != policies;
             let (arrivals, refused) = verify_all(request, &state)?;
+            check_asked(request)?;
             let arrivals = arrange(&state.log, arrivals, &state.roster.priorities());
             let (taken, state) = truth.store.write(|session| {
                 for record in &records {
@@ -75,9 +81,12 @@ impl Studio {
                 let mut sitting = Sitting::new(self, (truth, session), state, at)?;
                 sitting.adopt()?;
                 sitting.taken.refused = refused;
+                sitting.only(request.only.clone());
                 for arrival in arrivals {
                     sitting.arrive(arrival)?;
                 }
+                sitting.decide_held()?;
+                sitting.tell_stuck(&request.stuck)?;
                 sitting.close()
             })?;
             self.publish(state);
@@ -116,4 +125,18 @@ fn verify_all(
         return Err(BatchError::TooMany(commands));
     }
     Ok((arrivals, refused))
+}
+
+fn check_asked(request: &BatchRequest) -> Result<(), BatchError> {
+    let only = request.only.as_ref().map_or(&[][..], |only| &only.counters);
+    let ascending = only.windows(2).all(|pair| pair[0] < pair[1]);
+    let counted = only.iter().all(|counter| *counter <= limits::COUNTER);
+    let words = request.stuck.len() <= limits::STUCK_A_BATCH
+        && request.stuck.iter().all(|stuck| {
+            stuck.detail.len() <= limits::DETAIL_BYTES && stuck.dot.counter <= limits::COUNTER
+        });
+    if only.len() > limits::BUNDLE_COMMANDS || !ascending || !counted || !words {
+        return Err(BatchError::Asks);
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ use crate::decide::{Earlier, Refusal, Situation, decide};
 use crate::store::{EntityRow, HistoryRow, NewCommand, Session, StoreError};
 
 mod aside;
+mod held;
 mod late;
 
 /// The entities that a request touches.
@@ -28,6 +29,8 @@ pub struct Bench<'a> {
     next_row: i64,
     slots: HashMap<EntityId, Slot>,
     undo: Vec<(EntityId, Option<Slot>)>,
+    /// What the last settled command took the place of, if that has no verdict yet.
+    withdrawn: Option<Dot>,
     bundles: HashMap<i64, Arc<(Bundle, Vector)>>,
 }
 
@@ -36,6 +39,8 @@ struct Slot {
     row: EntityRow,
     before: StateSum,
     changed: bool,
+    /// Its commands without a verdict.
+    undecided: Vec<Dot>,
 }
 
 /// One command to be settled, with what its author had seen.
@@ -59,6 +64,8 @@ pub struct Case<'a> {
     pub position: u64,
     /// Whether it is settled already.
     pub ruling: Ruling<'a>,
+    /// It was held before, without a verdict.
+    pub held: bool,
 }
 
 /// What is settled of a command before it is looked at.
@@ -112,6 +119,7 @@ impl<'a> Bench<'a> {
             next_row: session.next_entity_row()?,
             slots: HashMap::new(),
             undo: Vec::new(),
+            withdrawn: None,
             bundles: HashMap::new(),
         })
     }
@@ -136,9 +144,10 @@ impl<'a> Bench<'a> {
         let command = case.command;
         let content = case.content.unwrap_or_else(|| content_of(command));
         let first = self.session.first_use(self.studio, command.id)?;
+        let stand_in = self.stand_in(case)?;
         let before = self.slot(command.entity, &command.entity_type)?;
         let folds = before.row.entity.must_fold_to_apply(command);
-        let history = if folds {
+        let history = if folds || !before.undecided.is_empty() {
             let rows = self.session.history(before.row.row)?;
             self.history(rows, command.entity)?
         } else {
@@ -149,14 +158,16 @@ impl<'a> Bench<'a> {
             (Ruling::Postponed, _) => None,
             (Ruling::Open, Some(first)) if first.content != content => Some(mismatch().into()),
             (Ruling::Open, Some(first)) => first.verdict.as_ref().map(|_| repeated().into()),
-            (Ruling::Open, None) if reaches_beyond(case) => Some(beyond().into()),
-            (Ruling::Open, None) => self.decide(case, &before.row, &history),
+            (Ruling::Open, None) => self.judge(case, (&before, &history), &stand_in),
         };
         let verdict = outcome.as_ref().map(|outcome| Verdict {
             position: case.position,
             outcome: outcome.clone(),
         });
-        let after = self.applied(case, (before, &history), verdict.as_ref());
+        let mut after = self.applied(case, (before, &history), verdict.as_ref());
+        if outcome.is_none() {
+            after.undecided.push(case.dot);
+        }
         let row = NewCommand {
             id: command.id,
             content,
@@ -167,16 +178,23 @@ impl<'a> Bench<'a> {
         };
         self.session.insert_command(self.studio, &row)?;
         self.put(command.entity, after);
+        self.replaced(case, &stand_in, outcome.as_ref())?;
         Ok(outcome)
     }
 
-    fn decide(&self, case: &Case<'_>, row: &EntityRow, history: &[Past]) -> Option<Outcome> {
+    fn decide(
+        &self,
+        case: &Case<'_>,
+        (entity, orphan, after): (&Entity, bool, &[Dot]),
+        history: &[Past],
+    ) -> Option<Outcome> {
         let earlier: Vec<Earlier> = history.iter().map(Past::earlier).collect();
         let situation = Situation {
             policy: &self.policy,
             role: case.role,
-            entity: &row.entity,
-            orphan: row.orphan,
+            entity,
+            orphan,
+            after,
             ctx: case.context(),
             history: &earlier,
         };
@@ -249,21 +267,26 @@ impl<'a> Bench<'a> {
         if let Some(slot) = self.slots.get(&id) {
             return Ok(slot.clone());
         }
-        let row = match self.session.entity(self.studio, id)? {
-            Some(row) => row,
+        let (row, undecided) = match self.session.entity(self.studio, id)? {
+            Some(row) => {
+                let undecided = self.session.undecided_of(row.row)?;
+                (row, undecided)
+            }
             None => {
                 self.next_row += 1;
-                EntityRow {
+                let row = EntityRow {
                     row: self.next_row - 1,
                     orphan: false,
                     entity: Entity::new(entity_type, id),
-                }
+                };
+                (row, Vec::new())
             }
         };
         Ok(Slot {
             before: row.entity.state_sum(),
             row,
             changed: false,
+            undecided,
         })
     }
 
@@ -328,6 +351,7 @@ fn shown(entity: &Entity, priorities: &Priorities) -> String {
 }
 
 /// A command of a history with the bundle that holds it.
+#[derive(Clone)]
 struct Past {
     bundle: Arc<(Bundle, Vector)>,
     row: HistoryRow,

@@ -4,7 +4,7 @@
 
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::feed::{Entry, Page, PageBody};
-use studiovault_protocol::id::{Author, Hash, StudioId};
+use studiovault_protocol::id::{Author, Dot, Hash, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::limits;
 use studiovault_protocol::merge::{Outcome, StateSum};
@@ -15,7 +15,7 @@ const NAMED_BYTES: usize = 512 * 1024;
 /// Bytes of exceptions in one entry, so that an entry always fits a page.
 const EXCEPTION_BYTES: usize = 32 * 1024;
 /// Bytes of an entry without its exceptions, and of a page without its entries, at most.
-const FRAME_BYTES: usize = 256;
+const FRAME_BYTES: usize = 512;
 
 /// Entries that are not sealed yet.
 #[derive(Clone, Debug)]
@@ -82,6 +82,22 @@ impl Ledger {
             hash: bundle.hash(),
         };
         self.push(entry, bundle.bytes().len())
+    }
+
+    /// A bundle from before the feed began is accepted as it stands.
+    pub fn as_it_stands(&mut self, bundle: &Bundle) {
+        let entry = Entry::AsItStands {
+            author: bundle.author(),
+            first: bundle.first(),
+            last: bundle.last(),
+            hash: bundle.hash(),
+        };
+        self.push(entry, 0);
+    }
+
+    /// The truth broke on a command again and again.
+    pub fn stuck(&mut self, dot: Dot, detail: String) {
+        self.push(Entry::Stuck { dot, detail }, 0);
     }
 
     /// The position at which a verdict on `counter` of `bundle` stands.

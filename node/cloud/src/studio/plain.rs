@@ -236,6 +236,7 @@ impl Clerk<'_> {
             op: plain.operation,
             fields: plain.fields.clone(),
             read,
+            replaces: None,
         };
         let draw = Draw {
             id: plain.id,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::cloud::{CausalGap, RefusedBundle, Rejection};
+use studiovault_protocol::cloud::{CausalGap, Only, RefusedBundle, Rejection};
 use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{Author, Dot, EntityId, Hash};
 use studiovault_protocol::membership::Role;
@@ -37,7 +37,7 @@ pub struct Taken {
 /// The truth at work on one request, inside its transaction.
 pub struct Sitting<'a> {
     pub(super) studio: &'a Studio,
-    truth: &'a Truth,
+    pub(super) truth: &'a Truth,
     pub(super) session: &'a Session<'a>,
     pub(super) state: State,
     priorities: Priorities,
@@ -45,7 +45,9 @@ pub struct Sitting<'a> {
     pub(super) ledger: Ledger,
     at: WallMs,
     moved: BTreeSet<Author>,
-    pub(super) setbacks: Vec<Setback>,
+    setbacks: Vec<Setback>,
+    /// What is to be decided, if not everything.
+    pub(super) only: Option<Only>,
     /// What came of it so far.
     pub taken: Taken,
 }
@@ -95,6 +97,7 @@ impl<'a> Sitting<'a> {
             at,
             moved: BTreeSet::new(),
             setbacks: Vec::new(),
+            only: None,
             taken: Taken::default(),
         })
     }
@@ -152,12 +155,28 @@ impl<'a> Sitting<'a> {
         };
         let epochs = self.state.log.epochs();
         let aside = self.bench.set_aside(bundle, (&past, epochs))?;
-        let outcomes = if let Some(outcomes) = aside {
+        let asked = |at: u64| {
+            let within = |only: &Only| {
+                only.author == bundle.author() && only.counters.binary_search(&at).is_ok()
+            };
+            self.only.as_ref().is_none_or(within)
+        };
+        let asked: Vec<bool> = (bundle.first()..=bundle.last()).map(asked).collect();
+        let together = bundle.header().together;
+        let outcomes = if self.studio.stands(bundle) {
+            self.settle_each(stored, |_| Ruling::Given(&Outcome::Accepted))?
+        } else if let Some(outcomes) = aside {
             self.settle_each(stored, |at| Ruling::Given(&outcomes[at]))?
-        } else if bundle.header().together {
+        } else if together && asked.contains(&true) {
             self.settle_together(stored)?
         } else {
-            self.settle_each(stored, |_| Ruling::Open)?
+            self.settle_each(stored, |at| {
+                if asked[at] && !together {
+                    Ruling::Open
+                } else {
+                    Ruling::Postponed
+                }
+            })?
         };
         let rejected =
             |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Rejected { .. }));
@@ -168,16 +187,30 @@ impl<'a> Sitting<'a> {
         );
         self.audit(bundle, "bundle", &line)?;
         for ((dot, command), outcome) in bundle.commands().zip(&outcomes) {
-            match outcome {
-                None | Some(Outcome::Accepted) => {}
-                Some(outcome) => self.setbacks.push(Setback {
-                    dot,
-                    command: command.clone(),
-                    outcome: outcome.clone(),
-                }),
-            }
+            self.note_setback(dot, command, outcome.as_ref());
         }
         Ok(outcomes)
+    }
+
+    /// How many setbacks there are; for [`Self::cut_setbacks`].
+    pub(super) fn setbacks_len(&self) -> usize {
+        self.setbacks.len()
+    }
+
+    /// Forgets all but the first `len` setbacks.
+    pub(super) fn cut_setbacks(&mut self, len: usize) {
+        self.setbacks.truncate(len);
+    }
+
+    pub(super) fn note_setback(&mut self, dot: Dot, command: &Command, outcome: Option<&Outcome>) {
+        match outcome {
+            None | Some(Outcome::Accepted) => {}
+            Some(outcome) => self.setbacks.push(Setback {
+                dot,
+                command: command.clone(),
+                outcome: outcome.clone(),
+            }),
+        }
     }
 
     /// The studio's state as this request has made it so far.
@@ -204,6 +237,10 @@ impl<'a> Sitting<'a> {
         ruling: impl Fn(usize) -> Ruling<'r>,
     ) -> Result<Vec<Option<Outcome>>, StoreError> {
         let mut outcomes = Vec::with_capacity(stored.bundle.commands().len());
+        let stands = self.studio.stands(stored.bundle);
+        if stands {
+            self.ledger.as_it_stands(stored.bundle);
+        }
         for (at, (dot, command)) in stored.bundle.commands().enumerate() {
             let case = Case {
                 command,
@@ -213,12 +250,21 @@ impl<'a> Sitting<'a> {
                 epochs: self.state.log.epochs(),
                 role: stored.hearing.role,
                 content: stored.hearing.content,
-                position: self.ledger.verdict_position(stored.bundle, dot.counter),
+                position: if stands {
+                    0
+                } else {
+                    self.ledger.verdict_position(stored.bundle, dot.counter)
+                },
                 ruling: ruling(at),
+                held: false,
             };
+            self.provoke(&case)?;
             let outcome = settle_guarded(&mut self.bench, self.session, &case)?;
-            if let Some(outcome) = &outcome {
+            if let Some(outcome) = outcome.as_ref().filter(|_| !stands) {
                 self.ledger.verdict(stored.bundle, dot.counter, outcome);
+            }
+            if let Some(dot) = self.bench.take_withdrawn() {
+                self.withdraw(dot)?;
             }
             outcomes.push(outcome);
         }
@@ -338,29 +384,43 @@ impl<'a> Sitting<'a> {
 }
 
 /// Settles a command in a savepoint of its own: what breaks the server there is that command's outcome alone.
-fn settle_guarded(
+pub(super) fn settle_guarded(
     bench: &mut Bench<'_>,
     session: &Session<'_>,
     case: &Case<'_>,
 ) -> Result<Option<Outcome>, StoreError> {
     session.savepoint(Savepoint::Command)?;
-    let settled = catch_unwind(AssertUnwindSafe(|| bench.settle(case)));
+    let settled = catch_unwind(AssertUnwindSafe(|| {
+        if case.held {
+            bench.settle_held(case)
+        } else {
+            bench.settle(case)
+        }
+    }));
     let outcome = match settled {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(error)) if !error.is_of_the_row() => return Err(error),
         Ok(Err(error)) => {
             tracing::error!(command = %case.dot, %error, "one command could not be settled");
             session.roll_back(Savepoint::Command)?;
-            return bench.settle_broken(case).map(Some);
+            return settle_broken(bench, case).map(Some);
         }
         Err(_) => {
             tracing::error!(command = %case.dot, "a bug: one command could not be settled");
             session.roll_back(Savepoint::Command)?;
-            return bench.settle_broken(case).map(Some);
+            return settle_broken(bench, case).map(Some);
         }
     };
     session.release(Savepoint::Command)?;
     Ok(outcome)
+}
+
+fn settle_broken(bench: &mut Bench<'_>, case: &Case<'_>) -> Result<Outcome, StoreError> {
+    if case.held {
+        bench.settle_held_broken(case)
+    } else {
+        bench.settle_broken(case)
+    }
 }
 
 /// A member of a transaction that is not taken: its own fault if it has one, else the others'.

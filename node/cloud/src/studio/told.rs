@@ -64,7 +64,17 @@ impl Studio {
         entry: &Entry,
     ) -> Result<(Json, usize), StoreError> {
         Ok(match entry {
-            Entry::Genesis => (json!({ "position": position, "kind": "genesis" }), 64),
+            Entry::Genesis(upto) => {
+                let dots: Vec<String> = upto.iter().map(ToString::to_string).collect();
+                let told = json!({ "position": position, "kind": "genesis", "upto": dots });
+                (told, 64 + 64 * upto.len())
+            }
+            Entry::Stuck { dot, detail } => {
+                let dot = dot.to_string();
+                let told =
+                    json!({ "position": position, "kind": "stuck", "dot": dot, "detail": detail });
+                (told, 512)
+            }
             Entry::Checkpoint(sum) => {
                 let told =
                     json!({ "position": position, "kind": "checkpoint", "stateHash": sum.hex() });
@@ -78,28 +88,28 @@ impl Studio {
                     Bundle::decode(bytes).map_err(|_| StoreError::Damaged("a stored bundle"))?;
                 (bundle_json(position, &bundle), size)
             }
-            Entry::Verdicts {
-                author,
-                first,
-                last,
-                exceptions,
-                ..
-            } => {
-                let told = json!({
-                    "position": position,
-                    "kind": "verdicts",
-                    "author": author_json(*author),
-                    "first": first,
-                    "last": last,
-                    "exceptions": exceptions
-                        .iter()
-                        .map(|(at, outcome)| exception_json(author.at(*at), outcome))
-                        .collect::<Vec<_>>(),
-                });
-                (told, 256 + 256 * exceptions.len())
-            }
+            Entry::Verdicts { .. } | Entry::AsItStands { .. } => verdicts_json(position, entry),
         })
     }
+}
+
+/// What an entry decides; what stood before the feed began counts at position 0.
+fn verdicts_json(position: u64, entry: &Entry) -> (Json, usize) {
+    let (author, first, last) = entry.decided().expect("the entry decides");
+    let exceptions = entry.exceptions();
+    let told = json!({
+        "position": position,
+        "countsAt": entry.counts_at(position),
+        "kind": "verdicts",
+        "author": author_json(author),
+        "first": first,
+        "last": last,
+        "exceptions": exceptions
+            .iter()
+            .map(|(at, outcome)| exception_json(author.at(*at), outcome))
+            .collect::<Vec<_>>(),
+    });
+    (told, 256 + 256 * exceptions.len())
 }
 
 fn author_json(author: Author) -> Json {

@@ -268,7 +268,7 @@ fn the_feed_begins_with_its_genesis() {
     let page = Page::decode(&changes.pages[0].0[..]).expect("a page");
     assert_eq!(
         page.body().entries,
-        vec![studiovault_protocol::feed::Entry::Genesis]
+        vec![studiovault_protocol::feed::Entry::Genesis(Vec::new())]
     );
     assert_eq!(page.body().first, 1);
 }

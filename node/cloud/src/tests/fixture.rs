@@ -69,6 +69,7 @@ pub fn enrolment(studio: StudioId, root: &SecretKey) -> EnrolRequest {
         studio,
         name: "Lumen".into(),
         root: root.public(),
+        genesis: Vec::new(),
     }
 }
 
@@ -81,6 +82,8 @@ pub fn empty_request() -> BatchRequest {
         roster: Vec::new(),
         policies: Vec::new(),
         bundles: Vec::new(),
+        only: None,
+        stuck: Vec::new(),
     }
 }
 
@@ -294,13 +297,9 @@ impl Machine {
     fn fold_page(&mut self, page: &Page) {
         for (position, entry) in page.entries() {
             match entry {
-                Entry::Verdicts {
-                    author,
-                    first,
-                    last,
-                    ..
-                } => {
-                    for counter in *first..=*last {
+                Entry::Verdicts { .. } | Entry::AsItStands { .. } => {
+                    let (author, first, last) = entry.decided().expect("it decides");
+                    for counter in first..=last {
                         let verdict = entry.verdict(position, counter).expect("decided here");
                         let old = self.verdicts.insert(author.at(counter), verdict);
                         assert_eq!(old, None, "a command gets one verdict");
@@ -309,7 +308,10 @@ impl Machine {
                 Entry::Checkpoint(sum) if self.checks == Checks::On => {
                     assert_eq!(*sum, self.sum(), "at {position}");
                 }
-                Entry::Genesis | Entry::Bundle { .. } | Entry::Checkpoint(_) => {}
+                Entry::Genesis(_)
+                | Entry::Bundle { .. }
+                | Entry::Stuck { .. }
+                | Entry::Checkpoint(_) => {}
             }
         }
     }
@@ -364,6 +366,7 @@ impl Machine {
             writes: Vec::new(),
             ctx: None,
             ts: NOON,
+            replaces: None,
             nonce: Nonce(id),
         }
     }

@@ -66,6 +66,7 @@ impl Plan {
             op: Op::Create,
             fields,
             read: None,
+            replaces: None,
         };
         // Only the size of what the node will draw matters here.
         let draw = Draw {

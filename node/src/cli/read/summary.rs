@@ -33,9 +33,10 @@ pub(crate) fn print(status: &Status) {
         counts.commands
     );
     say!(
-        "people   open conflicts: {}, to fix: {}",
+        "people   open conflicts: {}, to fix: {}, stuck: {}",
         counts.conflicts,
-        counts.dead_letters
+        counts.dead_letters,
+        counts.stuck
     );
     say!("state    {}", status.state_hash);
     if !status.peers.is_empty() {

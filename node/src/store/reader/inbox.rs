@@ -59,7 +59,7 @@ pub struct LedgerRow {
     pub decided_at: WallMs,
 }
 
-/// An own command that the cloud did not take.
+/// A command of any machine that the cloud did not take, or breaks on.
 #[derive(Clone, PartialEq, Debug)]
 pub struct DeadLetterRow {
     /// The command.
@@ -78,6 +78,8 @@ pub struct DeadLetterRow {
     pub detail: String,
     /// The cloud's wall clock.
     pub rejected_at: WallMs,
+    /// What settled it: fixed or discarded; `None` while it is open.
+    pub settled: Option<String>,
 }
 
 /// An own command on its way.
@@ -95,6 +97,10 @@ pub struct QueueRow {
     pub created_at: WallMs,
     /// pending, sent, confirmed or rejected.
     pub sync_status: String,
+    /// Tries on which the cloud broke, once it counts as stuck.
+    pub attempts: u64,
+    /// It waits although the cloud works: the cloud breaks on it.
+    pub stuck: bool,
     /// What the cloud said, if it did not simply accept.
     pub last_error: Option<String>,
 }
@@ -151,30 +157,31 @@ impl View<'_> {
         self.gather(&sql, params![entity.0], ledger_row)
     }
 
-    /// Dead letters that nobody settled, newest first.
+    /// Dead and stuck letters that nobody settled, newest first.
     pub fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
-        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, payload_json, code, detail, rejected_at
-                   FROM dead_letter JOIN epoch ON epoch.id = dead_letter.author
-                   WHERE settled IS NULL ORDER BY dead_letter.id DESC LIMIT ?1";
-        self.gather(sql, params![limit as i64], |row| {
-            let payload: Json = json(row.get_ref(4)?.as_str().unwrap_or_default())?;
-            let fields = payload.get("fields").and_then(Json::as_object).cloned();
-            Ok(DeadLetterRow {
-                dot: dot(&row.get::<_, String>(0)?)?,
-                entity: EntityId(row.get(1)?),
-                entity_type: row.get(2)?,
-                operation: row.get(3)?,
-                fields: fields.unwrap_or_default(),
-                code: row.get(5)?,
-                detail: row.get(6)?,
-                rejected_at: WallMs(row.get(7)?),
-            })
-        })
+        let sql = format!("{LETTER} WHERE settled IS NULL ORDER BY dead_letter.id DESC LIMIT ?1");
+        self.gather(&sql, params![limit as i64], letter_row)
+    }
+
+    /// One letter, settled or not.
+    pub fn dead_letter(&self, dot: Dot) -> Result<Option<DeadLetterRow>, StoreError> {
+        let sql = format!(
+            "{LETTER} WHERE epoch.device = ?1 AND epoch.epoch = ?2 AND dead_letter.counter = ?3"
+        );
+        let author = dot.author;
+        let key = params![
+            author.device.0,
+            author.epoch.0.cast_signed(),
+            dot.counter.cast_signed()
+        ];
+        Ok(self.gather(&sql, key, letter_row)?.pop())
     }
 
     /// Own commands in the queue, newest first; those before a dot if one is given.
     pub fn queue(&self, before: Option<Dot>, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
-        let sql = "SELECT epoch.name || '.' || counter, entity_type, operation, payload_json, created_at, sync_status, last_error
+        let sql = "SELECT epoch.name || '.' || counter, entity_type, operation, payload_json, created_at, sync_status, last_error, attempts,
+                   EXISTS (SELECT 1 FROM dead_letter AS letter WHERE letter.author = sync_queue.author
+                     AND letter.counter = sync_queue.counter AND letter.code = 'STUCK')
                    FROM sync_queue JOIN epoch ON epoch.id = sync_queue.author
                    WHERE counter < ?1 ORDER BY counter DESC LIMIT ?2";
         let bound = before.map_or(i64::MAX, |dot| dot.counter.cast_signed());
@@ -187,6 +194,8 @@ impl View<'_> {
                 created_at: WallMs(row.get(4)?),
                 sync_status: row.get(5)?,
                 last_error: row.get(6)?,
+                attempts: row.get::<_, i64>(7)?.unsigned_abs(),
+                stuck: row.get(8)?,
             })
         })
     }
@@ -221,6 +230,25 @@ fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
         sides: json(row.get_ref(6)?.as_str().unwrap_or_default())?,
         decided_by: row.get(7)?,
         decided_at: WallMs(row.get(8)?),
+    })
+}
+
+const LETTER: &str = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, payload_json, code, detail, rejected_at, settled
+     FROM dead_letter JOIN epoch ON epoch.id = dead_letter.author";
+
+fn letter_row(row: &Row<'_>) -> Result<DeadLetterRow, StoreError> {
+    let payload: Json = json(row.get_ref(4)?.as_str().unwrap_or_default())?;
+    let fields = payload.get("fields").and_then(Json::as_object).cloned();
+    Ok(DeadLetterRow {
+        dot: dot(&row.get::<_, String>(0)?)?,
+        entity: EntityId(row.get(1)?),
+        entity_type: row.get(2)?,
+        operation: row.get(3)?,
+        fields: fields.unwrap_or_default(),
+        code: row.get(5)?,
+        detail: row.get(6)?,
+        rejected_at: WallMs(row.get(7)?),
+        settled: row.get(8)?,
     })
 }
 

@@ -78,7 +78,9 @@ fn new_priorities_show_another_side_at_once() {
     here.priorities.0.insert(device(2), 9);
     commit(
         &mut store,
-        &[Write::Page(Cloud::default().page(vec![Entry::Genesis]))],
+        &[Write::Page(
+            Cloud::default().page(vec![Entry::Genesis(Vec::new())]),
+        )],
         &here.rules(),
     )
     .expect("commits");
@@ -116,7 +118,7 @@ fn the_view_of_a_type_shows_what_the_entity_shows() {
         vec![vec![
             json!(entity(1).to_string()),
             json!("Wedding Silva"),
-            json!("conflict"),
+            json!("needs fixing"),
             json!(1),
             json!(vv)
         ]]

@@ -149,10 +149,11 @@ fn the_cloud_gets_its_ranges_in_order_of_application_within_the_limits() {
     let ranges = ranges(&here.index, &Frontier::default(), &all_devices());
     let batch = store
         .batch_for_cloud(&ranges, 7, usize::MAX)
-        .expect("reads");
+        .expect("reads")
+        .bundles;
     assert_eq!(batch, bytes_of(&all[..7]));
     let batch = store.batch_for_cloud(&ranges, 5000, 1).expect("reads");
-    assert_eq!(batch, bytes_of(&all[..1]), "at least one");
+    assert_eq!(batch.bundles, bytes_of(&all[..1]), "at least one");
     let of_one: Vec<_> = ranges
         .iter()
         .filter(|range| range.author.device == device(2))
@@ -160,7 +161,8 @@ fn the_cloud_gets_its_ranges_in_order_of_application_within_the_limits() {
         .collect();
     let batch = store
         .batch_for_cloud(&of_one, 5000, usize::MAX)
-        .expect("reads");
+        .expect("reads")
+        .bundles;
     let wanted: Vec<Bundle> = all
         .iter()
         .filter(|b| b.author().device == device(2))
@@ -189,7 +191,7 @@ fn the_cloud_gets_what_a_bundle_saw_before_the_bundle() {
     let ranges = ranges(&here.index, &Frontier::default(), &all_devices());
     for limit in 1..=all.len() {
         let batch = store.batch_for_cloud(&ranges, limit, usize::MAX);
-        assert_eq!(batch.expect("reads"), bytes_of(&all[..limit]));
+        assert_eq!(batch.expect("reads").bundles, bytes_of(&all[..limit]));
     }
 }
 
@@ -197,7 +199,9 @@ fn the_cloud_gets_what_a_bundle_saw_before_the_bundle() {
 fn pages_come_in_order_and_say_whether_more_follow() {
     let (mut machine, mut store) = (Machine::new(1), a_store());
     let mut cloud = Cloud::default();
-    let pages: Vec<_> = (0..5).map(|_| cloud.page(vec![Entry::Genesis])).collect();
+    let pages: Vec<_> = (0..5)
+        .map(|_| cloud.page(vec![Entry::Genesis(Vec::new())]))
+        .collect();
     for page in &pages {
         let writes = machine.take_page(page);
         commit(&mut store, &writes, &machine.rules()).expect("commits");

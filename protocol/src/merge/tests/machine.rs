@@ -103,6 +103,7 @@ impl Machine {
             writes: deed.writes,
             ctx: deed.ctx,
             ts: deed.ts,
+            replaces: None,
             nonce: Nonce([0; 16]),
         };
         let key = SecretKey::from_seed([self.author.device.0[0]; 32]);

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::cloud::{
-    BatchAnswer, BatchRequest, CausalGap, Changes, ChangesRequest, GatewayStatus, LogPart,
-    RefusedBundle, Rejection,
+    BatchAnswer, BatchRequest, CausalGap, Changes, ChangesRequest, GatewayStatus, LogPart, Only,
+    RefusedBundle, Rejection, Stuck,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -89,6 +89,14 @@ fn batch() -> BatchRequest {
         roster: grants(),
         policies: policies(),
         bundles: vec![Packed(a_bundle().bytes().to_vec())],
+        only: Some(Only {
+            author: author(3),
+            counters: vec![300, 301],
+        }),
+        stuck: vec![Stuck {
+            dot: author(3).at(300),
+            detail: "broken".into(),
+        }],
     }
 }
 

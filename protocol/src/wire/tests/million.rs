@@ -143,6 +143,7 @@ impl Dice {
             writes,
             ctx: (self.below(2) == 0).then(|| self.vector()),
             ts: WallMs(self.extreme()),
+            replaces: None,
             nonce: Nonce([0; 16]),
         }
     }
@@ -356,6 +357,7 @@ fn a_hundred_thousand_random_wishes_are_refused_with_a_next_step_or_become_sound
             op,
             fields: wished,
             read: None,
+            replaces: None,
         };
         let draw = Draw {
             id: CommandId([1; 16]),

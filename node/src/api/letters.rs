@@ -1,0 +1,153 @@
+//! Dead and stuck letters: what the cloud did not take, and the two ways out of it.
+//!
+//! Both are ordinary commands that name the letter, so every machine sees them, and the cloud lets at most one of the two
+//! take effect.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde_json::{Map, Value};
+use studiovault_protocol::api::{
+    DeadLetter, DeadLetterPage, DiscardRequest, FixRequest, Status, TxAnswer,
+};
+use studiovault_protocol::author::Mutation;
+use studiovault_protocol::command::Op;
+use studiovault_protocol::id::Dot;
+
+use super::answer::{Answer, Body, Refused};
+use super::reads::device_name;
+use super::routes::Shared;
+use super::writes::answer;
+use crate::config::system_user;
+use crate::driver::WriteRequest;
+use crate::store::DeadLetterRow;
+
+/// Letters of one answer at most.
+const LETTERS: usize = 10_000;
+
+/// `GET /dead-letters`.
+pub(super) async fn list(State(shared): State<Shared>) -> Answer<DeadLetterPage> {
+    let status = shared.node.status();
+    let rows = shared.read(|view| view.dead_letters(LETTERS)).await?;
+    let letters = rows.into_iter().map(|row| shown(&status, row));
+    Ok(Json(DeadLetterPage {
+        dead_letters: letters.collect(),
+    }))
+}
+
+/// `GET /dead-letters/{dot}`.
+pub(super) async fn one(
+    State(shared): State<Shared>,
+    Path(dot): Path<String>,
+) -> Answer<DeadLetter> {
+    let row = letter(&shared, &dot).await?;
+    Ok(Json(shown(&shared.node.status(), row)))
+}
+
+/// `POST /dead-letters/{dot}/fix`: the same once more, with other values, in its place.
+pub(super) async fn fix(
+    State(shared): State<Shared>,
+    Path(dot): Path<String>,
+    Body(request): Body<FixRequest>,
+) -> Answer<TxAnswer> {
+    let row = open(letter(&shared, &dot).await?)?;
+    let mut fields = row.fields.clone();
+    for (name, value) in request.fields {
+        match value {
+            Value::Null => drop(fields.remove(&name)),
+            value => drop(fields.insert(name, value)),
+        }
+    }
+    let op = op_of(&row);
+    let is_new = request.new_id && op == Op::Create;
+    let mutation = Mutation {
+        entity: (!is_new).then_some(row.entity),
+        entity_type: row.entity_type,
+        op,
+        fields,
+        read: None,
+        replaces: Some(row.dot),
+    };
+    write(&shared, request.actor, mutation).await
+}
+
+/// `POST /dead-letters/{dot}/discard`.
+pub(super) async fn discard(
+    State(shared): State<Shared>,
+    Path(dot): Path<String>,
+    Body(request): Body<DiscardRequest>,
+) -> Answer<TxAnswer> {
+    let row = open(letter(&shared, &dot).await?)?;
+    let mutation = Mutation {
+        entity_type: row.entity_type,
+        entity: Some(row.entity),
+        op: Op::Discard,
+        fields: Map::from_iter([("reason".to_owned(), Value::String(request.reason))]),
+        read: None,
+        replaces: Some(row.dot),
+    };
+    write(&shared, request.actor, mutation).await
+}
+
+async fn write(shared: &Shared, actor: Option<String>, mutation: Mutation) -> Answer<TxAnswer> {
+    let request = WriteRequest {
+        actor: actor.unwrap_or_else(system_user),
+        mutations: vec![mutation],
+        together: false,
+        skip_existing: false,
+    };
+    let written = shared.node.write(request).await?;
+    Ok(Json(answer(written)))
+}
+
+async fn letter(shared: &Shared, text: &str) -> Result<DeadLetterRow, Refused> {
+    let dot: Dot = text
+        .parse()
+        .map_err(|error: studiovault_protocol::id::IdError| {
+            Refused::bad_request(
+                "BAD_ID",
+                error.to_string(),
+                "correct the dot in the address",
+            )
+        })?;
+    let row = shared.read(move |view| view.dead_letter(dot)).await?;
+    row.ok_or_else(|| {
+        let next_step = "list the open ones with GET /local/v1/dead-letters";
+        Refused::not_found("letter", next_step)
+    })
+}
+
+/// A letter that nobody settled yet.
+fn open(row: DeadLetterRow) -> Result<DeadLetterRow, Refused> {
+    match &row.settled {
+        None => Ok(row),
+        Some(how) => Err(Refused::new(
+            axum::http::StatusCode::CONFLICT,
+            "ALREADY_SETTLED",
+            format!("the letter was {how} already"),
+            "see what became of it in the history of its entity",
+        )),
+    }
+}
+
+fn op_of(row: &DeadLetterRow) -> Op {
+    match row.operation.as_str() {
+        "void" => Op::Create,
+        word => serde_json::from_value(Value::from(word)).unwrap_or(Op::Update),
+    }
+}
+
+fn shown(status: &Status, row: DeadLetterRow) -> DeadLetter {
+    DeadLetter {
+        dot: row.dot.to_string(),
+        device: device_name(status, row.dot),
+        op: op_of(&row),
+        stuck: row.code == "STUCK",
+        entity: row.entity,
+        entity_type: row.entity_type,
+        fields: row.fields,
+        code: row.code,
+        detail: row.detail,
+        ts: row.rejected_at,
+        settled: row.settled,
+    }
+}
