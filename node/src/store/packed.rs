@@ -52,7 +52,8 @@ impl Writer<'_> {
             put(&mut out, author.cast_unsigned());
             put(&mut out, dot.counter);
             put(&mut out, zigzag(ts.0));
-            put(&mut out, accepted.unwrap_or(0));
+            // Position 0 is what stood before the feed began, so a missing one is written as 0 and all others one higher.
+            put(&mut out, accepted.map_or(0, |position| position + 1));
         }
         out.extend_from_slice(&self.body);
         out
@@ -178,7 +179,7 @@ pub(super) fn unpack(
             let author = authors.author(take(&mut rest)?.cast_signed())?;
             let dot = author.at(take(&mut rest)?);
             let ts = WallMs(unzigzag(take(&mut rest)?));
-            let accepted = Some(take(&mut rest)?).filter(|position| *position > 0);
+            let accepted = take(&mut rest)?.checked_sub(1);
             stamps.push((dot, ts, accepted));
         }
         let mut reader = Reader { stamps, rest };

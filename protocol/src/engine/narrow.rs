@@ -44,7 +44,9 @@ struct Part {
     /// Answers in a row that did not decide it.
     waits: u32,
     tries: u32,
-    /// How much the cloud had accepted at the last try.
+    /// How much the cloud had accepted when the part was made.
+    since: u64,
+    /// How much it had accepted at the last try.
     accepted: u64,
 }
 
@@ -62,6 +64,8 @@ pub(super) struct Narrowing {
     /// A bundle on which the cloud broke alone.
     hold: Option<Range>,
     parts: BTreeMap<Dot, Part>,
+    /// Nothing else waits for the cloud.
+    pub idle: bool,
     words: Vec<Stuck>,
 }
 
@@ -74,6 +78,7 @@ impl Narrowing {
             broken: 0,
             hold: None,
             parts: BTreeMap::new(),
+            idle: false,
             words: Vec::new(),
         }
     }
@@ -160,7 +165,8 @@ impl Narrowing {
                     due,
                     waits: 0,
                     tries,
-                    accepted: 0,
+                    since: undecided.accepted(),
+                    accepted: undecided.accepted(),
                 };
                 self.parts.insert(from, part);
                 next = end + 1;
@@ -180,11 +186,8 @@ impl Narrowing {
             Load::Hold(range) => {
                 self.hold = None;
                 // It broke as a whole: its halves are asked for at once.
-                self.insert_halves(
-                    range.author.at(range.after + 1),
-                    range.upto,
-                    moment.now.mono,
-                );
+                let whole = (range.author.at(range.after + 1), range.upto);
+                self.insert_halves(whole, undecided.accepted(), moment.now.mono);
             }
             Load::Word => self.words.clear(),
             Load::Part(first) => {
@@ -236,7 +239,7 @@ impl Narrowing {
         }
     }
 
-    fn insert_halves(&mut self, first: Dot, last: u64, now: MonoMs) {
+    fn insert_halves(&mut self, (first, last): (Dot, u64), accepted: u64, now: MonoMs) {
         let middle = first.counter + (last - first.counter) / 2;
         for (from, to) in [(first.counter, middle), (middle + 1, last)] {
             if from <= to {
@@ -245,7 +248,8 @@ impl Narrowing {
                     due: now,
                     waits: 0,
                     tries: 0,
-                    accepted: 0,
+                    since: accepted,
+                    accepted,
                 };
                 self.parts.insert(first.author.at(from), part);
             }
@@ -259,11 +263,17 @@ impl Narrowing {
         };
         if part.last > first.counter {
             let last = part.last;
-            self.insert_halves(first, last, now);
+            self.insert_halves((first, last), undecided.accepted(), now);
             return;
         }
-        // A cloud that breaks on everything says nothing about this command.
-        if undecided.accepted() > part.accepted {
+        // A cloud that breaks on everything says nothing about this command; if nothing else is left that it could accept, it
+        // counts that others went through since this one was found.
+        let known = if self.idle {
+            part.since
+        } else {
+            part.accepted
+        };
+        if undecided.accepted() > known {
             part.tries = part.tries.saturating_add(1);
         }
         part.accepted = undecided.accepted();

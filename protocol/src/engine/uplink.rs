@@ -180,6 +180,7 @@ impl Engine {
         let narrowing = &mut self.uplink.narrowing;
         let narrowed = if is_free {
             narrowing.load = Load::All;
+            narrowing.idle = lacking.is_empty();
             let next = gateway.then(|| narrowing.next(now, self.feed.undecided()));
             next.flatten()
         } else {

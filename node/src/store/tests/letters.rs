@@ -98,7 +98,7 @@ fn every_machine_holds_the_same_letters_with_the_clouds_words() {
             .entity(entity(1))
             .expect("reads")
             .expect("a row");
-        assert!(row.fixing && row.rejected && row.deleted && !row.confirmed);
+        assert!(row.fixing && row.rejected && row.deleted);
         let row = store
             .view()
             .entity(entity(2))
