@@ -239,7 +239,7 @@ impl Narrowing {
         }
     }
 
-    fn insert_halves(&mut self, (first, last): (Dot, u64), accepted: u64, now: MonoMs) {
+    fn insert_halves(&mut self, (first, last): (Dot, u64), since: u64, now: MonoMs) {
         let middle = first.counter + (last - first.counter) / 2;
         for (from, to) in [(first.counter, middle), (middle + 1, last)] {
             if from <= to {
@@ -248,8 +248,8 @@ impl Narrowing {
                     due: now,
                     waits: 0,
                     tries: 0,
-                    since: accepted,
-                    accepted,
+                    since,
+                    accepted: since,
                 };
                 self.parts.insert(first.author.at(from), part);
             }
@@ -262,17 +262,13 @@ impl Narrowing {
             return;
         };
         if part.last > first.counter {
-            let last = part.last;
-            self.insert_halves((first, last), undecided.accepted(), now);
+            let (last, since) = (part.last, part.since);
+            self.insert_halves((first, last), since, now);
             return;
         }
         // A cloud that breaks on everything says nothing about this command; if nothing else is left that it could accept, it
         // counts that others went through since this one was found.
-        let known = if self.idle {
-            part.since
-        } else {
-            part.accepted
-        };
+        let known = if self.idle { part.since } else { part.accepted };
         if undecided.accepted() > known {
             part.tries = part.tries.saturating_add(1);
         }
