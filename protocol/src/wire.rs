@@ -12,9 +12,9 @@ use crate::policy::SignedPolicy;
 use crate::time::WallMs;
 
 /// The numbers under which [`Frame::Block`], [`Frame::Push`] and [`Frame::Pages`] are encoded.
-const BLOCK: u32 = 7;
-const PUSH: u32 = 9;
-const PAGES: u32 = 12;
+const BLOCK: u32 = 8;
+const PUSH: u32 = 10;
+const PAGES: u32 = 13;
 
 /// The protocol version spoken; both sides must share one.
 pub const PROTOCOL: u16 = 1;

@@ -151,7 +151,7 @@ impl Writer<'_> {
         match register.top {
             None => self.number(0),
             Some((position, dot)) => {
-                self.number(position);
+                self.number(position + 1);
                 let at = self.dot(dot);
                 self.number(at);
             }
@@ -309,8 +309,7 @@ impl Reader<'_> {
                 rejected: word % 2 == 1,
             });
         }
-        let position = self.number()?;
-        if position > 0 {
+        if let Some(position) = self.number()?.checked_sub(1) {
             let at = self.number()?;
             register.top = Some((position, self.stamp(at)?.0));
         }
