@@ -108,11 +108,11 @@ enum Woken {
 }
 
 impl Runner {
-    /// Ready to run.
+    /// Ready to run; the status is shown already, so that whoever asks at once is not told of an empty machine.
     pub fn new(driver: Driver, channels: Channels, board: Arc<Board>, reach: Reachability) -> Self {
         let clock = board.clock().clone();
         let last = clock.now();
-        Self {
+        let mut runner = Self {
             driver,
             channels,
             clock,
@@ -128,7 +128,9 @@ impl Runner {
             conflicts_told: true,
             policies_asked: Vec::new(),
             turns: Turns::default(),
-        }
+        };
+        runner.show();
+        runner
     }
 
     /// Runs until told to stop.

@@ -201,7 +201,7 @@ fn fit(command: Command) -> Result<Command, Refusal> {
         .len();
     if bytes > limits::COMMAND_BYTES {
         let detail =
-            format!("one change of {bytes} bytes; at most 65536 fit: shorten the longest text");
+            format!("one change of {bytes} bytes, and at most 65536 fit; shorten the longest text");
         return Err(Refusal::new("PAYLOAD_TOO_LARGE", detail));
     }
     match command.fault() {
@@ -213,7 +213,7 @@ fn fit(command: Command) -> Result<Command, Refusal> {
 fn unknown_field(mutation: &Mutation, rules: &TypeRule, name: &str) -> Refusal {
     let known: Vec<&str> = rules.fields.keys().map(String::as_str).collect();
     let detail = format!(
-        "{} has no field `{}`; it has {}",
+        "{} has no field `{}`; use one of {}",
         mutation.entity_type,
         shorten(name),
         known.join(", ")
@@ -227,7 +227,11 @@ fn check_life(
     state: Option<&Entity>,
     rules: &TypeRule,
 ) -> Result<(), Refusal> {
-    let named = || mutation.entity.map_or("it".to_owned(), |id| id.to_string());
+    let named = || {
+        mutation
+            .entity
+            .map_or("without an id".to_owned(), |id| id.to_string())
+    };
     let refuse = |code, detail: String| Err(Refusal::new(code, detail));
     if rules.append_only && mutation.op != Op::Create {
         let detail = format!(
@@ -304,7 +308,10 @@ fn check_required(mutation: &Mutation, rules: &TypeRule) -> Result<(), Refusal> 
             .get(name)
             .is_some_and(|value| !value.is_null());
         if rule.required && !given {
-            let detail = format!("a {} needs `{name}`; give it", mutation.entity_type);
+            let detail = format!(
+                "a {} needs `{name}`; give a value for it",
+                mutation.entity_type
+            );
             return Err(Refusal::at("REQUIRED_FIELD", name, detail));
         }
     }
@@ -396,7 +403,7 @@ fn wrong_kind(name: &str, rule: &FieldRule, expected: &str) -> Refusal {
 fn value_of(name: &str, json: &Json, rule: &FieldRule) -> Result<Value, Refusal> {
     let value = rule.kind.from_json(json).ok_or_else(|| {
         let detail = format!(
-            "`{name}` takes {}; got {}",
+            "`{name}` takes {}, not {}; give it one",
             rule.kind.word(),
             shorten(&json.to_string())
         );

@@ -125,7 +125,7 @@ impl Step<'_> {
         let mut numbers = Numbers::Unread;
         if request.mutations.len() > limits::BUNDLE_COMMANDS {
             let detail = format!(
-                "a transaction of {} changes; at most 1000 fit: split it",
+                "a transaction of {} changes, and at most 1000 fit; split it",
                 request.mutations.len()
             );
             return Ok(Err(refusal("TRANSACTION_TOO_LARGE", None, detail)));
