@@ -43,7 +43,7 @@ pub struct Record<'a> {
 }
 
 /// The state of an entity from its whole history, in a causal order. This defines the merge. Where authors disagree about the
-/// type, the first create names it (see [`super::entry`]), else the lowest dot that stands; `entity_type` if there is no record.
+/// type, the first create names it (the module `entry` says how), else the lowest dot that stands; `entity_type` if there is no record.
 pub fn fold<'a>(
     entity_type: &str,
     id: EntityId,
