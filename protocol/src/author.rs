@@ -227,11 +227,8 @@ fn check_life(
     state: Option<&Entity>,
     rules: &TypeRule,
 ) -> Result<(), Refusal> {
-    let named = || {
-        mutation
-            .entity
-            .map_or("without an id".to_owned(), |id| id.to_string())
-    };
+    let id = mutation.entity.map(|id| id.to_string());
+    let named = || id.clone().unwrap_or("without an id".into());
     let refuse = |code, detail: String| Err(Refusal::new(code, detail));
     if rules.append_only && mutation.op != Op::Create {
         let detail = format!(
