@@ -11,7 +11,7 @@ use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::ledger::{self, Decider};
-use super::{Rules, StoreError, history, put_encoded, receipt};
+use super::{Rules, StoreError, history, put_encoded, receipt, touched};
 
 impl Batch<'_> {
     /// Applies a bundle; one that was applied before changes nothing.
@@ -127,16 +127,23 @@ impl Batch<'_> {
         applied: &mut Applied,
     ) -> Result<(), StoreError> {
         self.flush()?;
-        self.store.priorities = Some(rules.priorities.clone());
-        let table: Vec<_> = rules.priorities.0.iter().collect();
-        put_encoded(&self.store.connection, "priorities", &table)?;
         let disputed: Vec<[u8; 16]> = self
             .store
             .connection
             .prepare_cached("SELECT uuid FROM entity WHERE conflict = 1")?
             .query_map([], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        for id in disputed.into_iter().map(EntityId) {
+        let disputed: Vec<_> = disputed.into_iter().map(EntityId).collect();
+        for id in &disputed {
+            if let Some(mut loaded) = touched::read(self.store, *id)? {
+                loaded.decider = Some(Decider::Roster);
+                self.store.forget_claim(&loaded)?;
+            }
+        }
+        self.store.priorities = Some(rules.priorities.clone());
+        let table: Vec<_> = rules.priorities.0.iter().collect();
+        put_encoded(&self.store.connection, "priorities", &table)?;
+        for id in disputed {
             let touched = &mut self.touched;
             if let Some(loaded) = touched.entities.load(self.store, id)? {
                 loaded.dirty = true;

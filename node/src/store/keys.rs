@@ -1,5 +1,6 @@
 //! The index of natural keys: which live entities go by one name. It follows the entities' rows and decides nothing.
 //!
+//! A key that one entity has alone costs a short hash in its row; only claims to shared keys have rows of their own.
 //! Its share of the state hash is that of every claim whose key another live entity has too, so that devices that differ in
 //! such a conflict are told apart.
 
@@ -8,17 +9,21 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::{
-    Conflict, KeyClaim, KeyHash, StateSum, arrange, key_conflict, key_conflict_id, key_hash,
+    Conflict, KeyClaim, KeyHash, Priorities, StateSum, arrange, key_conflict, key_conflict_id,
+    key_hash,
 };
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::value::Value;
 
 use super::ledger;
-use super::touched::Loaded;
+use super::touched::{self, Loaded};
 use super::{Store, StoreError};
 
 /// Claims to one key that are looked at: what a person can compare.
 pub(super) const CLAIMS: usize = 100;
+
+/// Changes the key in an entity's row.
+pub(super) const SET_NAME_KEY: &str = "UPDATE entity SET name_key = ?2 WHERE id = ?1";
 
 /// The natural keys of the types that have one.
 pub(super) type Naming = BTreeMap<String, Vec<String>>;
@@ -45,45 +50,55 @@ pub(super) fn differs(held: &Naming, policy: &Policy) -> bool {
         .eq(named.map(|(name, rules)| (name, &rules.natural_key)))
 }
 
-/// An entity's row in the index, before or after.
+/// An entity's row in the index of shared keys, before or after.
 #[derive(Clone, PartialEq, Eq)]
-struct Row {
+pub(super) struct Row {
     key: KeyHash,
     claim: KeyClaim,
 }
 
-/// Makes the index follow an entity whose row was just written.
-pub(super) fn follow(store: &Store, loaded: &Loaded, sum: &mut StateSum) -> Result<(), StoreError> {
-    let natural_key = store.naming.get(&*loaded.type_name);
-    if natural_key.is_none() && !loaded.was_of_another_type(store) {
-        return Ok(());
+impl Row {
+    /// The key as the entity's own row has it. Two keys may share it; which they are is always asked of the claims.
+    pub fn short(&self) -> i64 {
+        short(self.key)
     }
-    let priorities = store.priorities.clone().unwrap_or_default();
-    let claim = natural_key.and_then(|key| loaded.entity.key_claim(key, &priorities));
-    let after = claim.map(|(key, claim)| Row { key, claim });
-    let before = if loaded.was_stored() {
-        held(&store.connection, loaded.row)?
-    } else {
-        None
+}
+
+fn short(key: KeyHash) -> i64 {
+    let head = key.0.first_chunk().expect("a key is longer");
+    i64::from_be_bytes(*head)
+}
+
+/// What an entity claims now.
+pub(super) fn claim(store: &Store, loaded: &Loaded) -> Option<Row> {
+    let natural_key = store.naming.get(&*loaded.type_name)?;
+    let (key, claim) = loaded.entity.key_claim(natural_key, store.priorities())?;
+    Some(Row { key, claim })
+}
+
+/// Makes the index follow an entity whose row was just written; `before` is the key that the row had.
+pub(super) fn follow(
+    store: &Store,
+    loaded: &Loaded,
+    (before, after): (Option<i64>, Option<&Row>),
+    sum: &mut StateSum,
+) -> Result<(), StoreError> {
+    let shared = match before {
+        Some(_) => held(&store.connection, loaded.row)?,
+        None => None,
     };
-    if before == after {
-        return Ok(());
-    }
     let index = Index { store, loaded };
-    match (before, after) {
-        (Some(before), Some(after)) if before.key == after.key => {
-            index.stay((&before, &after), sum)?;
-        }
-        (before, after) => {
-            if let Some(before) = before {
-                index.leave(&before, sum)?;
+    match (shared, after) {
+        (Some(shared), Some(after)) if shared == *after => Ok(()),
+        (Some(shared), Some(after)) if shared.key == after.key => index.stay((&shared, after), sum),
+        (None, Some(after)) if before == Some(after.short()) => Ok(()),
+        (shared, after) => {
+            if let Some(shared) = shared {
+                index.leave(&shared, sum)?;
             }
-            if let Some(after) = after {
-                index.enter(&after, sum)?;
-            }
+            after.map_or(Ok(()), |after| index.enter(after, sum))
         }
     }
-    Ok(())
 }
 
 fn held(connection: &Connection, entity: i64) -> Result<Option<Row>, StoreError> {
@@ -128,8 +143,13 @@ pub(super) fn is_taken(connection: &Connection, entity_type: &str, values: &[Val
     let Some(key) = key_hash(entity_type, values) else {
         return false;
     };
+    let find = || {
+        let mut statement =
+            connection.prepare_cached("SELECT 1 FROM entity WHERE name_key = ?1")?;
+        statement.exists([short(key)])
+    };
     // Whatever fails here fails the read around it as well; a proposal is only a view.
-    claims(connection, key, 1).is_ok_and(|claims| !claims.is_empty())
+    find().unwrap_or(false)
 }
 
 /// The index around one entity.
@@ -141,24 +161,19 @@ struct Index<'a> {
 impl Index<'_> {
     fn leave(&self, row: &Row, sum: &mut StateSum) -> Result<(), StoreError> {
         let connection = &self.store.connection;
-        connection
-            .prepare_cached("DELETE FROM natural_key WHERE entity = ?1")?
-            .execute([self.loaded.row])?;
-        self.mark(self.loaded.row, false)?;
+        self.unshare(self.loaded.row)?;
+        sum.remove(row.claim.share(row.key));
         let left = claims(connection, row.key, 2)?;
-        match &left[..] {
-            [] => return Ok(()),
-            [(last, claim)] => {
-                sum.remove(row.claim.share(row.key));
-                sum.remove(claim.share(row.key));
-                self.mark(*last, false)?;
-                connection
-                    .prepare_cached("DELETE FROM key_conflict WHERE key = ?1")?
-                    .execute([row.key.0])?;
-            }
-            _ => sum.remove(row.claim.share(row.key)),
-        }
-        self.note(row, if left.len() == 1 { "closed" } else { "changed" })
+        let [(last, claim)] = &left[..] else {
+            return self.note(row, "changed");
+        };
+        sum.remove(claim.share(row.key));
+        self.note(row, "closed")?;
+        self.unshare(*last)?;
+        connection
+            .prepare_cached("DELETE FROM key_conflict WHERE key = ?1")?
+            .execute([row.key.0])?;
+        Ok(())
     }
 
     /// The same key by another write, or the same write accepted.
@@ -168,9 +183,6 @@ impl Index<'_> {
         connection
             .prepare_cached("UPDATE natural_key SET place = ?2, claim = ?3 WHERE entity = ?1")?
             .execute(params![self.loaded.row, after.claim.place(), claim])?;
-        if claims(connection, after.key, 2)?.len() < 2 {
-            return Ok(());
-        }
         sum.remove(before.claim.share(before.key));
         sum.add(after.claim.share(after.key));
         self.note(after, "changed")
@@ -178,39 +190,72 @@ impl Index<'_> {
 
     fn enter(&self, row: &Row, sum: &mut StateSum) -> Result<(), StoreError> {
         let connection = &self.store.connection;
-        let others = claims(connection, row.key, 2)?;
-        let claim = postcard::to_stdvec(&row.claim).expect("claims always encode");
-        connection
-            .prepare_cached(
-                "INSERT INTO natural_key (entity, key, place, claim) VALUES (?1, ?2, ?3, ?4)",
-            )?
-            .execute(params![
-                self.loaded.row,
-                row.key.0,
-                row.claim.place(),
-                claim
-            ])?;
-        if others.is_empty() {
+        if !self.has_namesakes(row)? {
             return Ok(());
         }
-        sum.add(row.claim.share(row.key));
-        self.mark(self.loaded.row, true)?;
-        if let [(other, claim)] = &others[..] {
-            sum.add(claim.share(row.key));
-            self.mark(*other, true)?;
+        let mut event = "changed";
+        if claims(connection, row.key, 1)?.is_empty() {
+            let Some((other, claim)) = self.namesake(row)? else {
+                return Ok(());
+            };
+            event = "opened";
+            self.share(other, &claim, sum)?;
             let number = self.store.types.number(&self.loaded.type_name);
             connection
                 .prepare_cached("INSERT INTO key_conflict (id, key, type) VALUES (?1, ?2, ?3)")?
                 .execute(params![key_conflict_id(row.key), row.key.0, number])?;
         }
-        self.note(
-            row,
-            if others.len() == 1 {
-                "opened"
-            } else {
-                "changed"
-            },
-        )
+        self.share(self.loaded.row, row, sum)?;
+        self.note(row, event)
+    }
+
+    /// Whether another row may have the key.
+    fn has_namesakes(&self, row: &Row) -> Result<bool, StoreError> {
+        let mut statement = self
+            .store
+            .connection
+            .prepare_cached("SELECT 1 FROM entity WHERE name_key = ?1 AND id <> ?2")?;
+        Ok(statement.exists([row.short(), self.loaded.row])?)
+    }
+
+    /// The one other entity whose row claims the key.
+    fn namesake(&self, row: &Row) -> Result<Option<(i64, Row)>, StoreError> {
+        let mut statement = self
+            .store
+            .connection
+            .prepare_cached("SELECT uuid FROM entity WHERE name_key = ?1 AND id <> ?2")?;
+        let found = statement.query_map([row.short(), self.loaded.row], |row| row.get(0))?;
+        for id in found {
+            let Some(other) = touched::read(self.store, EntityId(id?))? else {
+                continue;
+            };
+            if let Some(claimed) = claim(self.store, &other)
+                && claimed.key == row.key
+            {
+                return Ok(Some((other.row, claimed)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn share(&self, entity: i64, row: &Row, sum: &mut StateSum) -> Result<(), StoreError> {
+        let claim = postcard::to_stdvec(&row.claim).expect("claims always encode");
+        self.store
+            .connection
+            .prepare_cached(
+                "INSERT INTO natural_key (entity, key, place, claim) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![entity, row.key.0, row.claim.place(), claim])?;
+        sum.add(row.claim.share(row.key));
+        self.mark(entity, true)
+    }
+
+    fn unshare(&self, entity: i64) -> Result<(), StoreError> {
+        self.store
+            .connection
+            .prepare_cached("DELETE FROM natural_key WHERE entity = ?1")?
+            .execute([entity])?;
+        self.mark(entity, false)
     }
 
     fn mark(&self, entity: i64, twin: bool) -> Result<(), StoreError> {
@@ -247,10 +292,17 @@ impl Index<'_> {
 }
 
 impl Store {
+    /// The priority table by which the rows are shown.
+    pub(super) fn priorities(&self) -> &Priorities {
+        static NONE: Priorities = Priorities(BTreeMap::new());
+        self.priorities.as_ref().unwrap_or(&NONE)
+    }
+
     /// Makes the index anew after the policy named types in another way, or before all entities come again.
     pub(super) fn rekey(&mut self, policy: &Policy) -> Result<(), StoreError> {
         self.connection.execute_batch(
-            "DELETE FROM natural_key; DELETE FROM key_conflict; UPDATE entity SET twin = 0 WHERE twin = 1;",
+            "DELETE FROM natural_key; DELETE FROM key_conflict;
+             UPDATE entity SET twin = 0, name_key = NULL WHERE twin = 1 OR name_key IS NOT NULL;",
         )?;
         self.naming = naming(policy);
         self.key_sum = StateSum::default();
@@ -262,13 +314,29 @@ impl Store {
             .collect::<Result<_, _>>()?;
         let mut sum = StateSum::default();
         for id in ids.into_iter().map(EntityId) {
-            if let Some(loaded) = super::touched::read(self, id)?
-                && self.naming.contains_key(&*loaded.type_name)
+            if let Some(loaded) = touched::read(self, id)?
+                && let Some(claim) = claim(self, &loaded)
             {
-                follow(self, &loaded, &mut sum)?;
+                self.put_name_key(loaded.row, Some(&claim))?;
+                follow(self, &loaded, (None, Some(&claim)), &mut sum)?;
             }
         }
         self.key_sum = sum;
+        Ok(())
+    }
+
+    /// Takes an entity out of the index before the priorities change by which its claim is known; its next flush enters it anew.
+    pub(super) fn forget_claim(&mut self, loaded: &Loaded) -> Result<(), StoreError> {
+        let mut sum = self.key_sum;
+        follow(self, loaded, (loaded.name_key(), None), &mut sum)?;
+        self.key_sum = sum;
+        self.put_name_key(loaded.row, None)
+    }
+
+    fn put_name_key(&self, entity: i64, claim: Option<&Row>) -> Result<(), StoreError> {
+        self.connection
+            .prepare_cached(SET_NAME_KEY)?
+            .execute(params![entity, claim.map(Row::short)])?;
         Ok(())
     }
 
@@ -279,6 +347,9 @@ impl Store {
     ) -> Result<Option<String>, StoreError> {
         let mut sum = StateSum::default();
         for (key, mut wanted) in found {
+            if wanted.len() < 2 {
+                wanted.clear();
+            }
             arrange(&mut wanted);
             let held = claims(&self.connection, key, wanted.len() + 1)?;
             if !held.iter().map(|(_, claim)| claim).eq(&wanted) {
@@ -287,9 +358,7 @@ impl Store {
                     "the natural key {id} is not what its entities show"
                 )));
             }
-            if wanted.len() > 1 {
-                wanted.iter().for_each(|claim| sum.add(claim.share(key)));
-            }
+            wanted.iter().for_each(|claim| sum.add(claim.share(key)));
         }
         Ok((sum != self.key_sum).then(|| "the sum of the natural keys is another".to_owned()))
     }

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite_migration::{M, Migrations};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::receipt;
@@ -20,6 +21,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_5.sql")),
     M::up(include_str!("schema_6.sql")),
     M::up(include_str!("schema_7.sql")),
+    M::up(include_str!("schema_8.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -59,6 +61,13 @@ pub(super) fn configure(connection: &Connection, location: &Location) -> Result<
          PRAGMA journal_size_limit = {WAL_BYTES}; PRAGMA wal_autocheckpoint = {WRITER_CHECKPOINT_PAGES};"
     ))?;
     configure_flush(connection)?;
+    configure_statements(connection)
+}
+
+/// Keeps statements, and keeps their plans: without the second setting SQLite prepares a statement with a bound `LIMIT` anew at
+/// every use, which was a third of the time it takes to apply a command.
+fn configure_statements(connection: &Connection) -> Result<(), StoreError> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(())
 }
@@ -87,8 +96,7 @@ pub(super) fn configure_reader(connection: &Connection) -> Result<(), StoreError
     connection.execute_batch(&format!(
         "PRAGMA query_only = ON; PRAGMA cache_size = -{READER_CACHE_KIB}; PRAGMA temp_store = MEMORY;"
     ))?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    Ok(())
+    configure_statements(connection)
 }
 
 /// Brings the schema up to date; a folder of a newer version is refused untouched.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rusqlite::{CachedStatement, OptionalExtension, params};
 use studiovault_protocol::id::EntityId;
-use studiovault_protocol::merge::{Conflict, Entity, LifeKind, Priorities, StateSum};
+use studiovault_protocol::merge::{Conflict, Entity, LifeKind, StateSum};
 use studiovault_protocol::vector::Vector;
 
 use super::authors::Authors;
@@ -51,6 +51,7 @@ struct Stored {
     conflict: bool,
     opaque: bool,
     receipt: Option<String>,
+    name_key: Option<i64>,
 }
 
 /// All of a transaction.
@@ -110,15 +111,9 @@ impl Entities {
 }
 
 impl Loaded {
-    /// Whether there was a row of it before this transaction.
-    pub fn was_stored(&self) -> bool {
-        self.stored.is_some()
-    }
-
-    /// Whether its row says another type.
-    pub fn was_of_another_type(&self, store: &Store) -> bool {
-        let stored = self.stored.as_ref();
-        stored.is_some_and(|stored| store.types.number(&self.type_name) != Some(stored.type_number))
+    /// The natural key that its row has.
+    pub fn name_key(&self) -> Option<i64> {
+        self.stored.as_ref().and_then(|stored| stored.name_key)
     }
 }
 
@@ -172,7 +167,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         return Ok(None);
     }
     let mut statement = store.connection.prepare_cached(
-        "SELECT id, type, deleted, conflict, vv, state, receipt FROM entity WHERE uuid = ?1",
+        "SELECT id, type, deleted, conflict, vv, state, receipt, name_key FROM entity WHERE uuid = ?1",
     )?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else {
@@ -185,13 +180,8 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
     let vv = row.get_ref(4)?.as_str().map_err(|_| what())?;
     let vv = unpack_vv(vv, &store.authors)?;
     let conflict: bool = row.get(3)?;
-    let priorities = store
-        .priorities
-        .clone()
-        .filter(|_| conflict)
-        .unwrap_or_default();
     let conflicts = if conflict {
-        entity.conflicts(&priorities)
+        entity.conflicts(store.priorities())
     } else {
         Vec::new()
     };
@@ -202,6 +192,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         conflict,
         opaque: entity.opaque,
         receipt: row.get(6)?,
+        name_key: row.get(7)?,
     };
     Ok(Some(Loaded {
         row: row.get(0)?,
@@ -241,11 +232,11 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
 /// The statements of a flush, prepared once.
 struct Rows<'s> {
     store: &'s Store,
-    priorities: Priorities,
     insert: CachedStatement<'s>,
     update: CachedStatement<'s>,
     update_flags: CachedStatement<'s>,
     update_receipt: CachedStatement<'s>,
+    update_name_key: CachedStatement<'s>,
 }
 
 impl<'s> Rows<'s> {
@@ -253,10 +244,9 @@ impl<'s> Rows<'s> {
         let prepare = |sql| store.connection.prepare_cached(sql);
         Ok(Self {
             store,
-            priorities: store.priorities.clone().unwrap_or_default(),
             insert: prepare(
-                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt, name_key)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
             )?,
             update: prepare(
                 "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
@@ -266,6 +256,7 @@ impl<'s> Rows<'s> {
                 "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4, opaque = ?5 WHERE id = ?1",
             )?,
             update_receipt: prepare("UPDATE entity SET receipt = ?2 WHERE id = ?1")?,
+            update_name_key: prepare(keys::SET_NAME_KEY)?,
         })
     }
 
@@ -280,7 +271,7 @@ impl<'s> Rows<'s> {
         );
         let (store, entity) = (self.store, &loaded.entity);
         let mut text = Vec::with_capacity(512);
-        serde_json::to_writer(&mut text, &entity.shown_fields(&self.priorities))
+        serde_json::to_writer(&mut text, &entity.shown_fields(store.priorities()))
             .expect("JSON always encodes");
         let text = String::from_utf8(text).expect("JSON is text");
         let state = packed::pack(entity, &store.authors);
@@ -291,6 +282,8 @@ impl<'s> Rows<'s> {
         // What never stood, or does no more, is shown no more than what was deleted.
         let deleted = !entity.life.exists() || entity.life.is_deleted();
         let conflict = entity.in_conflict();
+        let claim = keys::claim(store, loaded);
+        let name_key = claim.as_ref().map(keys::Row::short);
         if let Some(stored) = &loaded.stored {
             sum.remove(stored.share);
             self.update
@@ -312,6 +305,10 @@ impl<'s> Rows<'s> {
                 self.update_receipt
                     .execute(params![loaded.row, loaded.receipt])?;
             }
+            if stored.name_key != name_key {
+                self.update_name_key
+                    .execute(params![loaded.row, name_key])?;
+            }
         } else {
             self.insert.execute(params![
                 loaded.row,
@@ -324,7 +321,8 @@ impl<'s> Rows<'s> {
                 deleted,
                 conflict,
                 entity.opaque,
-                loaded.receipt
+                loaded.receipt,
+                name_key
             ])?;
         }
         sum.add(entity.state_sum());
@@ -335,7 +333,7 @@ impl<'s> Rows<'s> {
         if conflict || stored.is_some_and(|stored| stored.conflict) {
             ledger::write_open(&store.connection, loaded)?;
         }
-        keys::follow(store, loaded, key_sum)
+        keys::follow(store, loaded, (loaded.name_key(), claim.as_ref()), key_sum)
     }
 }
 

@@ -13,7 +13,7 @@ use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::{Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 
-use super::{Rules, Store, StoreError, history, touched};
+use super::{Rules, Store, StoreError, history, keys, touched};
 
 /// Faults told in words at most; the rest are counted.
 const FAULTS: usize = 100;
@@ -195,7 +195,8 @@ impl Store {
                 let loaded = loaded.ok_or_else(|| StoreError::corrupt(format!("entity {id}")))?;
                 let place = (&self.connection, &self.authors);
                 let history = history::read_with(&mut pieces, place, loaded.row)?;
-                Ok((history.fold(&loaded.type_name, id, &rules), loaded.entity))
+                let wanted = history.fold(&loaded.type_name, id, &rules);
+                Ok((wanted, loaded))
             });
             match folded {
                 Ok((wanted, held)) => {
@@ -205,7 +206,12 @@ impl Store {
                     if let Some((key, claim)) = claim {
                         claims.entry(key).or_default().push(claim);
                     }
-                    if wanted != held {
+                    if keys::claim(self, &held).map(|claim| claim.short()) != held.name_key() {
+                        found.fault(format!(
+                            "the natural key noted beside entity {id} is another"
+                        ));
+                    }
+                    if wanted != held.entity {
                         found.fault(format!("entity {id} is not what its history gives"));
                     }
                 }
