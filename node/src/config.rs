@@ -13,7 +13,7 @@ pub use region::{Currency, Region, RegionError, Zone};
 pub use secret::{SecretBytes, random_bytes, write as write_secret};
 pub use studio::{CloudAccess, Founder, StudioFile};
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::limits;
 use studiovault_protocol::membership::{Grant, Role, SignedGrant};
+
+use crate::lock::Lock;
 
 /// The version of the folder's layout that this program writes.
 const FOLDER_VERSION: u32 = 1;
@@ -157,14 +159,8 @@ impl Folder {
     /// Takes the folder for this process; held until dropped.
     pub fn lock(&self) -> Result<FolderLock, ConfigError> {
         let path = self.0.join("lock");
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(ConfigError::disk(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(FolderLock { _file: file }),
+        match Lock::take(&path) {
+            Ok(lock) => Ok(FolderLock { _lock: lock }),
             Err(fs::TryLockError::WouldBlock) => Err(ConfigError::Busy(self.0.clone())),
             Err(fs::TryLockError::Error(source)) => Err(ConfigError::Disk { path, source }),
         }
@@ -174,7 +170,7 @@ impl Folder {
 /// Keeps every other process out of a folder; the system lets go of it even after kill -9.
 #[derive(Debug)]
 pub struct FolderLock {
-    _file: File,
+    _lock: Lock,
 }
 
 /// What a person decides when a machine is made.

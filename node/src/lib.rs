@@ -5,6 +5,7 @@ pub mod clock;
 pub mod config;
 pub mod discovery;
 pub mod driver;
+mod lock;
 pub mod mesh;
 pub mod node;
 pub mod runner;
