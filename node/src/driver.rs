@@ -28,6 +28,7 @@ use crate::config::Region;
 use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod blocks;
+mod collect;
 mod full;
 mod outgoing;
 mod random;
@@ -133,6 +134,8 @@ pub struct Driver {
     links: BTreeMap<LinkId, ()>,
     /// The disk was full: nothing of others is taken in before this moment.
     full_until: MonoMs,
+    /// When to look for old deletes.
+    collect_at: MonoMs,
 }
 
 impl Driver {
@@ -149,6 +152,7 @@ impl Driver {
             pages: Vec::new(),
             links: BTreeMap::new(),
             full_until: MonoMs(0),
+            collect_at: MonoMs(0),
         };
         driver.keep_roster()?;
         Ok(driver)
@@ -181,6 +185,9 @@ impl Driver {
             })
             .collect();
         let mut output = Output::default();
+        if let Err(error) = self.collect(moment) {
+            self.recover(moment, &error, &mut output);
+        }
         match self.transact(moment, events, &mut output) {
             // What is durable stays answered so, even if reading for others fails now.
             Ok(after) => {

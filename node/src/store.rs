@@ -4,7 +4,6 @@
 //! and the folder beside it name rusqlite. It decides nothing: it carries out [`studiovault_protocol::event::Write`] in order.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -13,11 +12,14 @@ use studiovault_protocol::merge::{Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::vector::{Epochs, Vector};
 
+use crate::lock::Lock;
+
 mod adopt;
 mod apply;
 mod authors;
 mod batch;
 mod checkpoint;
+mod collect;
 mod error;
 mod fold;
 mod history;
@@ -44,6 +46,7 @@ mod fixtures;
 mod tests;
 
 pub use batch::{Applied, Batch};
+pub use collect::Collected;
 pub use error::StoreError;
 pub use reader::{
     ConflictRow, DeadLetterRow, Deleted, EntityRow, HistoryEntry, LedgerRow, Listing, QUERY_ROWS,
@@ -122,7 +125,7 @@ pub struct Store {
     adopted: Option<Policy>,
     /// What every `shown` was picked with.
     priorities: Option<Priorities>,
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl Store {
@@ -144,7 +147,7 @@ impl Store {
         mut connection: Connection,
         location: Location,
         policy: &Policy,
-        lock: Option<File>,
+        lock: Option<Lock>,
     ) -> Result<Self, StoreError> {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         schema::configure(&connection, &location)?;
@@ -283,20 +286,14 @@ impl Store {
 }
 
 /// Makes the folder and takes its lock, which the system lets go when the process ends, however it ends.
-fn lock_folder(folder: &std::path::Path) -> Result<File, StoreError> {
+fn lock_folder(folder: &std::path::Path) -> Result<Lock, StoreError> {
     let fail = |cause| StoreError::Folder {
         folder: folder.to_owned(),
         cause,
     };
     std::fs::create_dir_all(folder).map_err(fail)?;
-    let lock = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(folder.join(LOCK))
-        .map_err(fail)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
+    match Lock::take(&folder.join(LOCK)) {
+        Ok(lock) => Ok(lock),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(folder.to_owned())),
         Err(std::fs::TryLockError::Error(cause)) => Err(fail(cause)),
     }

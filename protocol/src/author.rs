@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json};
 
 use crate::command::{Change, Command, FieldWrite, Op};
-use crate::id::{CommandId, Dot, EntityId, Nonce};
+use crate::id::{CommandId, DeviceId, Dot, EntityId, Nonce};
 use crate::limits;
 use crate::membership::Role;
 use crate::merge::{Entity, Field};
@@ -14,6 +14,8 @@ use crate::policy::{FieldRule, Policy, Rule, TypeRule};
 use crate::time::WallMs;
 use crate::value::Value;
 use crate::vector::Vector;
+
+mod life;
 
 /// What a person or a program wants to happen to one entity.
 #[derive(Clone, PartialEq, Debug)]
@@ -36,6 +38,8 @@ pub struct Mutation {
 /// What the caller draws for one command.
 #[derive(Clone, Copy, Debug)]
 pub struct Draw {
+    /// The machine that writes it.
+    pub device: DeviceId,
     /// Its id.
     pub id: CommandId,
     /// Hides its values.
@@ -113,7 +117,7 @@ pub fn command(
     if mutation.op == Op::Discard {
         return discard(mutation, rules, draw);
     }
-    check_life(mutation, state, rules)?;
+    life::check(mutation, state, rules, draw.device)?;
     let mut writes = Vec::with_capacity(mutation.fields.len());
     for (name, json) in &mutation.fields {
         let rule = rules
@@ -219,83 +223,6 @@ fn unknown_field(mutation: &Mutation, rules: &TypeRule, name: &str) -> Refusal {
         known.join(", ")
     );
     Refusal::at("UNKNOWN_FIELD", &shorten(name), detail)
-}
-
-/// Whether the operation fits the entity's life.
-fn check_life(
-    mutation: &Mutation,
-    state: Option<&Entity>,
-    rules: &TypeRule,
-) -> Result<(), Refusal> {
-    let id = mutation.entity.map(|id| id.to_string());
-    let named = || id.clone().unwrap_or("without an id".into());
-    let refuse = |code, detail: String| Err(Refusal::new(code, detail));
-    if rules.append_only && mutation.op != Op::Create {
-        let detail = format!(
-            "a {} is never changed or deleted; record a correction or a void that names it",
-            mutation.entity_type
-        );
-        return refuse("APPEND_ONLY", detail);
-    }
-    let state = state.filter(|state| state.life.exists());
-    if let Some(state) = state {
-        if state.opaque {
-            return refuse(
-                "NEEDS_NEWER_VERSION",
-                format!(
-                    "{} holds something that this version cannot read; update this node first",
-                    named()
-                ),
-            );
-        }
-        if state.entity_type != mutation.entity_type {
-            return refuse(
-                "WRONG_TYPE",
-                format!(
-                    "{} is a {}, not a {}",
-                    named(),
-                    state.entity_type,
-                    mutation.entity_type
-                ),
-            );
-        }
-    }
-    match (mutation.op, state) {
-        (Op::Create, Some(state)) if is_replaced(mutation, state) => Ok(()),
-        (Op::Create, Some(_)) => refuse(
-            "ALREADY_EXISTS",
-            format!(
-                "{} exists already; update it, or create with another id",
-                named()
-            ),
-        ),
-        (Op::Create, None) => Ok(()),
-        (_, None) => refuse(
-            "ENTITY_NOT_FOUND",
-            format!(
-                "there is no {} {} here; list what there is, or create it",
-                mutation.entity_type,
-                named()
-            ),
-        ),
-        (Op::Update | Op::Resolve, Some(state)) if state.life.is_deleted() => {
-            let what = capitalised(&mutation.entity_type);
-            refuse(
-                "ENTITY_DELETED",
-                format!("{what} was deleted; restore it before you change it"),
-            )
-        }
-        (Op::Delete, Some(state)) if state.life.is_deleted() && !state.life.in_conflict() => {
-            refuse("ENTITY_DELETED", format!("{} is deleted already", named()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What stands in the place of an undecided create may create the same thing.
-fn is_replaced(mutation: &Mutation, state: &Entity) -> bool {
-    let mut writes = state.life.writes.iter();
-    writes.all(|write| Some(write.dot) == mutation.replaces)
 }
 
 fn check_required(mutation: &Mutation, rules: &TypeRule) -> Result<(), Refusal> {
@@ -420,7 +347,8 @@ fn shorten(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(40).collect()
 }
 
-fn capitalised(word: &str) -> String {
+/// A type's name where a sentence begins with it.
+pub fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| {
         first.to_uppercase().chain(letters).collect()
@@ -430,10 +358,13 @@ fn capitalised(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::{Author, Epoch};
+    use crate::merge::{LifeKind, LifeWrite};
     use serde_json::json;
 
     fn draw() -> Draw {
         Draw {
+            device: DeviceId([1; 16]),
             id: CommandId([1; 16]),
             nonce: Nonce([2; 16]),
             ts: WallMs(0),
@@ -473,6 +404,75 @@ mod tests {
             "VALIDATION_FAILED"
         );
         assert!(create("client", json!({"name": "Silva", "tags": ["vip"]})).is_ok());
+    }
+
+    /// A project that `device` deleted; with its content, or after that was collected.
+    fn deleted_by(device: u8, title: Option<&str>) -> Entity {
+        let id = EntityId([5; 16]);
+        let mut entity = Entity::new("project", id);
+        let author = Author {
+            device: DeviceId([device; 16]),
+            epoch: Epoch(1),
+        };
+        entity.life.writes = vec![LifeWrite {
+            dot: author.at(2),
+            ts: WallMs(0),
+            kind: LifeKind::Deleted,
+            accepted: None,
+            survivors: Vec::new(),
+        }];
+        let change = |title: &str| Change::Write(Value::Text(title.into()));
+        if let Some(change) = title.map(change) {
+            let field = Field::empty_for(&change);
+            entity.fields.insert("title".into(), field);
+        }
+        entity
+    }
+
+    #[test]
+    fn whoever_edits_what_was_deleted_elsewhere_is_told_so_with_what_can_be_done() {
+        let edit = |op, entity: &Entity, fields: Json| {
+            let Json::Object(fields) = fields else {
+                unreachable!("an object")
+            };
+            let mutation = Mutation {
+                entity_type: "project".into(),
+                entity: Some(entity.id),
+                op,
+                fields,
+                read: None,
+                replaces: None,
+            };
+            let made = command(&mutation, Some(entity), &Policy::default(), draw());
+            made.map(drop).map_err(|refusal| refusal.detail)
+        };
+        let title = || json!({"title": "Harbour"});
+        let (here, there) = (
+            deleted_by(1, Some("Harbour")),
+            deleted_by(2, Some("Harbour")),
+        );
+        let told = |entity| edit(Op::Update, entity, title()).expect_err("refused");
+        assert_eq!(
+            told(&there),
+            "Project was deleted remotely; restore it before you change it"
+        );
+        assert_eq!(
+            told(&here),
+            "Project was deleted; restore it before you change it"
+        );
+        assert_eq!(edit(Op::Restore, &there, json!({})), Ok(()));
+        let collected = deleted_by(2, None);
+        assert_eq!(
+            told(&collected),
+            "Project was deleted remotely; create it anew"
+        );
+        assert_eq!(
+            edit(Op::Restore, &collected, json!({})).expect_err("nothing is left to restore"),
+            "Project was deleted remotely, and its content is gone; create it anew"
+        );
+        assert_eq!(edit(Op::Restore, &collected, title()), Ok(()));
+        let again = edit(Op::Create, &there, title()).expect_err("refused");
+        assert!(again.contains("restore it"), "{again}");
     }
 
     #[test]

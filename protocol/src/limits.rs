@@ -86,3 +86,7 @@ pub const STUCK_A_BATCH: usize = 100;
 pub const GENESIS_AUTHORS: usize = 4096;
 /// Tries of a single command on which the cloud breaks, while it accepts others, before the command counts as stuck.
 pub const MAX_RETRIES: u32 = 5;
+/// The content of a deleted entity stays this long, ms: 90 days. Shorter, and whoever was away a season finds nothing to restore.
+pub const TOMBSTONE_MS: i64 = 90 * 86_400_000;
+/// Deleted entities are looked through for old ones this often, ms.
+pub const COLLECT_MS: u64 = 3_600_000;

@@ -12,6 +12,10 @@ use crate::merge::{Entity, Priorities};
 use crate::time::WallMs;
 use crate::value::Value;
 
+mod named;
+
+pub use named::{check_named, named_sale};
+
 /// The type of a sale.
 pub const SALE: &str = "pos_order";
 /// The type of a correction.

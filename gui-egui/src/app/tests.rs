@@ -198,6 +198,7 @@ fn typing_a_value_does_not_press_keys_of_the_panel() {
 fn a_deletion_is_answered_with_restore_or_accept() {
     let mut stage = Stage::showing(three_machines(), vec![deleted_and_edited()]);
     stage.click("Conflicts 1");
+    assert!(stage.shows("Project was deleted remotely, by front-desk."));
     assert!(!stage.shows("Use the value of"));
     stage.click("Restore with the edits");
     stage.click("Apply");

@@ -147,6 +147,7 @@ pub fn deleted_and_edited() -> ConflictView {
     let mut view = conflict("c-life", "Old catalog", "", [Json::Null, Json::Null]);
     view.field = None;
     view.kind = ConflictKind::DeleteUpdate;
+    view.deletion = Some("Project was deleted remotely, by front-desk".to_owned());
     view
 }
 
@@ -169,6 +170,7 @@ fn conflict(id: &str, label: &str, field: &str, values: [Json; 2]) -> ConflictVi
         label: label.to_owned(),
         field: Some(field.to_owned()),
         kind: ConflictKind::UpdateUpdate,
+        deletion: None,
         base: None,
         sides: vec![
             side("a:12", "laptop", 400, mine),

@@ -21,6 +21,9 @@ pub fn conflict_ui(
     let decider = Decider::of(model);
     let mut action = None;
     card_ui(ui, &conflict_title(open), |ui| {
+        if let Some(deletion) = &open.deletion {
+            ui.label(format!("{deletion}."));
+        }
         if let Some(base) = &open.base {
             ui.label(format!("Before: {}", value_text(base)));
         }

@@ -15,7 +15,7 @@ use studiovault_protocol::merge::{ConflictKind, PickRule, SideState};
 use studiovault_protocol::time::WallMs;
 
 use super::answer::{Answer, Body, Refused};
-use super::reads::device_name;
+use super::reads::{deletion, device_name};
 use super::routes::Shared;
 use super::writes::{answer, read_token, whole};
 use crate::config::system_user;
@@ -234,6 +234,7 @@ fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictV
     let entity = view.entity(row.entity)?;
     let suggested = device_name(status, row.suggested);
     Ok(ConflictView {
+        deletion: entity.as_ref().and_then(|row| deletion(status, row)),
         label: entity.map_or_else(|| row.entity.to_string(), |entity| label(&entity)),
         sides: row
             .sides

@@ -13,8 +13,9 @@ use studiovault_protocol::api::{
     DEFAULT_ROWS, DevicePage, EntityPage, EntityView, HistoryPage, HistoryRow, PAGE_ROWS,
     QueryAnswer, QueryRequest, Status, SyncState, vv_from_text, vv_text,
 };
+use studiovault_protocol::author::capitalised;
 use studiovault_protocol::id::EntityId;
-use studiovault_protocol::policy::Policy;
+use studiovault_protocol::policy::{Policy, TypeRule};
 use studiovault_protocol::value::ValueKind;
 use studiovault_protocol::vector::Vector;
 
@@ -49,6 +50,7 @@ pub(super) async fn entity(
     Asked(parameters): Asked<Parameters>,
 ) -> Answer<EntityView> {
     let id = entity_id(&id)?;
+    known_type(&entity_type, shared.node.policies().in_force())?;
     at_least(&shared, &parameters).await?;
     let row = shared.read(move |view| view.entity(id)).await?;
     let row = row.filter(|row| row.entity_type == entity_type);
@@ -88,11 +90,7 @@ fn listing(
     parameters: &Parameters,
     policy: &Policy,
 ) -> Result<Listing, Refused> {
-    let rules = policy.entity_type(&entity_type).ok_or_else(|| {
-        let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
-        let next_step = format!("use one of {}", known.join(", "));
-        Refused::not_found("type", &next_step)
-    })?;
+    let rules = known_type(&entity_type, policy)?;
     let mut filter = Vec::new();
     for (name, text) in parameters {
         let Some(field) = name.strip_prefix("field.") else {
@@ -145,6 +143,16 @@ fn listing(
         conflict,
         after,
         limit: limit + 1,
+    })
+}
+
+/// The rules of a type that the policy in force has.
+fn known_type<'p>(name: &str, policy: &'p Policy) -> Result<&'p TypeRule, Refused> {
+    policy.entity_type(name).ok_or_else(|| {
+        let known: Vec<&str> = policy.types().keys().map(String::as_str).collect();
+        let detail = format!("the policy has no type `{name:.64}`");
+        let next_step = format!("use one of {}", known.join(", "));
+        Refused::new(StatusCode::NOT_FOUND, "UNKNOWN_TYPE", detail, &next_step)
     })
 }
 
@@ -228,6 +236,7 @@ impl Standing {
     fn view(&self, row: EntityRow) -> EntityView {
         EntityView {
             sync_state: self.sync_state(&row),
+            deletion: deletion(&self.status, &row),
             id: row.id,
             entity_type: row.entity_type,
             fields: row.fields,
@@ -265,6 +274,24 @@ impl Standing {
             },
         }
     }
+}
+
+/// Who deleted something, as a sentence for whoever looks for it.
+pub(super) fn deletion(status: &Status, row: &EntityRow) -> Option<String> {
+    let (dot, collected) = row.tombstone?;
+    let what = capitalised(&row.entity_type);
+    let mut sentence = if dot.author.device == status.node.device {
+        format!("{what} was deleted on this machine")
+    } else {
+        format!(
+            "{what} was deleted remotely, by {}",
+            device_name(status, dot)
+        )
+    };
+    if collected {
+        sentence += "; its content is gone, since that was more than 90 days ago";
+    }
+    Some(sentence)
 }
 
 /// `GET /history/{id}`.

@@ -77,6 +77,9 @@ pub(crate) fn entity(call: &Call, get: Get) -> Outcome {
         let receipt = receipt.map_or(String::new(), |number| format!(", receipt {number}"));
         say!("{} {}{receipt}", entity.entity_type, entity.id);
         table.print("no fields");
+        if let Some(deletion) = &entity.deletion {
+            say!("{deletion}");
+        }
         let deleted = if entity.deleted { "deleted, " } else { "" };
         say!("{deleted}{}", standing(entity));
     })
@@ -211,6 +214,9 @@ pub(crate) fn conflicts(call: &Call) -> Outcome {
                 if let Some(name) = &side.proposed {
                     say!("      called \"{name}\" until it is settled");
                 }
+            }
+            if let Some(deletion) = &conflict.deletion {
+                say!("    {deletion}");
             }
             if let Some(base) = &conflict.base {
                 say!("    before: {}", plain(base));

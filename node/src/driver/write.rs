@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value as Json;
 use studiovault_protocol::api::vv_text;
 use studiovault_protocol::author::{self, Draw, Mutation, Refusal};
 use studiovault_protocol::command::{Command, Op};
@@ -157,6 +158,10 @@ impl Step<'_> {
             let role = self.engine.identity().grant.grant.role;
             let made = author::may_write(&mutation, policy, role)
                 .and_then(|()| author::command(&mutation, state.as_ref(), policy, draw));
+            let made = match made {
+                Ok(command) => self.check_sale(command, &worded)?,
+                refused => refused,
+            };
             match made {
                 Ok(command) => {
                     worded.ids.push(command.entity);
@@ -187,7 +192,15 @@ impl Step<'_> {
         if mutation.op != Op::Create || !rules.is_some_and(takes) {
             return Ok(Ok((None, Cow::Borrowed(mutation))));
         }
-        if mutation.fields.contains_key(receipt::FIELD) {
+        if let Some(letter) = mutation.replaces {
+            // The same sale once more, whose receipt was printed long ago: it keeps its number, or has none.
+            let number = self.batch.receipt_of(letter)?;
+            let given = mutation.fields.get(receipt::FIELD).and_then(Json::as_str);
+            if given == number.as_deref() {
+                return Ok(Ok((number, Cow::Borrowed(mutation))));
+            }
+        }
+        if mutation.fields.contains_key(receipt::FIELD) || mutation.replaces.is_some() {
             let detail = "the machine numbers its receipts itself; leave `receipt` out".to_owned();
             let field = Some(receipt::FIELD.to_owned());
             return Ok(Err(refusal("RECEIPT_IS_NUMBERED", field, detail)));
@@ -227,9 +240,27 @@ impl Step<'_> {
         Ok(Ok((Some(text), Cow::Owned(mutation))))
     }
 
+    /// A correction or a void names a sale that is here, or that the same transaction makes.
+    fn check_sale(
+        &mut self,
+        command: Command,
+        worded: &Worded,
+    ) -> Result<Result<Command, Refusal>, StoreError> {
+        let Some(sale) = pos::named_sale(&command) else {
+            return Ok(Ok(command));
+        };
+        let mut made = worded.commands.iter();
+        if made.any(|made| made.entity == sale && made.entity_type == pos::SALE) {
+            return Ok(Ok(command));
+        }
+        let named = self.batch.entity(sale)?;
+        Ok(pos::check_named(&command, (sale, named.as_ref())).map(|()| command))
+    }
+
     fn draw(&mut self) -> Draw {
         let random = &mut self.setup.random;
         Draw {
+            device: self.setup.identity.device,
             id: CommandId::from_random(random.draw()),
             nonce: Nonce(random.draw()),
             ts: self.moment.now.wall,

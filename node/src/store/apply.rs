@@ -31,7 +31,7 @@ impl Batch<'_> {
         for (dot, command) in bundle.commands() {
             let receipt = receipt::given(command, rules);
             if let Some(number) = receipt {
-                self.store.note_receipt(dot, number)?;
+                self.store.note_receipt((dot, command), number)?;
             }
             let touched = &mut self.touched;
             let loaded =

@@ -11,7 +11,7 @@ use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::api::{Counts, vv_from_text};
-use studiovault_protocol::id::EntityId;
+use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::vector::Vector;
 
@@ -68,6 +68,8 @@ pub struct EntityRow {
     pub receipt: Option<String>,
     /// It has an open dead or stuck letter.
     pub fixing: bool,
+    /// The delete that stands, and whether the content was collected since.
+    pub tombstone: Option<(Dot, bool)>,
     /// It never stood, or does no more: the cloud did not take it.
     pub rejected: bool,
     /// The commands applied to it: as a context it covers all that is shown.
@@ -174,8 +176,8 @@ fn entity_sql() -> String {
     format!(
         "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed AND {DECIDED}, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
-        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, deleted AND NOT EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id)
-     FROM entity JOIN entity_type ON entity_type.id = entity.type"
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, tombstone.dot, tombstone.collected
+     FROM entity JOIN entity_type ON entity_type.id = entity.type LEFT JOIN tombstone ON tombstone.entity = entity.id"
     )
 }
 
@@ -313,17 +315,23 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     let shown = row.get_ref(2)?.as_str().map_err(|_| what())?;
     let vv: Option<String> = row.get(7)?;
     let vv = vv.map_or(Some(Vector::EMPTY), |text| vv_from_text(&text));
+    let (deleted, delete): (bool, Option<String>) = (row.get(3)?, row.get(10)?);
+    let tombstone = match delete {
+        Some(dot) => Some((dot.parse().map_err(|_| what())?, row.get(11)?)),
+        None => None,
+    };
     Ok(EntityRow {
         id,
         entity_type: row.get(1)?,
         fields: serde_json::from_str(shown).map_err(|_| what())?,
-        deleted: row.get(3)?,
+        deleted,
         confirmed: row.get(4)?,
         conflict: row.get(5)?,
         proposed: None,
         opaque: row.get(6)?,
         fixing: row.get(9)?,
-        rejected: row.get(10)?,
+        rejected: deleted && tombstone.is_none(),
+        tombstone,
         vv: vv.ok_or_else(what)?,
         receipt: row.get(8)?,
     })

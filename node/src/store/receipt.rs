@@ -35,6 +35,22 @@ impl Batch<'_> {
         })
     }
 
+    /// The number that a command gave.
+    pub fn receipt_of(&mut self, dot: Dot) -> Result<Option<String>, StoreError> {
+        self.guarded(|batch| {
+            let Some(author) = batch.store.authors.number(dot.author) else {
+                return Ok(None);
+            };
+            let number = batch
+                .store
+                .connection
+                .prepare_cached("SELECT number FROM receipt WHERE author = ?1 AND counter = ?2")?
+                .query_row([author, dot.counter.cast_signed()], |row| row.get(0))
+                .optional()?;
+            Ok(number)
+        })
+    }
+
     /// An entry's receipt as it is shown.
     pub fn shown_receipt(&mut self, id: EntityId) -> Result<Option<String>, StoreError> {
         self.guarded(|batch| {
@@ -53,7 +69,7 @@ impl Store {
         let text: Option<String> = self
             .connection
             .prepare_cached(
-                "SELECT number FROM receipt WHERE author = ?1 AND counter <= ?2
+                "SELECT number FROM receipt WHERE author = ?1 AND counter <= ?2 AND NOT carried
                  ORDER BY counter DESC LIMIT 1",
             )?
             .query_row([author, dot.counter.cast_signed()], |row| row.get(0))
@@ -66,15 +82,25 @@ impl Store {
         text.map(read).transpose()
     }
 
-    /// Notes the number that a command gives.
-    pub(super) fn note_receipt(&self, dot: Dot, number: &str) -> Result<(), StoreError> {
+    /// Notes the number that a command gives. One that stands in the place of a letter carries that one's number on, wherever it
+    /// was written: the numbers of its own path do not go on from there.
+    pub(super) fn note_receipt(
+        &self,
+        (dot, command): (Dot, &Command),
+        number: &str,
+    ) -> Result<(), StoreError> {
         let author = self.authors.number(dot.author);
         let author = author.expect("the author of an applied command has a number");
         self.connection
             .prepare_cached(
-                "INSERT OR IGNORE INTO receipt (author, counter, number) VALUES (?1, ?2, ?3)",
+                "INSERT OR IGNORE INTO receipt (author, counter, number, carried) VALUES (?1, ?2, ?3, ?4)",
             )?
-            .execute(params![author, dot.counter.cast_signed(), number])?;
+            .execute(params![
+                author,
+                dot.counter.cast_signed(),
+                number,
+                command.replaces.is_some()
+            ])?;
         Ok(())
     }
 }

@@ -281,6 +281,7 @@ proptest! {
     }
 }
 
+mod collecting;
 mod durable;
 mod letters;
 mod names;

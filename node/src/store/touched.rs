@@ -344,7 +344,9 @@ fn write_tombstone(store: &Store, loaded: &Loaded, deleted: bool) -> Result<(), 
         Some(delete) if deleted => store
             .connection
             .prepare_cached(
-                "INSERT OR REPLACE INTO tombstone (entity, dot, deleted_at) VALUES (?1, ?2, ?3)",
+                "INSERT INTO tombstone (entity, dot, deleted_at) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (entity) DO UPDATE SET dot = excluded.dot, deleted_at = excluded.deleted_at, collected = 0,
+                 noticed_at = CASE WHEN dot = excluded.dot THEN noticed_at END",
             )?
             .execute(params![loaded.row, delete.dot.to_string(), delete.ts.0])?,
         _ => store

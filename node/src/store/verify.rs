@@ -186,10 +186,13 @@ impl Store {
         let shown_with = self.priorities.clone().unwrap_or_default();
         let mut statement = self
             .connection
-            .prepare("SELECT uuid FROM entity ORDER BY id")?;
+            .prepare(
+                "SELECT uuid, EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id AND collected)
+                 FROM entity ORDER BY id",
+            )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let id = EntityId(row.get(0)?);
+            let (id, collected) = (EntityId(row.get(0)?), row.get(1)?);
             found.entities += 1;
             let folded = touched::read(self, id).and_then(|loaded| {
                 let loaded = loaded.ok_or_else(|| StoreError::corrupt(format!("entity {id}")))?;
@@ -199,7 +202,7 @@ impl Store {
                 Ok((wanted, loaded))
             });
             match folded {
-                Ok((wanted, held)) => {
+                Ok((mut wanted, held)) => {
                     sum.add(wanted.state_sum());
                     let named = self.naming.get(&wanted.entity_type);
                     let claim = named.and_then(|key| wanted.key_claim(key, &shown_with));
@@ -210,6 +213,9 @@ impl Store {
                         found.fault(format!(
                             "the natural key noted beside entity {id} is another"
                         ));
+                    }
+                    if collected {
+                        wanted.fields.clear();
                     }
                     if wanted != held.entity {
                         found.fault(format!("entity {id} is not what its history gives"));

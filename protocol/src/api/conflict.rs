@@ -46,6 +46,9 @@ pub struct ConflictView {
     pub field: Option<String>,
     /// What kind of question.
     pub kind: ConflictKind,
+    /// Of a deleted thing who deleted it, as a sentence: "Project was deleted remotely, by Laptop-2".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<String>,
     /// The value before the sides parted, if it is known.
     pub base: Option<Json>,
     /// Every side.

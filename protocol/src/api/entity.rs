@@ -58,6 +58,9 @@ pub struct EntityView {
     pub fields: Map<String, Json>,
     /// Whether it shows as deleted.
     pub deleted: bool,
+    /// Of a deleted one who deleted it, as a sentence: "Project was deleted remotely, by Laptop-2".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<String>,
     /// The receipt of an entry of the point of sale, with four characters of the entry's hash: `A-000123-7f3c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,

@@ -37,10 +37,16 @@ pub fn set_aside(records: &[Record], policy: &Policy) -> Vec<Dot> {
     if !is_append_only(&entry.command.entity_type, policy) {
         return Vec::new();
     }
+    let known: BTreeMap<Dot, &Command> = records.iter().map(|r| (r.dot, r.command)).collect();
+    let instead = |one: &Record, other: &Record| {
+        replaced(one.command, |dot| known.get(&dot).copied()).contains(&other.dot)
+    };
     let others = records
         .iter()
         .filter(|record| record.stands() && record.dot != entry.dot)
-        .filter(|record| !repeats(record.command, entry.command));
+        .filter(|record| !repeats(record.command, entry.command))
+        // A mended letter and what it stands for are one entry twice, of which the cloud takes at most one.
+        .filter(|record| !instead(record, entry) && !instead(entry, record));
     others.map(|record| record.dot).collect()
 }
 
@@ -65,7 +71,11 @@ pub fn breach<E>(
             made.entry(command.entity).or_insert(command);
         }
         let earlier = earlier(command)?;
-        let replaced = replaced(command, &earlier);
+        let entry_at = |dot| {
+            let entry = earlier.iter().find(|(at, _)| *at == dot);
+            entry.map(|(_, entry)| entry)
+        };
+        let replaced = replaced(command, entry_at);
         let known = |(at, entry): &&(Dot, Command)| {
             let made = entry.op == Op::Create && is_append_only(&entry.entity_type, policy);
             made && context.covers(*at) && !replaced.contains(at)
@@ -80,13 +90,12 @@ pub fn breach<E>(
 
 /// What a command stands in the place of, and what that stood in the place of: of all these at most one ever counts, so it
 /// rewrites none of them.
-fn replaced(command: &Command, earlier: &[(Dot, Command)]) -> Vec<Dot> {
+fn replaced<'a>(command: &Command, earlier: impl Fn(Dot) -> Option<&'a Command>) -> Vec<Dot> {
     let mut chain = Vec::new();
     let mut next = command.replaces;
     while let Some(dot) = next.filter(|dot| !chain.contains(dot)) {
         chain.push(dot);
-        let entry = earlier.iter().find(|(at, _)| *at == dot);
-        next = entry.and_then(|(_, entry)| entry.replaces);
+        next = earlier(dot).and_then(|entry| entry.replaces);
     }
     chain
 }

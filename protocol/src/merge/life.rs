@@ -90,6 +90,13 @@ impl Life {
             && deletes.all(|delete| !delete.survivors.iter().any(|survivor| survivor.accepted))
     }
 
+    /// The newest standing delete.
+    pub fn delete(&self) -> Option<Dot> {
+        let mut writes = self.writes.iter();
+        let delete = writes.rfind(|write| write.kind == LifeKind::Deleted);
+        delete.map(|write| write.dot)
+    }
+
     /// Whether a person must say if it lives: a delete and something concurrent with it.
     pub fn in_conflict(&self) -> bool {
         !self.lost.is_empty() || self.writes.iter().any(|write| !write.survivors.is_empty())

@@ -215,6 +215,95 @@ fn kill_9_leaves_no_gap() {
     assert_eq!(sell(&mut a_driver(1, 5, store)), last + 1);
 }
 
+#[test]
+fn a_correction_or_a_void_of_what_is_no_sale_here_is_refused_before_any_log() {
+    let mut driver = a_driver(1, 10, a_store());
+    let written = write(&mut driver, vec![sale()]).expect("sells");
+    let client = mutation("client", Map::from_iter([("name".into(), json!("Silva"))]));
+    let client = write(&mut driver, vec![client]).expect("writes").ids[0];
+    let naming = |entity_type: &str, order: EntityId| {
+        let Json::Object(mut fields) = json!({"order": order, "reason": "a slip"}) else {
+            unreachable!("an object")
+        };
+        if entity_type == "pos_correction" {
+            fields.insert("amount_cents".into(), json!(-100));
+        }
+        mutation(entity_type, fields)
+    };
+    let before = driver.store().counts().expect("counts").commands;
+    for entity_type in ["pos_correction", "pos_void"] {
+        for order in [client, EntityId([9; 16])] {
+            let refused = write(&mut driver, vec![naming(entity_type, order)]);
+            let Err(WriteError::Refused(refusal)) = refused else {
+                panic!("{entity_type} of {order}: {refused:?}");
+            };
+            assert_eq!(
+                (refusal.code, refusal.field.as_deref()),
+                ("UNKNOWN_SALE", Some("order"))
+            );
+            assert!(
+                refusal.detail.contains("; look the sale up"),
+                "{}",
+                refusal.detail
+            );
+        }
+    }
+    assert_eq!(driver.store().counts().expect("counts").commands, before);
+    // Of a sale that is here, and of one that the same transaction makes.
+    write(&mut driver, vec![naming("pos_void", written.ids[0])]).expect("voids");
+    let mut new = sale();
+    new.entity = Some(EntityId::from_random([8; 16]));
+    let correction = naming("pos_correction", EntityId::from_random([8; 16]));
+    write(&mut driver, vec![new, correction]).expect("corrects");
+}
+
+#[test]
+fn a_mended_sale_keeps_the_number_on_its_receipt_and_uses_none_up() {
+    let mut driver = a_driver(1, 10, a_store());
+    let written = write(&mut driver, vec![sale(), sale(), sale()]).expect("sells");
+    let (author, first, _) = written.bundle.expect("a bundle");
+    let held = shown(&driver, written.ids[0]).expect("the sale").fields;
+    let receipt = held["receipt"].as_str().expect("a number").to_owned();
+    let mended = |receipt: Option<&str>, replaces| {
+        let mut fields = held.clone();
+        fields.remove("receipt");
+        fields.insert("amount_cents".into(), json!(700));
+        if let Some(receipt) = receipt {
+            fields.insert("receipt".into(), json!(receipt));
+        }
+        let mut mended = mutation("pos_order", fields);
+        (mended.entity, mended.replaces) = (Some(written.ids[0]), Some(replaces));
+        mended
+    };
+    for wrong in [None, Some("A-000777")] {
+        let refused = write(&mut driver, vec![mended(wrong, author.at(first))]);
+        assert!(
+            matches!(&refused, Err(WriteError::Refused(refusal)) if refusal.code == "RECEIPT_IS_NUMBERED"),
+            "{refused:?}"
+        );
+    }
+    // Mended, and what mended it mended again: the paper that the customer has says the same all along.
+    let mut letter = author.at(first);
+    for _ in 0..2 {
+        let again = write(&mut driver, vec![mended(Some(&receipt), letter)]).expect("mends");
+        letter = again
+            .bundle
+            .map(|(author, at, _)| author.at(at))
+            .expect("a bundle");
+    }
+    assert_eq!(
+        sell(&mut driver),
+        4,
+        "no number is used up, and none comes twice"
+    );
+    // The first stands until the cloud has decided; what stands in its place is no lie about it.
+    assert_eq!(
+        shown(&driver, written.ids[0]).expect("the sale").fields,
+        held
+    );
+    assert_eq!(driver.store().view().quarantine(10).expect("lists"), []);
+}
+
 /// A member that lies: it seals whatever it likes with its own key.
 struct Liar {
     next: u64,

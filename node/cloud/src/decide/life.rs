@@ -1,5 +1,6 @@
 //! Whether the entity is there for what the command does to it.
 
+use studiovault_protocol::author::capitalised;
 use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::merge::{Code, Field, LifeKind};
 use studiovault_protocol::policy::TypeRule;
@@ -110,11 +111,4 @@ fn unseen_delete(command: &Command, situation: &Situation<'_>) -> Result<(), Ref
         return Err(Refusal::new(Code::ConflictDeleteUpdate, detail));
     }
     Ok(())
-}
-
-fn capitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_uppercase().chain(letters).collect()
-    })
 }

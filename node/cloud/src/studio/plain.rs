@@ -239,6 +239,7 @@ impl Clerk<'_> {
             replaces: None,
         };
         let draw = Draw {
+            device: self.studio.cloud.device,
             id: plain.id,
             nonce: Nonce(secrets::random()),
             ts: plain.ts.unwrap_or(self.at),

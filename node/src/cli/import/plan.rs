@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json};
 use studiovault_protocol::api::MutationRequest;
 use studiovault_protocol::author::{self, Draw, Mutation};
 use studiovault_protocol::command::Op;
-use studiovault_protocol::id::{CommandId, EntityId, Nonce};
+use studiovault_protocol::id::{CommandId, DeviceId, EntityId, Nonce};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
 
@@ -70,6 +70,7 @@ impl Plan {
         };
         // Only the size of what the node will draw matters here.
         let draw = Draw {
+            device: DeviceId([0; 16]),
             id: CommandId([0; 16]),
             nonce: Nonce([0; 16]),
             ts: WallMs(i64::MAX),

@@ -41,9 +41,10 @@ pub struct Ruling {
 }
 
 impl View<'_> {
-    /// Every command of an entity, in the order in which this machine applied them.
+    /// Every command of an entity, in the order in which this machine applied them; of collected content no values.
     pub fn history(&self, id: EntityId) -> Result<Vec<HistoryEntry>, StoreError> {
-        let sql = "SELECT bundle.author, bundle.bytes, bundle.hash FROM entity
+        let sql = "SELECT bundle.author, bundle.bytes, bundle.hash,
+             EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id AND collected) FROM entity
              JOIN entity_log AS noted ON noted.entity = entity.id
              JOIN log_bundle AS bundle ON bundle.position = noted.position
              WHERE entity.uuid = ?1 ORDER BY bundle.applied";
@@ -51,6 +52,7 @@ impl View<'_> {
             let bundle = history::bundle(row, (1, 2))?;
             let mut verdicts = history::verdicts(self.connection, row.get(0)?, &bundle)?;
             let actor = bundle.header().actor.clone();
+            let collected: bool = row.get(3)?;
             let of_entity = bundle
                 .commands()
                 .filter(|(_, command)| command.entity == id);
@@ -60,7 +62,11 @@ impl View<'_> {
                     actor: actor.clone(),
                     ts: command.ts,
                     op: command.op,
-                    fields: queue::changes(command),
+                    fields: if collected {
+                        Map::new()
+                    } else {
+                        queue::changes(command)
+                    },
                     ruling: verdicts
                         .remove(&dot.counter)
                         .map(|verdict| ruling(verdict.position, verdict.outcome)),

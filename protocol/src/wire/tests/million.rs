@@ -360,6 +360,7 @@ fn a_hundred_thousand_random_wishes_are_refused_with_a_next_step_or_become_sound
             replaces: None,
         };
         let draw = Draw {
+            device: DeviceId([1; 16]),
             id: CommandId([1; 16]),
             nonce: Nonce([1; 16]),
             ts: WallMs(dice.extreme()),
