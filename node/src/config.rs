@@ -22,7 +22,7 @@ use studiovault_protocol::api;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::limits;
-use studiovault_protocol::membership::{Grant, Role, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, SignedRecord};
 
 use crate::lock::Lock;
 
@@ -226,7 +226,7 @@ impl Machine {
         let root = studio.root_key();
         studio
             .grants
-            .push(SignedGrant::seal(studio.studio, grant, &root));
+            .push(SignedRecord::by_root(studio.studio, grant, &root));
         let identity = Identity {
             version: FOLDER_VERSION,
             device,

@@ -292,6 +292,7 @@ impl Driver {
         let rules = Rules {
             policy: self.engine.policies().in_force(),
             priorities: &self.priorities,
+            cuts: self.engine.roster().cuts(),
             epochs,
             has_cloud: self.engine.roster().cloud().is_some(),
         };
@@ -320,16 +321,12 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         feed.restore_unfolded(page);
     }
     let mut roster = setup.roster.clone();
-    for record in restored.records {
-        // A stored record was checked when it came; one that no longer passes is left out.
-        let _ = roster.insert(record);
-    }
-    let (studio, root) = (roster.studio(), roster.root());
-    let mut policies =
-        PolicyShelf::new(studio, root, setup.policy.clone()).expect("a roster's root key is a key");
+    // A stored record was checked when it came; one that no longer passes is left out.
+    roster.extend(restored.records);
+    let mut policies = PolicyShelf::new(roster.studio(), setup.policy.clone());
     for record in restored.policies {
         // As above.
-        let _ = policies.insert(record);
+        let _ = policies.insert(record, &roster);
     }
     Ok(Engine::new(
         setup.identity.clone(),
@@ -410,6 +407,7 @@ impl Step<'_> {
             let rules = Rules {
                 policy: self.engine.policies().in_force(),
                 priorities: self.priorities,
+                cuts: self.engine.roster().cuts(),
                 epochs: self.engine.log().epochs(),
                 has_cloud: self.engine.roster().cloud().is_some(),
             };

@@ -10,6 +10,7 @@ use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Network;
 use studiovault_protocol::id::{DeviceId, Epoch, StudioId};
 use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::membership::Authority;
 use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolicy};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -251,7 +252,7 @@ impl Node {
         self.policies().in_force().check_successor(&next)?;
         let (studio, root) = &self.inner.studio;
         let signer = (self.inner.device, clock::wall());
-        let record = SignedPolicy::seal((*studio, root), &next, signer);
+        let record = SignedPolicy::seal((*studio, &Authority::root(root.clone())), &next, signer);
         let hash = record.hash();
         let (done, finished) = oneshot::channel();
         let sent = Local::Policy(Box::new(record), done);
@@ -285,19 +286,13 @@ fn url_of(machine: &Machine) -> Option<String> {
 fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
     let roster = machine.studio.roster().map_err(NodeError::Studio)?;
     let device = machine.identity.device;
-    let grant = machine
-        .studio
-        .grants
-        .iter()
-        .filter(|record| record.grant.device == device)
-        .max_by_key(|record| record.grant.version)
-        .cloned()
-        .ok_or_else(|| NodeError::Studio("it does not admit this machine".into()))?;
+    if roster.member(device).is_none() {
+        return Err(NodeError::Studio("it does not admit this machine".into()));
+    }
     let mut random = Random::System;
     let identity = Identity {
         device,
         secret: machine.key.clone(),
-        grant,
         run: random.number(),
         fresh_epoch: Epoch(random.number()),
     };

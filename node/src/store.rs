@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::id::{DeviceId, StudioId};
+use studiovault_protocol::membership::Cuts;
 use studiovault_protocol::merge::{Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::vector::{Epochs, Vector};
@@ -84,6 +85,8 @@ pub struct Rules<'a> {
     pub policy: &'a Policy,
     /// The roster's priority table, for the pick that is shown.
     pub priorities: &'a Priorities,
+    /// What stands of the devices that no longer belong.
+    pub cuts: &'a Cuts,
     /// The epoch tree, the bundle being written included.
     pub epochs: &'a Epochs,
     /// Own commands enter the queue only if somebody waits for them.
@@ -125,6 +128,8 @@ pub struct Store {
     adopted: Option<Policy>,
     /// What every `shown` was picked with.
     priorities: Option<Priorities>,
+    /// The cuts by which the rows were made.
+    cuts: Cuts,
     _lock: Option<Lock>,
 }
 
@@ -171,6 +176,7 @@ impl Store {
             naming: Naming::default(),
             adopted: None,
             priorities: None,
+            cuts: Cuts::NONE,
             _lock: lock,
         };
         store.start_policy(policy)?;
@@ -203,6 +209,7 @@ impl Store {
         self.pasts.clear();
         let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
         self.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
+        self.cuts = self.decoded("cuts")?.unwrap_or_default();
         self.stale = false;
         Ok(())
     }

@@ -61,18 +61,15 @@ impl Workshop {
         let store = Store::open(Location::Folder(folder), &policy)?;
         let restored = store.restore()?;
         let mut roster = machine.studio.roster().map_err(UpkeepError::Studio)?;
-        let mut policies = PolicyShelf::new(roster.studio(), roster.root(), policy)
-            .expect("a roster's root key is a key");
+        // A stored record was checked when it came; one that no longer passes is left out.
+        roster.extend(restored.records);
+        let mut policies = PolicyShelf::new(roster.studio(), policy);
         for record in restored.policies {
-            // As the records below.
-            let _ = policies.insert(record);
+            // As above.
+            let _ = policies.insert(record, &roster);
         }
         // What the rows were made by; else what a node would make them by.
         let policy = store.adopted().unwrap_or(policies.in_force()).clone();
-        for record in restored.records {
-            // A stored record was checked when it came; one that no longer passes is left out.
-            let _ = roster.insert(record);
-        }
         Ok(Self {
             store,
             roster,

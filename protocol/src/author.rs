@@ -8,7 +8,7 @@ use serde_json::{Map, Value as Json};
 use crate::command::{Change, Command, FieldWrite, Op};
 use crate::id::{CommandId, DeviceId, Dot, EntityId, Nonce};
 use crate::limits;
-use crate::membership::Role;
+use crate::membership::{Member, Role, Standing};
 use crate::merge::{Entity, Field};
 use crate::policy::{FieldRule, Policy, Rule, TypeRule};
 use crate::time::WallMs;
@@ -76,6 +76,21 @@ impl Refusal {
             detail,
         }
     }
+}
+
+/// The role in which a machine writes, if it belongs to the studio.
+pub fn may_act(place: Option<&Member>) -> Result<Role, Refusal> {
+    let shut = match place {
+        Some(member) if member.is_active() => return Ok(member.grant.role),
+        Some(member) if member.standing == Standing::Retired => "this machine has retired",
+        _ => "this machine was shut out of the studio",
+    };
+    let detail = format!("{shut}; ask an admin for an invite and join anew with an empty folder");
+    Err(Refusal {
+        code: "NOT_A_MEMBER",
+        field: None,
+        detail,
+    })
 }
 
 /// Whether a machine of that role may write entities of the mutation's type; an unknown type is another refusal.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::frontier::Frontier;
 use crate::id::{Author, CommandId, DeviceId, Dot, PublicKey, StudioId};
-use crate::membership::SignedGrant;
+use crate::membership::SignedRecord;
 use crate::merge::Code;
 use crate::policy::SignedPolicy;
 use crate::time::WallMs;
@@ -27,7 +27,7 @@ pub struct BatchRequest {
     /// What the carrier's LAN holds, to be spared those bytes.
     pub have: Frontier,
     /// Signed records that the cloud may lack.
-    pub roster: Vec<SignedGrant>,
+    pub roster: Vec<SignedRecord>,
     /// The signed policies that hold at the carrier, if there are any.
     pub policies: Vec<SignedPolicy>,
     /// Whole bundles in causal order, at most 5,000 commands and 4 MiB.

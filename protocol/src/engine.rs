@@ -15,7 +15,7 @@ use crate::id::{Author, DeviceId, Dot, Epoch, Hash, PublicKey};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::log::{Admission, LogIndex};
-use crate::membership::{Roster, SignedGrant};
+use crate::membership::Roster;
 use crate::policy::PolicyShelf;
 use crate::session::Session;
 use crate::time::{MonoMs, WallMs};
@@ -38,8 +38,6 @@ pub struct Identity {
     pub device: DeviceId,
     /// Its signing key.
     pub secret: SecretKey,
-    /// Its certificate.
-    pub grant: SignedGrant,
     /// Random for this run of the process.
     pub run: u64,
     /// The epoch that the first write of this run begins.
@@ -171,7 +169,7 @@ impl Engine {
             Input::Uplink(event) => self.uplink_event(moment, event, &mut fx),
             Input::Woke => self.election.resign(),
             Input::Network(network) => self.set_network(moment, network, &mut fx),
-            Input::Record(record) => self.record(*record, None, &mut fx),
+            Input::Record(record) => self.records(vec![*record], None, &mut fx),
             Input::Policy(record) => self.policy(*record, None, &mut fx),
             Input::Listening(port) => self.port = port,
             Input::Batched(bundles) => self.uplink.narrowing.batched(bundles),
@@ -401,7 +399,7 @@ impl Engine {
             Admission::Fresh => {}
         }
         let Some(member) = self.roster.member(author.device) else {
-            // Not an error of the peer: its roster is on the way, and the bundle will be asked for again.
+            // Not an error of the peer: beats tell that the rosters differ, and the bundle will be asked for again.
             return Some(false);
         };
         if let Err(error) = bundle.verify(&member.key) {

@@ -11,7 +11,7 @@ use crate::command::Command;
 use crate::feed::Page;
 use crate::frontier::{Frontier, Range};
 use crate::id::{Author, DeviceId, PublicKey};
-use crate::membership::SignedGrant;
+use crate::membership::SignedRecord;
 use crate::policy::SignedPolicy;
 use crate::time::Now;
 use crate::vector::Vector;
@@ -97,7 +97,7 @@ pub enum Input {
     /// The mesh listens on this TCP port.
     Listening(u16),
     /// A record of the roster to take in (from a file).
-    Record(Box<SignedGrant>),
+    Record(Box<SignedRecord>),
     /// A policy to take in (from a person at this machine).
     Policy(Box<SignedPolicy>),
     /// The driver has worded a batch: the bundles in it, in order.
@@ -232,7 +232,7 @@ pub enum Write {
     /// Take up the verdicts of a stored page.
     Fold(Page),
     /// Keep a record of the roster.
-    Record(SignedGrant),
+    Record(SignedRecord),
     /// Keep a signed policy. If it is in force, everything that follows is folded by it.
     Policy(SignedPolicy),
 }

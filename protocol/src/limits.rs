@@ -46,8 +46,16 @@ pub const POLICY_FIELDS: usize = 256;
 pub const TEXT_BYTES: u32 = 48 * 1024;
 /// Signed records of one roster.
 pub const ROSTER_RECORDS: usize = 4096;
-/// Records in one frame: at some 250 bytes each half of what a frame may be.
-pub const ROSTER_FRAME: usize = 500;
+/// Records of a roster that only revocations and retirements may fill: no flood of grants keeps one out.
+pub const ROSTER_RESERVE: usize = 512;
+/// Encoded bytes of records in one frame; a single larger record still fits a frame.
+pub const ROSTER_FRAME_BYTES: usize = 128 * 1024;
+/// Records between a grant and the root key: admins who admitted admins.
+pub const CHAIN: usize = 16;
+/// Epochs that one cut names; a machine begins one at every start, so this is years of daily work. At most 20 bytes each.
+pub const CUT_EPOCHS: usize = 4096;
+/// Records that one cut leaves standing, 32 bytes each: with the epochs they fit a frame.
+pub const CUT_KEEPS: usize = 2048;
 /// Devices whose election state is remembered.
 pub const STATUSES: usize = 256;
 /// Commands sent to the cloud in one batch.
@@ -74,6 +82,8 @@ pub const CLOCK_SUSPECT_MS: i64 = 86_400_000;
 pub const HOLD_MS: u64 = 5_000;
 /// A relayed claim not heard again for this long is dead, ms: three relays of 10 s and a little.
 pub const CLAIM_DEAD_MS: u64 = 31_000;
+/// The whole roster is told again to a peer whose beats show another one at most this often, ms.
+pub const ROSTER_REPEAT_MS: u64 = 3_000;
 /// Uplink states are told again this often, ms.
 pub const STATUS_REPEAT_MS: u64 = 10_000;
 /// A pending command this old while the gateway makes no progress is forwarded by its own node, ms.

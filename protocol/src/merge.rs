@@ -80,6 +80,8 @@ pub enum Code {
     Withdrawn,
     /// The server broke on this command alone.
     Internal,
+    /// Its device no longer belonged to the studio.
+    DeviceRevoked,
 }
 
 impl Code {
@@ -99,6 +101,7 @@ impl Code {
             Self::DependsOnRejected => "DEPENDS_ON_REJECTED",
             Self::Withdrawn => "WITHDRAWN",
             Self::Internal => "INTERNAL",
+            Self::DeviceRevoked => "DEVICE_REVOKED",
         }
     }
 

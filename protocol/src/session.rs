@@ -94,6 +94,8 @@ pub struct Session {
     pub neighbours: BTreeSet<DeviceId>,
     /// A beat showed that it holds something else than we do.
     pub differs: bool,
+    /// When it was last sent the whole roster.
+    pub roster_at: Option<MonoMs>,
     /// When it was last sent our frontier.
     pub frontier_at: Option<MonoMs>,
     /// What we asked of it.
@@ -109,10 +111,10 @@ pub struct Session {
 
 impl Session {
     /// From a hello that checked out, at our wall clock.
-    pub fn new(hello: &Hello, clock_offset_ms: i64) -> Self {
+    pub fn new(device: DeviceId, hello: &Hello, clock_offset_ms: i64) -> Self {
         let reach = Reach::of(&hello.frontier);
         Self {
-            device: hello.grant.grant.device,
+            device,
             greeting: Greeting {
                 run: hello.run,
                 port: hello.port,
@@ -124,6 +126,7 @@ impl Session {
             feed: hello.frontier.feed,
             neighbours: BTreeSet::new(),
             differs: true,
+            roster_at: None,
             frontier_at: None,
             wanting: None,
             serving: None,

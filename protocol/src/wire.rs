@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::frontier::Frontier;
 use crate::id::{DeviceId, Dot, Hash, HashPrefix, StudioId};
 use crate::limits;
-use crate::membership::SignedGrant;
+use crate::membership::{Grant, SignedRecord};
 use crate::policy::SignedPolicy;
 use crate::time::WallMs;
 
@@ -26,8 +26,8 @@ pub struct Hello {
     pub protocol: (u16, u16),
     /// Which studio.
     pub studio: StudioId,
-    /// The sender's own grant: its certificate.
-    pub grant: SignedGrant,
+    /// The sender's certificate: its grant and those that it rests on, the one that the root key signed first.
+    pub chain: Vec<SignedRecord>,
     /// Random per run of a process, so that a restart is told from a second link.
     pub run: u64,
     /// The digest of the roster held.
@@ -94,6 +94,8 @@ pub struct Beat {
     pub claim: Option<u64>,
     /// Of the policy in force.
     pub policy: HashPrefix,
+    /// Of the roster held.
+    pub roster: HashPrefix,
 }
 
 /// One message.
@@ -104,7 +106,7 @@ pub enum Frame {
     /// Why the link is closed, in words for a person.
     Refuse(String),
     /// Signed records that the other side may lack.
-    Roster(Vec<SignedGrant>),
+    Roster(Vec<SignedRecord>),
     /// A signed policy that the other side may lack. Travels before bundles, as records do.
     Policy(Box<SignedPolicy>),
     /// Alive.
@@ -191,6 +193,13 @@ mod serde_packed {
 #[error("{0}")]
 pub struct FrameError(pub &'static str);
 
+impl Hello {
+    /// The grant that the sender shows; `None` if it shows none.
+    pub fn grant(&self) -> Option<&Grant> {
+        self.chain.last()?.grant()
+    }
+}
+
 impl Frame {
     /// The bytes of this frame.
     pub fn encode(&self) -> Vec<u8> {
@@ -222,7 +231,9 @@ impl Frame {
             return Err(FrameError("a frame with trailing bytes"));
         }
         let within = match &frame {
-            Self::Hello(hello) => hello.frontier.is_canonical(),
+            Self::Hello(hello) => {
+                hello.frontier.is_canonical() && hello.chain.len() <= limits::CHAIN + 1
+            }
             Self::Frontier(frontier) => frontier.is_canonical(),
             Self::Want {
                 frontier, devices, ..

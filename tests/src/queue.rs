@@ -18,7 +18,7 @@ use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::{Moment, OrderKind, UplinkEvent, UplinkFailure};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 use studiovault_protocol::value::Value;
@@ -198,11 +198,11 @@ fn founded() -> (Driver, BareTruth) {
             gateway_preference: 0,
             version: 1,
         };
-        SignedGrant::seal(studio, grant, &root)
+        SignedRecord::by_root(studio, grant, &root)
     };
     let own = grant(device, secret.public(), Role::Member);
     let mut roster = Roster::new(studio, root.public()).expect("a usable key");
-    for record in [own.clone(), grant(cloud, key.public(), Role::Cloud)] {
+    for record in [own, grant(cloud, key.public(), Role::Cloud)] {
         roster.insert(record).expect("our own record");
     }
     let policy = Policy::default();
@@ -211,7 +211,6 @@ fn founded() -> (Driver, BareTruth) {
         identity: Identity {
             device,
             secret,
-            grant: own,
             run: 8,
             fresh_epoch: Epoch(9),
         },

@@ -141,6 +141,7 @@ fn row_ui(ui: &mut Ui, row: &Row<'_>, now: WallMs) -> Option<Action> {
         Role::Admin => "admin",
         Role::Member => "member",
         Role::Cloud => "cloud",
+        Role::Guest => "guest",
     });
     ui.horizontal(|ui| {
         let (icon, tone, words) = row.link();

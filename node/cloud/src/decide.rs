@@ -59,6 +59,14 @@ impl Refusal {
         Self { code, detail }
     }
 
+    /// Its device no longer belongs to the studio.
+    pub fn shut_out() -> Self {
+        Self::new(
+            Code::DeviceRevoked,
+            "the machine that wrote it no longer belonged to the studio; an admin can review it with `studiovault quarantine`",
+        )
+    }
+
     /// The server broke on this command alone.
     pub fn internal() -> Self {
         Self::new(
@@ -135,8 +143,8 @@ fn permission(command: &Command, situation: &Situation<'_>) -> Result<(), Refusa
     // An entry of the point of sale has happened, whoever wrote it down.
     let may = rules.is_none_or(|rules| rules.append_only || rules.may_write(situation.role));
     match situation.role {
-        Role::Admin | Role::Member if may => Ok(()),
-        Role::Admin | Role::Member => Err(Refusal::new(
+        Role::Admin | Role::Member | Role::Guest if may => Ok(()),
+        Role::Admin | Role::Member | Role::Guest => Err(Refusal::new(
             Code::Forbidden,
             format!(
                 "the policy lets this machine's role write no {}",

@@ -61,6 +61,16 @@ impl Problem {
         )
     }
 
+    /// A device that no longer belongs to its studio.
+    pub fn shut_out() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "DEVICE_REVOKED",
+            "this machine no longer belongs to the studio",
+            "ask an admin of the studio for an invite, and join anew with an empty folder",
+        )
+    }
+
     /// Something that is not here.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(
@@ -177,6 +187,7 @@ impl From<BatchError> for Problem {
                 "keep everything; nothing is decided until the server has its own feed back",
             )
             .retry_after(60),
+            BatchError::ShutOut => Self::shut_out(),
             BatchError::Store(error) => error.into(),
         }
     }

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::id::{Author, Dot, Hash, StudioId};
+use studiovault_protocol::id::{Author, DeviceId, Dot, Hash, StudioId};
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::StateSum;
@@ -68,6 +68,14 @@ pub struct State {
     pub sum: StateSum,
 }
 
+impl State {
+    /// Whether a device was a member and is none any more.
+    pub fn is_shut_out(&self, device: DeviceId) -> bool {
+        let member = self.roster.member(device);
+        member.is_some_and(|member| !member.is_active())
+    }
+}
+
 impl Studio {
     /// Rebuilds a studio from what the database holds. `None` if it is not enrolled.
     pub fn load(
@@ -79,14 +87,11 @@ impl Studio {
         };
         let damaged = || StoreError::Damaged("a roster record");
         let mut roster = Roster::new(id, studio.root).ok_or_else(damaged)?;
-        for record in session.grants(studio.row)? {
-            roster.insert(record).map_err(|_| damaged())?;
-        }
-        let mut policies =
-            PolicyShelf::new(id, studio.root, default.clone()).ok_or_else(damaged)?;
+        roster.extend(session.grants(studio.row)?);
+        let mut policies = PolicyShelf::new(id, default.clone());
         for record in session.policies(studio.row)? {
             // It was checked when it came.
-            let _ = policies.insert(record);
+            let _ = policies.insert(record, &roster);
         }
         let adopted = match session.adopted(studio.row)? {
             Some(text) => Policy::parse(&text).ok(),

@@ -10,5 +10,6 @@ mod histories;
 mod network;
 mod plain;
 mod policies;
+mod revoked;
 mod speed;
 mod wire;

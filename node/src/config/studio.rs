@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use studiovault_protocol::cloud::EnrolAnswer;
 use studiovault_protocol::id::{PublicKey, StudioId};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 
 use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, check_name, pretty, random_bytes};
 use super::{read_version, secret};
@@ -62,7 +62,7 @@ pub struct StudioFile {
     /// The cloud truth, if there is one.
     pub cloud: Option<CloudAccess>,
     /// The signed grants known when the file was written.
-    pub grants: Vec<SignedGrant>,
+    pub grants: Vec<SignedRecord>,
 }
 
 impl StudioFile {
@@ -103,7 +103,7 @@ impl StudioFile {
             gateway_preference: 0,
             version: 1,
         };
-        let sealed = SignedGrant::seal(self.studio, grant, &self.root_key());
+        let sealed = SignedRecord::by_root(self.studio, grant, &self.root_key());
         self.grants.push(sealed);
     }
 

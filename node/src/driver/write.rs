@@ -155,8 +155,10 @@ impl Step<'_> {
             };
             let draw = self.draw();
             let policy = self.engine.policies().in_force();
-            let role = self.engine.identity().grant.grant.role;
-            let made = author::may_write(&mutation, policy, role)
+            let roster = self.engine.roster();
+            let place = roster.member(self.engine.identity().device);
+            let made = author::may_act(place)
+                .and_then(|role| author::may_write(&mutation, policy, role))
                 .and_then(|()| author::command(&mutation, state.as_ref(), policy, draw));
             let made = match made {
                 Ok(command) => self.check_sale(command, &worded)?,

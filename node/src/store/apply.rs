@@ -27,6 +27,7 @@ impl Batch<'_> {
         if self.sets_aside(bundle, past, rules)? {
             return Ok(());
         }
+        self.note_cut(bundle, rules)?;
         let mut stale = Vec::new();
         for (dot, command) in bundle.commands() {
             let receipt = receipt::given(command, rules);
@@ -50,7 +51,7 @@ impl Batch<'_> {
             if loaded.stale {
                 continue;
             }
-            if loaded.entity.must_fold_to_apply(command) {
+            if loaded.entity.must_fold_to_apply(command) || !rules.cuts.stands(dot) {
                 loaded.stale = true;
                 stale.push((command.entity, Decider::Command(dot, command.ts)));
                 continue;

@@ -9,6 +9,7 @@ use rusqlite::{OptionalExtension, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::event::Write;
 use studiovault_protocol::id::{Author, EntityId, Hash};
+use studiovault_protocol::membership::{Role, SignedRecord};
 use studiovault_protocol::merge::{Entity, StateSum};
 use studiovault_protocol::vector::Vector;
 
@@ -200,6 +201,9 @@ impl<'s> Batch<'s> {
         if self.store.priorities.as_ref() != Some(rules.priorities) {
             self.repick(rules, &mut applied)?;
         }
+        if &self.store.cuts != rules.cuts {
+            self.recut(rules, &mut applied)?;
+        }
         if keys::differs(&self.store.naming, rules.policy) {
             self.flush()?;
             self.store.rekey(rules.policy)?;
@@ -210,25 +214,30 @@ impl<'s> Batch<'s> {
             Write::Page(page) => fold::keep_page(self.store, page)?,
             Write::Fold(page) => self.fold(page, rules, &mut applied)?,
             Write::Policy(record) => self.keep_policy(record)?,
-            Write::Record(record) => {
-                let bytes = postcard::to_stdvec(record).expect("records always encode");
-                let hash = Hash::of(&bytes);
-                self.store
-                    .connection
-                    .prepare_cached("INSERT OR IGNORE INTO roster (hash, record) VALUES (?1, ?2)")?
-                    .execute(params![hash.0, bytes])?;
-                if record.grant.role == studiovault_protocol::membership::Role::Cloud {
-                    self.write_waiting()?;
-                    put_encoded(&self.store.connection, "has_cloud", &true)?;
-                    queue::enqueue_all(self.store)?;
-                }
-            }
+            Write::Record(record) => self.keep_record(record)?,
         }
         self.find_bases(rules)?;
         if self.touched.entities.len() > TOUCHED {
             self.flush()?;
         }
         Ok(applied)
+    }
+
+    fn keep_record(&mut self, record: &SignedRecord) -> Result<(), StoreError> {
+        let bytes = postcard::to_stdvec(record).expect("records always encode");
+        self.store
+            .connection
+            .prepare_cached("INSERT OR IGNORE INTO roster (hash, record) VALUES (?1, ?2)")?
+            .execute(params![record.hash().0, bytes])?;
+        if record
+            .grant()
+            .is_some_and(|grant| grant.role == Role::Cloud)
+        {
+            self.write_waiting()?;
+            put_encoded(&self.store.connection, "has_cloud", &true)?;
+            queue::enqueue_all(self.store)?;
+        }
+        Ok(())
     }
 
     /// Appends a bundle's bytes; its row is written when it is applied, or at the latest at the commit.

@@ -13,6 +13,7 @@ use studiovault_protocol::id::{
 };
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::log::{Admission, LogIndex};
+use studiovault_protocol::membership::{Act, Cut, Cuts, Roster, SignedRecord};
 use studiovault_protocol::merge::{Outcome, Priorities};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
@@ -122,6 +123,7 @@ pub struct Machine {
     pub feed: FeedIndex,
     pub policy: Policy,
     pub priorities: Priorities,
+    pub cuts: Cuts,
     pub has_cloud: bool,
     pub bundles: BTreeMap<(Author, u64), Bundle>,
     prev: Option<Hash>,
@@ -139,6 +141,7 @@ impl Machine {
             feed: FeedIndex::default(),
             policy: policy(),
             priorities: priorities(),
+            cuts: Cuts::default(),
             has_cloud: true,
             bundles: BTreeMap::new(),
             prev: None,
@@ -151,6 +154,7 @@ impl Machine {
         Rules {
             policy: &self.policy,
             priorities: &self.priorities,
+            cuts: &self.cuts,
             epochs: self.index.epochs(),
             has_cloud: self.has_cloud,
         }
@@ -247,6 +251,23 @@ impl Machine {
         self.foldable(&mut writes);
         writes
     }
+}
+
+/// The cuts of a roster in which these machines were shut out, and its last revocation.
+pub fn cuts_of(shut_out: &[(u8, Vec<(Epoch, u64)>)]) -> (Cuts, SignedRecord) {
+    let mut roster = Roster::new(STUDIO, key(99).public()).expect("a root key");
+    for (n, stands) in shut_out {
+        let cut = Cut {
+            device: device(*n),
+            stands: stands.clone(),
+            keeps: Vec::new(),
+            at: WallMs(0),
+        };
+        let record = SignedRecord::by_root(STUDIO, Act::Revoke(cut), &key(99));
+        roster.insert(record).expect("is taken");
+    }
+    let last = roster.records().last().expect("one at least").clone();
+    (roster.cuts().clone(), last)
 }
 
 /// The cloud truth: takes bundles in a causal order and decides on them.

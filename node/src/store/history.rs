@@ -15,7 +15,7 @@ use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::{Epochs, Vector};
 
 use super::authors::Authors;
-use super::{Rules, StoreError, receipt};
+use super::{Rules, StoreError, quarantine, receipt};
 
 /// All bundles that touched one entity, in the order of their application.
 pub(super) struct History {
@@ -32,6 +32,8 @@ pub(super) struct Piece {
     pub past: Rc<Vector>,
     /// The verdicts on its commands, by counter.
     pub verdicts: HashMap<u64, Verdict>,
+    /// The counters of its commands that are beyond a cut.
+    cut: Vec<u64>,
 }
 
 /// The context of a command: its own if it names one, else what its bundle saw and its author's path up to the one before.
@@ -88,11 +90,13 @@ impl Pieces {
             None => Rc::new(past(connection, authors, past_at)?),
         };
         let verdicts = verdicts(connection, author, &bundle)?;
+        let cut = quarantine::cut(connection, author, &bundle)?;
         let piece = Rc::new(Piece {
             bundle,
             past_at,
             past,
             verdicts,
+            cut,
         });
         if self.read.len() == PIECES {
             self.read.clear();
@@ -132,7 +136,7 @@ pub(super) fn read_with(
 }
 
 impl History {
-    /// Every command of the entity, in the order of application.
+    /// Every command of the entity that is not beyond a cut, in the order of application.
     pub fn records<'a>(
         &'a self,
         id: EntityId,
@@ -143,6 +147,7 @@ impl History {
                 .bundle
                 .commands()
                 .filter(move |(_, command)| command.entity == id)
+                .filter(|(dot, _)| !piece.cut.contains(&dot.counter))
                 .map(move |(dot, command)| {
                     let ctx = context(epochs, &piece.past, (dot, command));
                     let verdict = piece.verdicts.get(&dot.counter);

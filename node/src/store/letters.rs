@@ -29,7 +29,9 @@ pub(super) fn note(
     let Outcome::Rejected { code, detail } = &verdict.outcome else {
         return Ok(());
     };
-    if command.op == Op::Discard || code.is_conflict() || *code == Code::Withdrawn {
+    // What a device wrote that no longer belonged is in the quarantine, for a review.
+    let elsewhere = matches!(code, Code::Withdrawn | Code::DeviceRevoked);
+    if command.op == Op::Discard || code.is_conflict() || elsewhere {
         return Ok(());
     }
     let said = (code.word(), detail.as_str(), verdict.position);

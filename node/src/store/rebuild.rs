@@ -21,9 +21,11 @@ impl Store {
     /// Rebuilds and says how many entities there are.
     pub fn rebuild(&mut self, policy: &Policy, priorities: &Priorities) -> Result<u64, StoreError> {
         let index = LogIndex::restore(self.restore()?.chains);
+        let cuts = self.cuts.clone();
         let rules = Rules {
             policy,
             priorities,
+            cuts: &cuts,
             epochs: index.epochs(),
             has_cloud: false,
         };

@@ -8,7 +8,7 @@ use studiovault_protocol::bundle::Header;
 use studiovault_protocol::feed::{Page, Undecided};
 use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
 use studiovault_protocol::log::{Chain, ChainRow};
-use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::membership::SignedRecord;
 use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::vector::{Parent, Vector};
 
@@ -45,7 +45,7 @@ pub struct Restored {
     /// Held pages that are not folded, in order.
     pub unfolded: Vec<Page>,
     /// The roster's records.
-    pub records: Vec<SignedGrant>,
+    pub records: Vec<SignedRecord>,
     /// The signed policies.
     pub policies: Vec<SignedPolicy>,
     /// The newest own bundle.
@@ -85,7 +85,7 @@ impl Store {
         self.restore_feed(&mut restored)?;
         let mut statement = self
             .connection
-            .prepare("SELECT record FROM roster ORDER BY hash")?;
+            .prepare("SELECT record FROM roster ORDER BY id")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let record = row.get_ref(0)?.as_blob().unwrap_or_default();

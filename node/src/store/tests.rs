@@ -7,8 +7,9 @@ use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::event::Write;
 use studiovault_protocol::feed::Entry;
-use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::id::{Dot, EntityId, Epoch};
 use studiovault_protocol::log::LogIndex;
+use studiovault_protocol::membership::{Cuts, SignedRecord};
 use studiovault_protocol::merge::{
     Code, Context, Entity, Outcome, Record, StateSum, Verdict, fold,
 };
@@ -102,11 +103,35 @@ fn random_exceptions(bundle: &Bundle, dice: &mut Dice) -> Vec<(u64, Outcome)> {
     exceptions
 }
 
+/// Some devices shut out, each somewhere in its log.
+fn random_cuts(all: &[Bundle], dice: &mut Dice) -> (Cuts, SignedRecord) {
+    let mut stands: BTreeMap<u8, BTreeMap<Epoch, u64>> = BTreeMap::new();
+    let first = 1 + dice.below(3) as u8;
+    stands.insert(first, BTreeMap::new());
+    for bundle in all {
+        let n = bundle.author().device.0[0];
+        if n == first || dice.one_in(9) {
+            let upto = bundle.first() + dice.below(3);
+            if dice.one_in(2) {
+                stands
+                    .entry(n)
+                    .or_default()
+                    .insert(bundle.author().epoch, upto);
+            }
+        }
+    }
+    let stands: Vec<_> = stands
+        .into_iter()
+        .map(|(n, stands)| (n, stands.into_iter().collect()))
+        .collect();
+    cuts_of(&stands)
+}
+
 /// What the definition says: every entity folded from its whole history in the cloud's causal order.
 fn defined(
     all: &[Bundle],
     verdicts: &BTreeMap<Dot, Verdict>,
-    policy: &Policy,
+    (policy, cuts): (&Policy, &Cuts),
 ) -> BTreeMap<EntityId, Entity> {
     let mut index = LogIndex::default();
     let mut order: Vec<(Bundle, Vector)> = Vec::new();
@@ -138,6 +163,10 @@ fn defined(
                     .map(move |(dot, command)| (dot, command, past))
             })
             .filter(|(_, command, _)| command.entity == id)
+            .filter(|(dot, _, _)| {
+                let rejects = |v: &Verdict| matches!(v.outcome, Outcome::Rejected { .. });
+                cuts.stands(*dot) || verdicts.get(dot).is_some_and(|verdict| !rejects(verdict))
+            })
             .map(|(dot, command, past)| {
                 let ctx = match &command.ctx {
                     Some(vector) => Context {
@@ -159,7 +188,8 @@ fn defined(
                 }
             })
             .collect();
-        if !records.is_empty() {
+        let named = |bundle: &&Bundle| bundle.commands().any(|(_, c)| c.entity == id);
+        if all.iter().any(|bundle| named(&bundle)) {
             entities.insert(id, fold("project", id, records, policy));
         }
     }
@@ -214,7 +244,13 @@ fn incremental_is_fold(seed: u64) {
     }
     let (mut machine, mut store) = (Machine::new(4), a_store());
     bring(&mut machine, &mut store, (&all, &pages), &mut dice);
-    let defined = defined(&all, &verdicts, &machine.policy);
+    let (cuts, record) = random_cuts(&all, &mut dice);
+    if dice.one_in(2) {
+        machine.cuts = cuts;
+    }
+    let writes = [Write::Record(record)];
+    commit(&mut store, &writes, &machine.rules()).expect("commits");
+    let defined = defined(&all, &verdicts, (&machine.policy, &machine.cuts));
     let mut sum = StateSum::default();
     for (id, wanted) in &defined {
         let held = store
@@ -258,6 +294,9 @@ fn bring(
             } else {
                 writes.extend(machine.take(dice.pick(all)));
             }
+        }
+        if dice.one_in(6) && !machine.bundles.is_empty() {
+            machine.cuts = random_cuts(all, dice).0;
         }
         if dice.one_in(4) {
             let mut batch = store.begin().expect("begins");

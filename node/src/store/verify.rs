@@ -177,6 +177,7 @@ impl Store {
         let rules = Rules {
             policy,
             priorities: &priorities,
+            cuts: &self.cuts,
             epochs: index.epochs(),
             has_cloud: false,
         };

@@ -28,9 +28,7 @@ impl Engine {
     fn hear(&mut self, (link, now): (LinkId, MonoMs), frame: Frame, fx: &mut Effects) {
         match frame {
             Frame::Roster(records) => {
-                for record in records.into_iter().take(limits::ROSTER_RECORDS) {
-                    self.record(record, Some(link), fx);
-                }
+                self.records(records, Some(link), fx);
                 self.plan(now, fx);
             }
             Frame::Policy(record) => self.policy(*record, Some(link), fx),
@@ -136,6 +134,11 @@ impl Engine {
         session.feed = session.feed.max(beat.feed);
         session.policy = beat.policy;
         let device = session.device;
+        let told = session.roster_at;
+        let due = told.is_none_or(|at| now.since(at) >= limits::ROSTER_REPEAT_MS);
+        if due && beat.roster != self.roster.digest().prefix() {
+            self.tell_roster((link, now), fx);
+        }
         self.election.handle_beat(device, now);
         self.want_feed(now, fx);
     }

@@ -6,7 +6,9 @@ use super::{Engine, Link};
 use crate::event::{Effects, LinkId, Moment, Network, Notice};
 use crate::id::{DeviceId, PublicKey};
 use crate::limits;
+use crate::membership::{Member, Standing};
 use crate::session::Session;
+use crate::time::MonoMs;
 use crate::wire::{Beat, Frame, Hello, PROTOCOL};
 
 impl Engine {
@@ -34,7 +36,7 @@ impl Engine {
         let hello = Hello {
             protocol: (PROTOCOL, PROTOCOL),
             studio: self.roster.studio(),
-            grant: self.me.grant.clone(),
+            chain: self.roster.chain_of(self.me.device),
             run: self.me.run,
             roster: self.roster.digest(),
             policy: self.policies.in_force().hash(),
@@ -123,24 +125,23 @@ impl Engine {
 
     /// The first frame of a link: who is there?
     pub(super) fn greet(&mut self, moment: Moment, link: LinkId, hello: Hello, fx: &mut Effects) {
-        if let Err(reason) = self.check_hello(link, &hello) {
-            fx.sends.push((link, Frame::Refuse(reason.clone())));
-            self.close(link, &reason, fx);
-            return;
-        }
-        self.settle_twins(&hello, fx);
-        self.record(hello.grant.clone(), Some(link), fx);
+        let device = match self.check_hello(link, &hello) {
+            Ok(device) => device,
+            Err(reason) => {
+                fx.sends.push((link, Frame::Refuse(reason.clone())));
+                self.close(link, &reason, fx);
+                return;
+            }
+        };
+        self.settle_twins((device, hello.run), fx);
+        self.records(hello.chain.clone(), Some(link), fx);
         let offset = hello.wall.0.saturating_sub(moment.now.wall.0);
-        let session = Session::new(&hello, offset);
-        let device = session.device;
+        let session = Session::new(device, &hello, offset);
         if let Some(state) = self.links.get_mut(&link) {
             state.session = Some(session);
         }
         if hello.roster != self.roster.digest() {
-            let records: Vec<_> = self.roster.records().cloned().collect();
-            let frames = records.chunks(limits::ROSTER_FRAME);
-            fx.sends
-                .extend(frames.map(|records| (link, Frame::Roster(records.to_vec()))));
+            self.tell_roster((link, moment.now.mono), fx);
         }
         if hello.policies != self.policies.digest() {
             let documents = self.policies.documents().cloned().map(Box::new);
@@ -156,7 +157,8 @@ impl Engine {
         self.want_feed(moment.now.mono, fx);
     }
 
-    fn check_hello(&self, link: LinkId, hello: &Hello) -> Result<(), String> {
+    /// The device that greets, or why it is not served.
+    fn check_hello(&self, link: LinkId, hello: &Hello) -> Result<DeviceId, String> {
         let state = self.links.get(&link).ok_or("no such link")?;
         let (low, high) = hello.protocol;
         if low > PROTOCOL || high < PROTOCOL {
@@ -167,36 +169,75 @@ impl Engine {
         if hello.studio != self.roster.studio() {
             return Err("this machine belongs to another studio".into());
         }
-        if hello.grant.grant.key != state.key {
+        let grant = hello.grant().ok_or("no certificate was shown")?;
+        if grant.key != state.key {
             return Err("the certificate is not of the key that the link proved".into());
         }
-        if hello.grant.grant.device == self.me.device && hello.run == self.me.run {
+        if grant.device == self.me.device && hello.run == self.me.run {
             return Err("this machine reached itself".into());
         }
         let mut roster = self.roster.clone();
-        roster
-            .insert(hello.grant.clone())
-            .map_err(|error| error.to_string())?;
-        let member = roster.member(hello.grant.grant.device);
-        if member.is_none_or(|member| member.grant.key != state.key) {
-            return Err("a newer record of the studio names another key for this device".into());
+        for record in &hello.chain {
+            roster
+                .insert(record.clone())
+                .map_err(|error| error.to_string())?;
+        }
+        let member = roster.member(grant.device);
+        let member = member
+            .filter(|member| member.grant.key == state.key)
+            .ok_or("a newer record of the studio names another key for this device")?;
+        if let Some(words) = shut_out(member) {
+            return Err(words.into());
         }
         let ready = self.sessions().count();
         if ready >= limits::PEERS {
             return Err("this machine has 64 peers already".into());
         }
-        Ok(())
+        Ok(member.grant.device)
+    }
+
+    /// Ends the links of whoever no longer belongs, and tells it why.
+    pub(super) fn shut_out(&mut self, fx: &mut Effects) {
+        let gone: Vec<(LinkId, &'static str)> = self
+            .sessions()
+            .filter_map(|(link, session)| {
+                let member = self.roster.member(session.device)?;
+                Some((link, shut_out(member)?))
+            })
+            .collect();
+        for (link, words) in gone {
+            fx.sends.push((link, Frame::Refuse(words.to_owned())));
+            self.close(link, words, fx);
+        }
+    }
+
+    /// Sends a peer all records, each after those that it rests on.
+    pub(super) fn tell_roster(&mut self, (link, now): (LinkId, MonoMs), fx: &mut Effects) {
+        if let Some(session) = self.session_mut(link) {
+            session.roster_at = Some(now);
+        }
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        for record in self.roster.records() {
+            let length = postcard::to_stdvec(record).map_or(0, |bytes| bytes.len());
+            if bytes + length > limits::ROSTER_FRAME_BYTES && !records.is_empty() {
+                fx.sends
+                    .push((link, Frame::Roster(std::mem::take(&mut records))));
+                bytes = 0;
+            }
+            records.push(record.clone());
+            bytes += length;
+        }
+        fx.sends.push((link, Frame::Roster(records)));
     }
 
     /// Of several links to one device the newest stays. Within one run only the lower device decides which that is, or two
     /// dials that cross would leave none; after a restart the older link is deaf, whoever notices.
-    fn settle_twins(&mut self, hello: &Hello, fx: &mut Effects) {
-        let device = hello.grant.grant.device;
+    fn settle_twins(&mut self, (device, run): (DeviceId, u64), fx: &mut Effects) {
         let is_mine_to_say = self.me.device < device;
         let twins: Vec<LinkId> = self
             .sessions()
             .filter(|(_, twin)| twin.device == device)
-            .filter(|(_, twin)| is_mine_to_say || twin.greeting.run != hello.run)
+            .filter(|(_, twin)| is_mine_to_say || twin.greeting.run != run)
             .map(|(link, _)| link)
             .collect();
         for twin in twins {
@@ -211,6 +252,7 @@ impl Engine {
         let frontier = self.log.digest().prefix();
         let (feed, claim) = (self.feed.held(), self.election.own().claim);
         let policy = self.policies.in_force().hash().prefix();
+        let roster = self.roster.digest().prefix();
         let mut dead = Vec::new();
         for (id, link) in &mut self.links {
             if link.session.is_none() {
@@ -231,12 +273,27 @@ impl Engine {
                         feed,
                         claim,
                         policy,
+                        roster,
                     }),
                 ));
             }
         }
         for (link, reason) in dead {
             self.close(link, reason, fx);
+        }
+    }
+}
+
+/// Why a device that does not belong is not served.
+fn shut_out(member: &Member) -> Option<&'static str> {
+    match member.standing {
+        Standing::Active => None,
+        Standing::Retired => Some("this machine has retired from the studio: join it anew"),
+        Standing::Revoked => {
+            Some("this machine was shut out of the studio: ask an admin, then join it anew")
+        }
+        Standing::Void => {
+            Some("whoever admitted this machine had no right to: ask an admin to invite it anew")
         }
     }
 }

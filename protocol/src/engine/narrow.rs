@@ -301,11 +301,11 @@ fn shorten(detail: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Engine;
     use super::super::tests::{a_write, at, device, machine, secret};
-    use super::super::{Engine, SignedGrant};
     use crate::event::{Input, Order, OrderKind, UplinkEvent, UplinkFailure};
     use crate::log::LogIndex;
-    use crate::membership::{Grant, Role};
+    use crate::membership::{Grant, Role, SignedRecord};
 
     /// A lone machine with a cloud, its clock, and whether the cloud takes its token.
     struct Office {
@@ -327,7 +327,7 @@ mod tests {
                 version: 1,
             };
             let studio = engine.roster().studio();
-            let record = SignedGrant::seal(studio, grant, &secret(200));
+            let record = SignedRecord::by_root(studio, grant, &secret(200));
             let _ = engine.handle(at(0), Input::Record(Box::new(record)));
             let _ = engine.handle(at(0), a_write(1));
             Self {

@@ -2,28 +2,43 @@
 
 use super::Engine;
 use crate::event::{Effects, LinkId, Notice, Write};
-use crate::membership::{Role, SignedGrant};
+use crate::membership::{RecordError, Role, SignedRecord};
 use crate::policy::{Shelved, SignedPolicy};
 use crate::wire::Frame;
 
 impl Engine {
-    /// Takes a record in. What is new is told to everybody but the one who told it: a machine two links away has no other way
-    /// to learn of a member.
-    pub(super) fn record(&mut self, record: SignedGrant, from: Option<LinkId>, fx: &mut Effects) {
-        match self.roster.insert(record.clone()) {
-            Ok(true) => {
-                self.broadcast(from, &Frame::Roster(vec![record.clone()]), fx);
-                fx.writes.push(Write::Record(record));
-                self.prefer();
+    /// Takes records in, each after those that it rests on. What is new is told to everybody but the one who told it: a machine
+    /// two links away has no other way to learn of a member. Links of whoever no longer belongs are cut.
+    pub(super) fn records(
+        &mut self,
+        records: Vec<SignedRecord>,
+        from: Option<LinkId>,
+        fx: &mut Effects,
+    ) {
+        let mut news = Vec::new();
+        for record in records {
+            match self.roster.insert(record.clone()) {
+                Ok(true) => news.push(record),
+                // What it rests on has not come yet; beats tell that the rosters differ, and it comes again.
+                Ok(false) | Err(RecordError::Unfounded) => {}
+                Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
             }
-            Ok(false) => {}
-            Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
         }
+        if news.is_empty() {
+            return;
+        }
+        self.broadcast(from, &Frame::Roster(news.clone()), fx);
+        fx.writes.extend(news.into_iter().map(Write::Record));
+        if self.policies.review(&self.roster) {
+            fx.notices.push(Notice::PolicyChanged);
+        }
+        self.prefer();
+        self.shut_out(fx);
     }
 
     /// Takes a policy in, and tells it on as a record is told.
     pub(super) fn policy(&mut self, record: SignedPolicy, from: Option<LinkId>, fx: &mut Effects) {
-        match self.policies.insert(record.clone()) {
+        match self.policies.insert(record.clone(), &self.roster) {
             Ok(Shelved::Nothing) => {}
             Ok(shelved) => {
                 self.broadcast(from, &Frame::Policy(Box::new(record.clone())), fx);
@@ -38,8 +53,10 @@ impl Engine {
 
     /// Takes the roster's gateway preferences and its cloud into use.
     pub(super) fn prefer(&mut self) {
-        let members = self.roster.members().map(|member| &member.grant);
-        let devices = members.filter(|grant| grant.role != Role::Cloud);
+        let active = self.roster.members().filter(|member| member.is_active());
+        let devices = active
+            .map(|member| &member.grant)
+            .filter(|grant| grant.role != Role::Cloud);
         self.election
             .prefer(devices.map(|g| (g.device, g.gateway_preference)).collect());
         self.uplink.configure(self.roster.cloud().is_some());

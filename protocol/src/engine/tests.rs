@@ -9,7 +9,7 @@ use crate::event::{BlockRead, Order, Transaction, UplinkEvent};
 use crate::feed::FeedIndex;
 use crate::frontier::Range;
 use crate::id::{CommandId, EntityId, Nonce, StudioId};
-use crate::membership::{Grant, Role};
+use crate::membership::{Grant, Role, SignedRecord};
 use crate::policy::Policy;
 use crate::time::Now;
 use crate::value::Value;
@@ -29,7 +29,7 @@ pub(crate) fn device(n: u8) -> DeviceId {
     DeviceId([n; 16])
 }
 
-fn grant_of(n: u8, studio: StudioId, root: &SecretKey) -> SignedGrant {
+fn grant_of(n: u8, studio: StudioId, root: &SecretKey) -> SignedRecord {
     let grant = Grant {
         device: device(n),
         key: secret(n).public(),
@@ -39,12 +39,12 @@ fn grant_of(n: u8, studio: StudioId, root: &SecretKey) -> SignedGrant {
         gateway_preference: 0,
         version: 1,
     };
-    SignedGrant::seal(studio, grant, root)
+    SignedRecord::by_root(studio, grant, root)
 }
 
 /// The shelf of a studio that signed no policy yet.
 fn no_policies() -> PolicyShelf {
-    PolicyShelf::new(STUDIO, root().public(), Policy::default()).expect("a key")
+    PolicyShelf::new(STUDIO, Policy::default())
 }
 
 /// A machine's disk: bundles in the order in which they were stored.
@@ -61,7 +61,6 @@ pub(crate) fn machine(n: u8, epoch: u64, log: LogIndex, known: &[u8]) -> Engine 
     let me = Identity {
         device: device(n),
         secret: secret(n),
-        grant: grant_of(n, STUDIO, &root()),
         run: epoch,
         fresh_epoch: Epoch(epoch),
     };
@@ -380,7 +379,6 @@ fn strangers_foreigners_and_wrong_keys_are_refused() {
         let me = Identity {
             device: device(n),
             secret: secret(n),
-            grant: grant_of(n, studio, root),
             run: 9,
             fresh_epoch: Epoch(9),
         };
@@ -419,6 +417,7 @@ fn a_frame_before_the_hello_ends_the_link() {
         feed: 0,
         claim: None,
         policy: Hash::default().prefix(),
+        roster: Hash::default().prefix(),
     };
     room.mail.push_back((0, LinkId(0), Frame::Beat(beat)));
     room.settle();
@@ -501,10 +500,13 @@ fn of_dials_that_cross_one_link_stays_whatever_each_side_heard_first() {
 
 #[test]
 fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
-    let mut cloud = grant_of(9, STUDIO, &root()).grant;
+    let mut cloud = grant_of(9, STUDIO, &root())
+        .grant()
+        .expect("a grant")
+        .clone();
     cloud.role = Role::Cloud;
     let mut engine = machine(1, 101, LogIndex::default(), &[1]);
-    let record = Box::new(SignedGrant::seal(STUDIO, cloud, &root()));
+    let record = Box::new(SignedRecord::by_root(STUDIO, cloud, &root()));
     let mut orders = |ms: u64, input: Input| {
         let mut orders = engine.handle(at(ms), input).orders;
         orders.extend(engine.handle(at(ms), Input::Tick).orders);
@@ -522,3 +524,4 @@ fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
 }
 
 mod policies;
+mod revoked;

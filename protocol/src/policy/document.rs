@@ -229,7 +229,8 @@ impl Reader<'_> {
         let roles = words.iter().map(|word| match word.as_str() {
             "admin" => Ok(Role::Admin),
             "member" => Ok(Role::Member),
-            other => self.unknown_word(value.span(), other, "writers", "admin, member"),
+            "guest" => Ok(Role::Guest),
+            other => self.unknown_word(value.span(), other, "writers", "admin, member, guest"),
         });
         roles.collect()
     }

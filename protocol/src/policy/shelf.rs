@@ -3,17 +3,18 @@
 //! A function of the set of documents, whatever the order in which they came: the highest (version, hash) that this version of
 //! the program can read is in force. One that it cannot read is held and passed on, for others can.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::Policy;
-use crate::id::{DeviceId, Hash, PublicKey, Signature, StudioId};
-use crate::keys::{Purpose, SecretKey, VerifyKey};
+use crate::id::{DeviceId, Hash, Signature, StudioId};
+use crate::keys::Purpose;
 use crate::limits;
+use crate::membership::{Authority, Roster, Signer};
 use crate::time::WallMs;
 
-/// A policy document of one studio, signed with its root key.
+/// A policy document of one studio, signed by an admin.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct SignedPolicy {
     /// Which studio.
@@ -26,7 +27,9 @@ pub struct SignedPolicy {
     pub by: DeviceId,
     /// When, by that machine's wall clock.
     pub at: WallMs,
-    /// The root key's signature.
+    /// Under whose right.
+    pub signer: Signer,
+    /// The signer's signature.
     pub signature: Signature,
 }
 
@@ -39,8 +42,8 @@ pub enum ShelfError {
     /// Larger than a document may be.
     #[error("a policy document over 128 KiB")]
     TooLarge,
-    /// Not signed by the root key.
-    #[error("a policy that the studio's root key did not sign")]
+    /// Not signed by somebody who may.
+    #[error("a policy that no admin of the studio signed")]
     BadSignature,
     /// The document says another version than the signature.
     #[error("a policy signed as another version than its document says")]
@@ -64,17 +67,18 @@ type Rank = (u32, Hash, Hash);
 #[derive(Clone, Debug)]
 pub struct PolicyShelf {
     studio: StudioId,
-    root: VerifyKey,
     held: BTreeMap<Rank, SignedPolicy>,
+    /// Those of them whose signer's right does not stand.
+    void: BTreeSet<Rank>,
     default: Policy,
     in_force: Policy,
     signed: Option<Rank>,
 }
 
 impl SignedPolicy {
-    /// Signs a document with the root key.
+    /// Signs a document.
     pub fn seal(
-        (studio, root): (StudioId, &SecretKey),
+        (studio, authority): (StudioId, &Authority),
         policy: &Policy,
         (by, at): (DeviceId, WallMs),
     ) -> Self {
@@ -84,9 +88,10 @@ impl SignedPolicy {
             text: policy.text().to_owned(),
             by,
             at,
+            signer: authority.signer(),
             signature: Signature([0; 64]),
         };
-        signed.signature = root.sign(Purpose::Policy, &signed.content());
+        signed.signature = authority.sign(Purpose::Policy, &signed.content());
         signed
     }
 
@@ -96,7 +101,8 @@ impl SignedPolicy {
     }
 
     fn content(&self) -> Hash {
-        let said = (self.studio, self.version, &self.text, self.by, self.at);
+        let signed = (self.by, self.at, self.signer);
+        let said = (self.studio, self.version, &self.text, signed);
         Hash::of(&postcard::to_stdvec(&said).expect("wire types always encode"))
     }
 
@@ -107,20 +113,20 @@ impl SignedPolicy {
 }
 
 impl PolicyShelf {
-    /// Holds nothing signed yet: `default` is in force. `None` if the root key is none.
-    pub fn new(studio: StudioId, root: PublicKey, default: Policy) -> Option<Self> {
-        Some(Self {
+    /// Holds nothing signed yet: `default` is in force.
+    pub fn new(studio: StudioId, default: Policy) -> Self {
+        Self {
             studio,
-            root: VerifyKey::new(&root)?,
             held: BTreeMap::new(),
+            void: BTreeSet::new(),
             in_force: default.clone(),
             default,
             signed: None,
-        })
+        }
     }
 
-    /// Takes a document in.
-    pub fn insert(&mut self, record: SignedPolicy) -> Result<Shelved, ShelfError> {
+    /// Takes a document in that somebody signed who may, by this roster.
+    pub fn insert(&mut self, record: SignedPolicy, roster: &Roster) -> Result<Shelved, ShelfError> {
         if record.studio != self.studio {
             return Err(ShelfError::OtherStudio);
         }
@@ -131,16 +137,24 @@ impl PolicyShelf {
         if self.held.contains_key(&rank) {
             return Ok(Shelved::Nothing);
         }
-        let signed = (self.root).verify(Purpose::Policy, &rank.2, &record.signature);
-        if !signed {
+        let (key, stands) = roster
+            .vouches(record.signer, rank.2)
+            .ok_or(ShelfError::BadSignature)?;
+        if !key.verify(Purpose::Policy, &rank.2, &record.signature) {
             return Err(ShelfError::BadSignature);
         }
         if Policy::parse(&record.text).is_ok_and(|policy| policy.version() != record.version) {
             return Err(ShelfError::OtherVersion);
         }
+        if !stands {
+            self.void.insert(rank);
+        }
         self.held.insert(rank, record);
         while self.held.len() > limits::POLICIES {
-            self.held.pop_first();
+            // What does not stand makes room first.
+            let least = self.void.pop_first();
+            let least = least.or_else(|| self.held.keys().next().copied());
+            self.held.remove(&least.expect("more than none are held"));
         }
         let before = self.signed;
         self.choose();
@@ -151,8 +165,24 @@ impl PolicyShelf {
         })
     }
 
+    /// Judges anew whose documents stand; `true` if another one is in force.
+    pub fn review(&mut self, roster: &Roster) -> bool {
+        let void = self.held.iter().filter(|(rank, record)| {
+            let vouched = roster.vouches(record.signer, rank.2);
+            !vouched.is_some_and(|(_, stands)| stands)
+        });
+        self.void = void.map(|(rank, _)| *rank).collect();
+        let before = self.signed;
+        self.choose();
+        self.signed != before
+    }
+
     fn choose(&mut self) {
-        let readable = self.held.iter().rev().find_map(|(rank, record)| {
+        let standing = self
+            .held
+            .iter()
+            .filter(|(rank, _)| !self.void.contains(rank));
+        let readable = standing.rev().find_map(|(rank, record)| {
             let policy = Policy::parse(&record.text).ok()?;
             Some((*rank, policy))
         });
@@ -199,16 +229,22 @@ impl PolicyShelf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::SecretKey;
 
     const STUDIO: StudioId = StudioId([3; 16]);
     const DEVICE: DeviceId = DeviceId([4; 16]);
 
-    fn root() -> SecretKey {
-        SecretKey::from_seed([5; 32])
+    fn root() -> Authority {
+        Authority::root(SecretKey::from_seed([5; 32]))
     }
 
     fn shelf() -> PolicyShelf {
-        PolicyShelf::new(STUDIO, root().public(), Policy::default()).expect("a key")
+        PolicyShelf::new(STUDIO, Policy::default())
+    }
+
+    fn roster() -> Roster {
+        let root = SecretKey::from_seed([5; 32]);
+        Roster::new(STUDIO, root.public()).expect("a key")
     }
 
     fn signed(version: u32, field: &str) -> SignedPolicy {
@@ -233,29 +269,38 @@ mod tests {
         let (mut forth, mut back) = (shelf(), shelf());
         for (shelf, order) in [(&mut forth, [&one, &other]), (&mut back, [&other, &one])] {
             for record in order {
-                shelf.insert(record.clone()).expect("signed");
+                shelf.insert(record.clone(), &roster()).expect("signed");
             }
             assert_eq!(shelf.in_force().hash(), high.hash());
             assert_eq!(shelf.documents().count(), 2);
         }
         assert_eq!(forth.digest(), back.digest());
-        assert_eq!(back.insert(newer.clone()), Ok(Shelved::InForce));
-        assert_eq!(back.insert(newer), Ok(Shelved::Nothing));
+        assert_eq!(back.insert(newer.clone(), &roster()), Ok(Shelved::InForce));
+        assert_eq!(back.insert(newer, &roster()), Ok(Shelved::Nothing));
         assert_eq!(back.in_force().version(), 3);
     }
 
     #[test]
-    fn only_the_root_key_of_the_studio_makes_a_policy() {
+    fn a_policy_that_nobody_signed_who_may_is_not_taken() {
         let mut forged = signed(2, "a");
         forged.text.push('\n');
-        assert_eq!(shelf().insert(forged), Err(ShelfError::BadSignature));
+        assert_eq!(
+            shelf().insert(forged, &roster()),
+            Err(ShelfError::BadSignature)
+        );
         let policy = Policy::default();
-        let thief = SecretKey::from_seed([6; 32]);
+        let thief = Authority::root(SecretKey::from_seed([6; 32]));
         let stolen = SignedPolicy::seal((STUDIO, &thief), &policy, (DEVICE, WallMs(7)));
-        assert_eq!(shelf().insert(stolen), Err(ShelfError::BadSignature));
+        assert_eq!(
+            shelf().insert(stolen, &roster()),
+            Err(ShelfError::BadSignature)
+        );
         let other = StudioId([9; 16]);
         let foreign = SignedPolicy::seal((other, &root()), &policy, (DEVICE, WallMs(7)));
-        assert_eq!(shelf().insert(foreign), Err(ShelfError::OtherStudio));
+        assert_eq!(
+            shelf().insert(foreign, &roster()),
+            Err(ShelfError::OtherStudio)
+        );
     }
 
     #[test]
@@ -264,10 +309,13 @@ mod tests {
         let mut newer = signed(3, "a");
         newer.text = "version = 3\n[type.a]\nquorum = 2\n".into();
         newer.signature = root().sign(Purpose::Policy, &newer.content());
-        assert_eq!(shelf.insert(newer.clone()), Ok(Shelved::Beside));
+        assert_eq!(shelf.insert(newer.clone(), &roster()), Ok(Shelved::Beside));
         assert_eq!(shelf.unreadable(), Some(&newer));
         assert_eq!(shelf.in_force().hash(), Policy::default().hash());
-        assert_eq!(shelf.insert(signed(2, "a")), Ok(Shelved::InForce));
+        assert_eq!(
+            shelf.insert(signed(2, "a"), &roster()),
+            Ok(Shelved::InForce)
+        );
         assert_eq!(shelf.unreadable(), Some(&newer));
         assert_eq!(shelf.documents().count(), 2);
     }
@@ -276,10 +324,15 @@ mod tests {
     fn a_shelf_keeps_the_highest_documents_only() {
         let mut shelf = shelf();
         for version in 2..40 {
-            shelf.insert(signed(version, "a")).expect("signed");
+            shelf
+                .insert(signed(version, "a"), &roster())
+                .expect("signed");
         }
         assert_eq!(shelf.documents().count(), limits::POLICIES);
         assert_eq!(shelf.in_force().version(), 39);
-        assert_eq!(shelf.insert(signed(2, "b")), Ok(Shelved::Nothing));
+        assert_eq!(
+            shelf.insert(signed(2, "b"), &roster()),
+            Ok(Shelved::Nothing)
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::frontier::Tip;
 use crate::id::{Author, CommandId, EntityId, Epoch, Nonce, Signature};
 use crate::keys::SecretKey;
 use crate::limits;
-use crate::membership::{Grant, Role};
+use crate::membership::{Grant, Role, SignedRecord, Signer};
 use crate::merge::{Code, Outcome, StateSum};
 use crate::value::Value;
 use crate::vector::Vector;
@@ -128,7 +128,7 @@ fn frames() -> Vec<Frame> {
         gateway_preference: 2,
         version: 3,
     };
-    let grant = SignedGrant::seal(StudioId([9; 16]), grant, &key());
+    let grant = SignedRecord::by_root(StudioId([9; 16]), grant, &key());
     let tip = Tip {
         author: author(1),
         counter: 300,
@@ -151,7 +151,7 @@ fn frames() -> Vec<Frame> {
     let hello = Hello {
         protocol: (1, 1),
         studio: StudioId([9; 16]),
-        grant: grant.clone(),
+        chain: vec![grant.clone()],
         run: 300,
         roster: Hash([1; 32]),
         policy: Hash([2; 32]),
@@ -171,6 +171,7 @@ fn frames() -> Vec<Frame> {
             text: "version = 300".into(),
             by: device,
             at: WallMs(-70_000),
+            signer: Signer::Root,
             signature: Signature([7; 64]),
         })),
         Frame::Beat(Beat {
@@ -178,6 +179,7 @@ fn frames() -> Vec<Frame> {
             feed: 300,
             claim: Some(1),
             policy: Hash([2; 32]).prefix(),
+            roster: Hash([5; 32]).prefix(),
         }),
         Frame::Frontier(frontier.clone()),
         Frame::Links(vec![device]),

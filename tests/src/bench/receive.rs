@@ -34,12 +34,9 @@ fn moment() -> Moment {
 
 fn driver(machine: &Machine, store: Store) -> Result<Driver> {
     let roster = machine.studio.roster().map_err(anyhow::Error::msg)?;
-    let mut grants = machine.studio.grants.iter();
-    let own = grants.rfind(|record| record.grant.device == machine.identity.device);
     let identity = Identity {
         device: machine.identity.device,
         secret: machine.key.clone(),
-        grant: own.context("admitted")?.clone(),
         run: 1,
         fresh_epoch: Epoch(5),
     };
@@ -106,14 +103,10 @@ fn receive(folder: &Path, machines: &[Machine], bundles: &[Arc<[u8]>]) -> Result
     std::fs::create_dir_all(folder)?;
     let store = Store::open(Location::Folder(folder.to_owned()), &Policy::default())?;
     let mut driver = driver(receiver, store)?;
-    let mut grants = receiver.studio.grants.iter();
-    let grant = grants
-        .rfind(|g| g.grant.device == sender.identity.device)
-        .context("admitted")?;
     let hello = Hello {
         protocol: (PROTOCOL, PROTOCOL),
         studio: receiver.studio.studio,
-        grant: grant.clone(),
+        chain: driver.engine().roster().chain_of(sender.identity.device),
         run: 9,
         roster: driver.engine().roster().digest(),
         policy: Policy::default().hash(),

@@ -7,7 +7,7 @@ use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Moment;
 use studiovault_protocol::id::{DeviceId, Epoch, StudioId};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 
@@ -44,7 +44,7 @@ impl Member {
         }
     }
 
-    fn grant(self) -> SignedGrant {
+    fn grant(self) -> SignedRecord {
         let grant = Grant {
             device: self.device(),
             key: self.key().public(),
@@ -57,7 +57,7 @@ impl Member {
             gateway_preference: 0,
             version: 1,
         };
-        SignedGrant::seal(STUDIO, grant, &root())
+        SignedRecord::by_root(STUDIO, grant, &root())
     }
 
     /// What a driver is made with; each run of a machine has its own epoch.
@@ -72,7 +72,6 @@ impl Member {
             identity: Identity {
                 device: self.device(),
                 secret: self.key(),
-                grant: self.grant(),
                 run,
                 fresh_epoch: Epoch(run),
             },

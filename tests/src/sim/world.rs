@@ -11,7 +11,7 @@ use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::{Moment, UplinkEvent};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 use studiovault_protocol::vector::Vector;
@@ -73,8 +73,6 @@ pub struct Node {
     pub device: DeviceId,
     /// Its key.
     pub secret: SecretKey,
-    /// Its certificate.
-    pub grant: SignedGrant,
     /// Its process.
     pub process: Process,
     /// Which run of it.
@@ -130,7 +128,7 @@ pub struct World {
     /// The rules of the studio.
     pub policy: Policy,
     /// All signed records.
-    pub records: Vec<SignedGrant>,
+    pub records: Vec<SignedRecord>,
     /// The root key's public half, in an empty roster.
     pub empty_roster: Roster,
     /// The next ticket of a write.
@@ -155,13 +153,12 @@ impl World {
             let secret = SecretKey::from_seed(dice.bytes());
             let device = DeviceId::from_random(dice.bytes());
             let grant =
-                SignedGrant::seal(studio, grant(device, &secret, (at, Role::Member)), &root);
-            records.push(grant.clone());
+                SignedRecord::by_root(studio, grant(device, &secret, (at, Role::Member)), &root);
+            records.push(grant);
             let store = Store::open(Location::Memory, &policy).expect("memory always opens");
             nodes.push(Node {
                 device,
                 secret,
-                grant,
                 process: Process::Down(Box::new(store)),
                 run: 0,
                 boot_at: 0,
@@ -178,7 +175,7 @@ impl World {
             .then(|| Cloud::new((studio, root.public()), &mut dice, WallMs(START_WALL)));
         if let Some(cloud) = &cloud {
             let role = (0, Role::Cloud);
-            records.push(SignedGrant::seal(
+            records.push(SignedRecord::by_root(
                 studio,
                 grant(cloud.author.device, &cloud.key, role),
                 &root,
@@ -262,7 +259,10 @@ impl World {
         let random = Random::seeded(self.dice.number());
         let mut roster = self.empty_roster.clone();
         for (place, record) in self.records.iter().enumerate() {
-            if !self.plan.strangers || place == at || record.grant.role == Role::Cloud {
+            let is_cloud = record
+                .grant()
+                .is_some_and(|grant| grant.role == Role::Cloud);
+            if !self.plan.strangers || place == at || is_cloud {
                 roster
                     .insert(record.clone())
                     .expect("our own records are good");
@@ -276,7 +276,6 @@ impl World {
         let identity = Identity {
             device: node.device,
             secret: node.secret.clone(),
-            grant: node.grant.clone(),
             run,
             fresh_epoch,
         };

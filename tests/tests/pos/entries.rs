@@ -15,7 +15,7 @@ use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Moment;
 use studiovault_protocol::id::{Author, CommandId, DeviceId, EntityId, Epoch, Nonce, StudioId};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value;
@@ -28,7 +28,7 @@ fn key(n: u8) -> SecretKey {
     SecretKey::from_seed([n; 32])
 }
 
-fn grant(n: u8) -> SignedGrant {
+fn grant(n: u8) -> SignedRecord {
     let grant = Grant {
         device: DeviceId([n; 16]),
         key: key(n).public(),
@@ -38,7 +38,7 @@ fn grant(n: u8) -> SignedGrant {
         gateway_preference: 0,
         version: 1,
     };
-    SignedGrant::seal(STUDIO, grant, &key(99))
+    SignedRecord::by_root(STUDIO, grant, &key(99))
 }
 
 /// Machine `n` of a studio of two.
@@ -51,7 +51,6 @@ fn a_driver(n: u8, run: u64, store: Store) -> Driver {
         identity: Identity {
             device: DeviceId([n; 16]),
             secret: key(n),
-            grant: grant(n),
             run,
             fresh_epoch: Epoch(run),
         },

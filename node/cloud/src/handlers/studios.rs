@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest, Summary};
 use studiovault_protocol::id::StudioId;
-use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::membership::SignedRecord;
 
 use super::App;
 use super::access::{Asker, open};
@@ -47,7 +47,7 @@ pub async fn roster(
     State(app): State<App>,
     asker: Asker,
     Path(id): Path<String>,
-) -> Result<Json<Vec<SignedGrant>>, Problem> {
+) -> Result<Json<Vec<SignedRecord>>, Problem> {
     let id = studio_id(&id)?;
     asker.reader_of(id)?;
     let studio = app.run(move |truth| open(truth, id)).await?;

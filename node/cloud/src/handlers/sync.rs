@@ -64,6 +64,9 @@ pub async fn changes(
     }
     let id = person.studio;
     let studio = app.run(move |truth| open(truth, id)).await?;
+    if studio.state().is_shut_out(request.device) {
+        return Err(Problem::shut_out());
+    }
     wait_beyond(&app, &studio, (request.since, request.wait_s)).await;
     let answer = app
         .run(move |truth| Ok(studio.changes(truth, request.since, &request.have)?))

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 use studiovault_protocol::id::{Author, DeviceId, Dot, Hash, PublicKey, StudioId};
-use studiovault_protocol::membership::SignedGrant;
+use studiovault_protocol::membership::SignedRecord;
 use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::WallMs;
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 
     /// All signed records of a studio's roster.
-    pub fn grants(&self, studio: i64) -> Result<Vec<SignedGrant>, StoreError> {
+    pub fn grants(&self, studio: i64) -> Result<Vec<SignedRecord>, StoreError> {
         self.all(
             "SELECT bytes FROM grant_record WHERE studio = ?1 ORDER BY row",
             [studio],
@@ -102,7 +102,7 @@ impl Session<'_> {
     }
 
     /// Keeps a record of the roster.
-    pub fn insert_grant(&self, studio: i64, record: &SignedGrant) -> Result<(), StoreError> {
+    pub fn insert_grant(&self, studio: i64, record: &SignedRecord) -> Result<(), StoreError> {
         self.run(
             "INSERT OR IGNORE INTO grant_record (studio, bytes) VALUES (?1, ?2)",
             params![studio, cell::pack(record)],

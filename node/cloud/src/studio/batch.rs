@@ -34,6 +34,9 @@ pub enum BatchError {
         "at most 1000 ascending commands can be asked for in one batch, and 100 called stuck with 300 bytes each"
     )]
     Asks,
+    /// The asker's: its device no longer belongs to the studio.
+    #[error("this machine no longer belongs to the studio")]
+    ShutOut,
     /// The disk's.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -61,9 +64,12 @@ impl Studio {
                 .iter()
                 .filter(|record| matches!(state.roster.insert((*record).clone()), Ok(true)))
                 .collect();
+            if state.is_shut_out(request.device) {
+                return Err(BatchError::ShutOut);
+            }
             let policies = state.policies.digest();
             for record in &request.policies {
-                if let Err(error) = state.policies.insert(record.clone()) {
+                if let Err(error) = state.policies.insert(record.clone(), &state.roster) {
                     tracing::warn!(%error, "a policy is not taken");
                 }
             }

@@ -126,6 +126,15 @@ impl Sitting<'_> {
             ruling,
             held: true,
         };
+        let shut_out = Outcome::from(Refusal::shut_out());
+        let case = if self.state.roster.cuts().stands(dot) {
+            case
+        } else {
+            Case {
+                ruling: Ruling::Given(&shut_out),
+                ..case
+            }
+        };
         self.provoke(&case)?;
         let outcome = settle_guarded(&mut self.bench, self.session, &case)?;
         if let Some(outcome) = &outcome {

@@ -13,7 +13,7 @@ use studiovault_protocol::id::{
 };
 use studiovault_protocol::keys::{SecretKey, VerifyKey};
 use studiovault_protocol::log::{Admission, LogIndex};
-use studiovault_protocol::membership::{Grant, Role, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, SignedRecord};
 use studiovault_protocol::merge::{Context, Entity, Outcome, Record, StateSum, Verdict, fold};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
@@ -94,7 +94,7 @@ impl Scene {
     }
 
     /// Everybody's grant, the truth's included.
-    pub fn records(&self) -> Vec<SignedGrant> {
+    pub fn records(&self) -> Vec<SignedRecord> {
         let cloud = (self.cloud.device, self.cloud.key, Role::Cloud);
         let machines = self
             .machines
@@ -112,7 +112,7 @@ impl Scene {
                     gateway_preference: 0,
                     version: 1,
                 };
-                SignedGrant::seal(self.studio, grant, &self.root)
+                SignedRecord::by_root(self.studio, grant, &self.root)
             })
             .collect()
     }

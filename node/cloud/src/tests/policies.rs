@@ -4,6 +4,7 @@ use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::cloud::BatchRequest;
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::DeviceId;
+use studiovault_protocol::membership::Authority;
 use studiovault_protocol::policy::{Policy, SignedPolicy};
 
 use super::fixture::{
@@ -23,7 +24,11 @@ fn with_drones() -> Policy {
 
 fn tell(scene: &Scene, policy: &Policy) {
     let signer = (DeviceId([1; 16]), NOON);
-    let record = SignedPolicy::seal((scene.studio, &scene.root), policy, signer);
+    let record = SignedPolicy::seal(
+        (scene.studio, &Authority::root(scene.root.clone())),
+        policy,
+        signer,
+    );
     let request = BatchRequest {
         policies: vec![record],
         ..empty_request()

@@ -1,5 +1,6 @@
 //! Another policy comes into force: what it knows appears, whatever came first, and everything else stays as it was.
 
+use studiovault_protocol::membership::Authority;
 use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::WallMs;
 
@@ -25,7 +26,11 @@ fn with_props() -> Policy {
 
 fn signed(policy: &Policy) -> Write {
     let signer = (device(1), WallMs(5));
-    Write::Policy(SignedPolicy::seal((STUDIO, &key(99)), policy, signer))
+    Write::Policy(SignedPolicy::seal(
+        (STUDIO, &Authority::root(key(99))),
+        policy,
+        signer,
+    ))
 }
 
 /// What a machine with a newer policy writes: a project with a field that others do not know, a type that they do not know,

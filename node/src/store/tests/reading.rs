@@ -262,7 +262,7 @@ fn own_commands_wait_in_the_queue_until_the_feed_decides_them() {
 
 #[test]
 fn a_cloud_that_is_added_later_finds_all_earlier_commands_in_the_queue() {
-    use studiovault_protocol::membership::{Grant, Role, SignedGrant};
+    use studiovault_protocol::membership::{Grant, Role, SignedRecord};
     let (mut machine, mut store) = (Machine::new(1), a_store());
     machine.has_cloud = false;
     let mut dice = Dice(9);
@@ -285,7 +285,7 @@ fn a_cloud_that_is_added_later_finds_all_earlier_commands_in_the_queue() {
         gateway_preference: 0,
         version: 1,
     };
-    let record = SignedGrant::seal(STUDIO, grant, &key(99));
+    let record = SignedRecord::by_root(STUDIO, grant, &key(99));
     machine.has_cloud = true;
     commit(
         &mut store,

@@ -1,6 +1,6 @@
 //! Verification finds what is wrong and nothing else; a rebuild gives the same store again.
 
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedGrant};
+use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 
 use super::*;
 
@@ -16,7 +16,7 @@ pub fn a_roster() -> Roster {
             gateway_preference: 0,
             version: 1,
         };
-        let record = SignedGrant::seal(STUDIO, grant, &key(99));
+        let record = SignedRecord::by_root(STUDIO, grant, &key(99));
         roster.insert(record).expect("is taken");
     }
     roster

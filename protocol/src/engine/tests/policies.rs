@@ -4,6 +4,7 @@ use super::*;
 use crate::bundle::Header;
 use crate::cloud::{BatchAnswer, Changes, GatewayStatus};
 use crate::event::{Order, UplinkEvent};
+use crate::membership::{Authority, SignedRecord};
 use crate::policy::{Policy, SignedPolicy};
 
 /// A policy of that version with a type of its own, signed on a machine.
@@ -12,7 +13,11 @@ fn a_policy(version: u32, type_name: &str) -> SignedPolicy {
     let text = Policy::default().text().replacen("version = 1", &head, 1);
     let text = format!("{text}\n[type.{type_name}.field]\nname = {{ kind = \"text\" }}\n");
     let policy = Policy::parse(&text).expect("a policy");
-    SignedPolicy::seal((STUDIO, &root()), &policy, (device(1), WallMs(5)))
+    SignedPolicy::seal(
+        (STUDIO, &Authority::root(root())),
+        &policy,
+        (device(1), WallMs(5)),
+    )
 }
 
 fn in_force(room: &Room, at: usize) -> Hash {
@@ -123,9 +128,12 @@ fn an_envelope_that_nobody_here_reads_is_passed_on_and_what_follows_it_applies()
 
 /// A gateway whose uplink works, and the orders that it has given so far.
 fn a_gateway() -> (Engine, u64, Vec<Order>) {
-    let mut grant = grant_of(1, STUDIO, &root()).grant;
+    let mut grant = grant_of(1, STUDIO, &root())
+        .grant()
+        .expect("a grant")
+        .clone();
     (grant.device, grant.role) = (device(50), Role::Cloud);
-    let cloud = SignedGrant::seal(STUDIO, grant, &root());
+    let cloud = SignedRecord::by_root(STUDIO, grant, &root());
     let mut engine = machine(1, 101, LogIndex::default(), &[1]);
     let mut orders = Vec::new();
     for input in [

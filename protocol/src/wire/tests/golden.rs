@@ -29,9 +29,9 @@ fn frontier() -> Frontier {
     found.expect("one of the frames")
 }
 
-fn grants() -> Vec<SignedGrant> {
+fn grants() -> Vec<SignedRecord> {
     let found = frames().into_iter().find_map(|frame| match frame {
-        Frame::Hello(hello) => Some(vec![hello.grant]),
+        Frame::Hello(hello) => Some(hello.chain),
         _ => None,
     });
     found.expect("one of the frames")
