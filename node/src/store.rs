@@ -102,6 +102,13 @@ struct Counters {
     bytes: i64,
 }
 
+/// What of the roster the rows were made by.
+#[derive(Debug, Default)]
+struct Rights {
+    priorities: Option<Priorities>,
+    cuts: Cuts,
+}
+
 /// What an author had seen of others at its last applied bundle, and the log position that holds it.
 type Past = (Vector, i64);
 
@@ -127,9 +134,7 @@ pub struct Store {
     /// What the rows were made by; `None` if it cannot be read any more.
     adopted: Option<Policy>,
     /// What every `shown` was picked with.
-    priorities: Option<Priorities>,
-    /// The cuts by which the rows were made.
-    cuts: Cuts,
+    rights: Rights,
     _lock: Option<Lock>,
 }
 
@@ -175,8 +180,7 @@ impl Store {
             key_sum: StateSum::default(),
             naming: Naming::default(),
             adopted: None,
-            priorities: None,
-            cuts: Cuts::NONE,
+            rights: Rights::default(),
             _lock: lock,
         };
         store.start_policy(policy)?;
@@ -208,8 +212,8 @@ impl Store {
         self.adopted = self.adopted_text()?;
         self.pasts.clear();
         let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
-        self.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
-        self.cuts = self.decoded("cuts")?.unwrap_or_default();
+        self.rights.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
+        self.rights.cuts = self.decoded("cuts")?.unwrap_or_default();
         self.stale = false;
         Ok(())
     }

@@ -8,6 +8,7 @@ mod batch;
 mod bench;
 mod carriers;
 mod changes;
+mod cut;
 mod held;
 mod intake;
 mod ledger;

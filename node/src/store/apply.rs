@@ -141,7 +141,7 @@ impl Batch<'_> {
                 self.store.forget_claim(&loaded)?;
             }
         }
-        self.store.priorities = Some(rules.priorities.clone());
+        self.store.rights.priorities = Some(rules.priorities.clone());
         let table: Vec<_> = rules.priorities.0.iter().collect();
         put_encoded(&self.store.connection, "priorities", &table)?;
         for id in disputed {

@@ -198,10 +198,10 @@ impl<'s> Batch<'s> {
         if self.store.adopted.as_ref() != Some(rules.policy) {
             self.adopt(rules, &mut applied)?;
         }
-        if self.store.priorities.as_ref() != Some(rules.priorities) {
+        if self.store.rights.priorities.as_ref() != Some(rules.priorities) {
             self.repick(rules, &mut applied)?;
         }
-        if &self.store.cuts != rules.cuts {
+        if &self.store.rights.cuts != rules.cuts {
             self.recut(rules, &mut applied)?;
         }
         if keys::differs(&self.store.naming, rules.policy) {

@@ -91,18 +91,11 @@ impl Batch<'_> {
                         .entities
                         .push((command.entity, loaded.type_name.clone()));
                     let decider = Decider::Feed(position, page.body().at);
-                    if !rules.cuts.stands(dot) {
-                        // What is beyond a cut counts once it is accepted.
-                        self.store.lift_cut((part.number, dot.counter), &verdict)?;
-                        loaded.stale = true;
-                        stale.insert(command.entity, decider);
-                        continue;
-                    }
+                    loaded.stale |= self.store.lifts_cut((part.number, dot), &verdict, rules)?;
                     let entity = &loaded.entity;
                     let beside = command.op == Op::Create && !entity.life.names(dot);
                     let noted = (&*self.store, &touched.history[..]);
-                    let folds = loaded.stale || beside;
-                    if !folds && !entity.must_fold(command, &verdict.outcome) {
+                    if !loaded.stale && !beside && !entity.must_fold(command, &verdict.outcome) {
                         loaded
                             .entity
                             .accept(command, (dot, verdict.position), rules.policy);

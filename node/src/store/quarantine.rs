@@ -107,7 +107,7 @@ impl Batch<'_> {
         applied: &mut Applied,
     ) -> Result<(), StoreError> {
         self.flush()?;
-        let before = std::mem::replace(&mut self.store.cuts, rules.cuts.clone());
+        let before = std::mem::replace(&mut self.store.rights.cuts, rules.cuts.clone());
         put_encoded(&self.store.connection, "cuts", rules.cuts)?;
         for device in rules.cuts.changed(&before) {
             let authors = self.store.authors.of(device).map(|(number, _)| number);
@@ -269,12 +269,21 @@ impl Store {
         Ok(())
     }
 
-    /// A verdict on a command beyond a cut: what was accepted before the cloud truth heard of the cut counts.
-    pub(super) fn lift_cut(&self, place: (i64, u64), verdict: &Verdict) -> Result<(), StoreError> {
-        if counts(verdict) {
-            self.drop_cut(place)?;
+    /// A verdict on a command that may be beyond a cut; `true` if it is. What was accepted before the cloud truth heard of
+    /// the cut counts.
+    pub(super) fn lifts_cut(
+        &self,
+        (author, dot): (i64, Dot),
+        verdict: &Verdict,
+        rules: &Rules<'_>,
+    ) -> Result<bool, StoreError> {
+        if rules.cuts.stands(dot) {
+            return Ok(false);
         }
-        Ok(())
+        if counts(verdict) {
+            self.drop_cut((author, dot.counter))?;
+        }
+        Ok(true)
     }
 
     fn drop_cut(&self, (author, counter): (i64, u64)) -> Result<(), StoreError> {

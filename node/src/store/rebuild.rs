@@ -21,7 +21,7 @@ impl Store {
     /// Rebuilds and says how many entities there are.
     pub fn rebuild(&mut self, policy: &Policy, priorities: &Priorities) -> Result<u64, StoreError> {
         let index = LogIndex::restore(self.restore()?.chains);
-        let cuts = self.cuts.clone();
+        let cuts = self.rights.cuts.clone();
         let rules = Rules {
             policy,
             priorities,
@@ -45,7 +45,7 @@ impl Batch<'_> {
         )?;
         self.store.counters.entity = 1;
         self.store.state_sum = StateSum::default();
-        self.store.priorities = Some(rules.priorities.clone());
+        self.store.rights.priorities = Some(rules.priorities.clone());
         self.store.rekey(rules.policy)?;
         let mut after = 0;
         loop {

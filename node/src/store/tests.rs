@@ -127,6 +127,16 @@ fn random_cuts(all: &[Bundle], dice: &mut Dice) -> (Cuts, SignedRecord) {
     cuts_of(&stands)
 }
 
+/// The roster's last word.
+fn shut_out_at_last((machine, store): (&mut Machine, &mut Store), all: &[Bundle], dice: &mut Dice) {
+    let (cuts, record) = random_cuts(all, dice);
+    if dice.one_in(2) {
+        machine.cuts = cuts;
+    }
+    let writes = [Write::Record(record)];
+    commit(store, &writes, &machine.rules()).expect("commits");
+}
+
 /// What the definition says: every entity folded from its whole history in the cloud's causal order.
 fn defined(
     all: &[Bundle],
@@ -224,9 +234,7 @@ fn incremental_is_fold(seed: u64) {
             }
         }
     }
-    let mut cloud = Cloud::default();
-    let mut verdicts = BTreeMap::new();
-    let mut pages = Vec::new();
+    let (mut cloud, mut verdicts, mut pages) = (Cloud::default(), BTreeMap::new(), Vec::new());
     let decided = dice.below(all.len() as u64 + 1) as usize;
     for bundle in &all[..decided] {
         let exceptions = random_exceptions(bundle, &mut dice);
@@ -244,12 +252,7 @@ fn incremental_is_fold(seed: u64) {
     }
     let (mut machine, mut store) = (Machine::new(4), a_store());
     bring(&mut machine, &mut store, (&all, &pages), &mut dice);
-    let (cuts, record) = random_cuts(&all, &mut dice);
-    if dice.one_in(2) {
-        machine.cuts = cuts;
-    }
-    let writes = [Write::Record(record)];
-    commit(&mut store, &writes, &machine.rules()).expect("commits");
+    shut_out_at_last((&mut machine, &mut store), &all, &mut dice);
     let defined = defined(&all, &verdicts, (&machine.policy, &machine.cuts));
     let mut sum = StateSum::default();
     for (id, wanted) in &defined {

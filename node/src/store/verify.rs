@@ -177,14 +177,14 @@ impl Store {
         let rules = Rules {
             policy,
             priorities: &priorities,
-            cuts: &self.cuts,
+            cuts: &self.rights.cuts,
             epochs: index.epochs(),
             has_cloud: false,
         };
         let mut sum = StateSum::default();
         let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut pieces = history::Pieces::default();
-        let shown_with = self.priorities.clone().unwrap_or_default();
+        let shown_with = self.rights.priorities.clone().unwrap_or_default();
         let mut statement = self
             .connection
             .prepare(

@@ -17,7 +17,6 @@ use super::bench::{Bench, Case, Ruling};
 use super::intake::{self, Arrival, Judgement};
 use super::ledger::{Binding, Ledger};
 use super::{State, Studio};
-use crate::decide::Refusal;
 use crate::store::{Audit, BundleRow, Savepoint, Session, StoreError};
 use crate::truth::Truth;
 
@@ -72,8 +71,8 @@ pub struct Hearing {
 
 /// A bundle that was just stored.
 #[derive(Clone, Copy)]
-struct Stored<'b> {
-    bundle: &'b Bundle,
+pub(super) struct Stored<'b> {
+    pub(super) bundle: &'b Bundle,
     row: i64,
     past: &'b Vector,
     hearing: Hearing,
@@ -165,21 +164,12 @@ impl<'a> Sitting<'a> {
         let asked: Vec<bool> = (bundle.first()..=bundle.last()).map(asked).collect();
         let together = bundle.header().together;
         let beyond = self.beyond_cut(bundle);
-        let shut_out = Outcome::from(Refusal::shut_out());
         let outcomes = if self.studio.stands(bundle) {
             self.settle_each(stored, |_| Ruling::Given(&Outcome::Accepted))?
         } else if let Some(outcomes) = aside {
             self.settle_each(stored, |at| Ruling::Given(&outcomes[at]))?
         } else if beyond.contains(&true) {
-            self.settle_each(stored, |at| {
-                if beyond[at] || together {
-                    Ruling::Given(&shut_out)
-                } else if asked[at] {
-                    Ruling::Open
-                } else {
-                    Ruling::Postponed
-                }
-            })?
+            self.settle_cut(stored, (&asked, &beyond))?
         } else if together && asked.contains(&true) {
             self.settle_together(stored)?
         } else {
@@ -203,15 +193,6 @@ impl<'a> Sitting<'a> {
             self.note_setback(dot, command, outcome.as_ref());
         }
         Ok(outcomes)
-    }
-
-    /// Which commands of a bundle are beyond the cut of its device.
-    fn beyond_cut(&self, bundle: &Bundle) -> Vec<bool> {
-        let cuts = self.state.roster.cuts();
-        bundle
-            .commands()
-            .map(|(dot, _)| !cuts.stands(dot))
-            .collect()
     }
 
     /// How many setbacks there are; for [`Self::cut_setbacks`].
@@ -253,7 +234,7 @@ impl<'a> Sitting<'a> {
     }
 
     /// Decides every command by itself.
-    fn settle_each<'r>(
+    pub(super) fn settle_each<'r>(
         &mut self,
         stored: Stored<'_>,
         ruling: impl Fn(usize) -> Ruling<'r>,
