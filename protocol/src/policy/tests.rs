@@ -82,7 +82,7 @@ fn every_bad_document_is_refused_with_its_line_reason_and_next_step() {
         (type_with("natural_key = [\"title\"]"), 3, "names `title`, which is no field of it"),
         (type_with("natural_key = [\"name\", \"name\"]"), 3, "names a field twice"),
         (type_with("append_only = true\nnatural_key = [\"name\"]"), 4, "nothing of it could be renamed"),
-        (type_with("writers = [\"guest\"]"), 3, "writers takes no `guest`"),
+        (type_with("writers = [\"boss\"]"), 3, "writers takes no `boss`"),
         (field_with("\"text\""), 4, "field `name` of type `thing` takes a table"),
         (field_with("{ rule = \"lww\" }"), 4, "field `name` of type `thing` has no kind"),
         (field_with("{ kind = \"float\" }"), 4, "kind takes no `float`"),
