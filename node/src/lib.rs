@@ -8,6 +8,7 @@ pub mod driver;
 mod lock;
 pub mod mesh;
 pub mod node;
+pub mod pages;
 pub mod runner;
 pub mod store;
 pub mod upkeep;

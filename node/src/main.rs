@@ -7,5 +7,6 @@ mod cli;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
+    studiovault_node::pages::keep_small();
     cli::main()
 }

@@ -67,6 +67,7 @@ enum Campaign {
 }
 
 fn main() -> Result<()> {
+    studiovault_node::pages::keep_small();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
