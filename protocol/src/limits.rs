@@ -16,8 +16,9 @@ pub const ACTOR_BYTES: usize = 128;
 pub const COUNTER: u64 = u64::MAX / 4;
 /// Bytes of one frame between peers: a bundle and its envelope.
 pub const FRAME_BYTES: usize = 256 * 1024;
-/// Uncompressed bytes of bundles in one block frame; compresses to well below a frame, and one larger bundle still fits.
-pub const BLOCK_BYTES: usize = 128 * 1024;
+/// Uncompressed bytes of bundles in one block frame; compresses to well below a frame, and one larger bundle still fits. Some 200
+/// commands: as much as a machine that is being written to takes between two local writes.
+pub const BLOCK_BYTES: usize = 64 * 1024;
 /// Bytes that may be under way to one peer before it has said that it holds them.
 pub const IN_FLIGHT_BYTES: usize = 1024 * 1024;
 /// Peers with a link at one time.

@@ -9,9 +9,13 @@ use crate::driver::Event;
 
 /// Local writes that share one step at most: a commit costs the same for one or many.
 const WRITES_A_STEP: usize = 256;
-/// Bytes of frames, unpacked, that one step takes at most before the next one: with a block some 800 commands, about ten
+/// Bytes of frames, unpacked, after which a step takes no more while people write here: with a block some 300 commands, a few
 /// milliseconds, so that a local write never waits long.
-const FRAME_BYTES_A_STEP: usize = 128 * 1024;
+const FRAME_BYTES_BESIDE_WRITES: usize = 32 * 1024;
+/// The same while nobody does: about 30 milliseconds. Each step writes most pages of the indexes once, however much it takes.
+const FRAME_BYTES_A_STEP: usize = 512 * 1024;
+/// How long after a local write the next one is expected.
+const WRITES_GO_ON: Duration = Duration::from_secs(1);
 /// How long a step waits for as many local writes as the last one had: writers that were answered together write again
 /// together, and a commit costs the same for one or many.
 const GROUP_WAIT: Duration = Duration::from_micros(100);
@@ -22,6 +26,17 @@ pub(super) struct Turns {
     group: usize,
     /// The last step left frames waiting for the sake of local writes.
     frames_wait: bool,
+    /// When the last local write came.
+    written: Option<Instant>,
+}
+
+impl Turns {
+    fn frame_bytes(&self) -> usize {
+        match self.written {
+            Some(written) if written.elapsed() < WRITES_GO_ON => FRAME_BYTES_BESIDE_WRITES,
+            _ => FRAME_BYTES_A_STEP,
+        }
+    }
 }
 
 impl Runner {
@@ -46,6 +61,9 @@ impl Runner {
             }
         }
         self.turns.group = self.tickets.len();
+        if self.turns.group > 0 {
+            self.turns.written = Some(Instant::now());
+        }
         None
     }
 
@@ -55,8 +73,9 @@ impl Runner {
         if self.turns.frames_wait {
             return;
         }
+        let most = self.turns.frame_bytes();
         let mut bytes: usize = events.iter().map(Event::weight).sum();
-        while bytes < FRAME_BYTES_A_STEP {
+        while bytes < most {
             let Ok(event) = self.channels.mesh_events.try_recv() else {
                 break;
             };

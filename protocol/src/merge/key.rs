@@ -68,6 +68,10 @@ pub struct Proposal {
 
 /// A text as natural keys compare it: NFKC, trimmed, case-folded, of the Unicode version that is built in.
 pub fn folded(text: &str) -> String {
+    if text.is_ascii() {
+        // What is ASCII is in normal form, and folds to its small letters. `trim` takes what Unicode calls white space.
+        return text.trim().to_ascii_lowercase();
+    }
     let nfkc = ComposingNormalizer::new_nfkc();
     let composed = nfkc.normalize(text.trim());
     let lower = CaseMapper::new().fold_string(&composed);

@@ -16,11 +16,15 @@ use studiovault_protocol::event::{LinkId, Moment};
 use studiovault_protocol::frontier::Frontier;
 use studiovault_protocol::id::Epoch;
 use studiovault_protocol::keys::VerifyKey;
+use studiovault_protocol::limits;
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 use studiovault_protocol::wire::{Frame, Hello, PROTOCOL};
 
 use super::{Figure, rate, studio, timed};
+
+/// Blocks that one step takes: as many as the node's own loop does while nobody writes here.
+const FRAMES_A_STEP: usize = 8;
 
 fn moment() -> Moment {
     Moment {
@@ -85,7 +89,7 @@ fn frames(bundles: &[Arc<[u8]>]) -> Vec<Frame> {
         raw.clear();
     };
     for bytes in bundles {
-        if raw.len() + bytes.len() > 128 * 1024 {
+        if raw.len() + bytes.len() > limits::BLOCK_BYTES {
             flush(&mut raw);
         }
         raw.extend_from_slice(&u32::try_from(bytes.len()).expect("bounded").to_le_bytes());
@@ -123,10 +127,16 @@ fn receive(folder: &Path, machines: &[Machine], bundles: &[Arc<[u8]>]) -> Result
         vec![opened, frame(&Frame::Hello(Box::new(hello)))],
     );
     anyhow::ensure!(greeted.closes.is_empty(), "refused: {:?}", greeted.closes);
-    let frames: Vec<Event> = frames(bundles).iter().map(frame).collect();
+    let mut frames: Vec<Event> = frames(bundles).iter().map(frame).collect();
+    let steps: Vec<Vec<Event>> = std::iter::from_fn(|| {
+        let rest = frames.split_off(frames.len().min(FRAMES_A_STEP));
+        let step = std::mem::replace(&mut frames, rest);
+        (!step.is_empty()).then_some(step)
+    })
+    .collect();
     let ((), took) = timed(|| {
-        for event in frames {
-            let output = driver.step(moment(), vec![event]);
+        for events in steps {
+            let output = driver.step(moment(), events);
             assert!(output.closes.is_empty(), "refused: {:?}", output.closes);
         }
     });
@@ -210,7 +220,7 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
         let bundles = bundles(&machines[0], count, size)?;
         let folder = root.join(format!("receive-{size}"));
         let took = receive(&folder, &machines, &bundles)?;
-        let bare = bare_upserts(&folder, count, 400)?;
+        let bare = bare_upserts(&folder, count, 1_600)?;
         let verify = verify_only(&machines[0], &bundles)?;
         let got = rate(count, took);
         let limit = format!(
