@@ -7,6 +7,7 @@ mod bare;
 mod body;
 mod clock;
 mod config;
+mod connections;
 mod decide;
 mod error;
 mod handlers;

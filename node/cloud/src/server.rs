@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::config::{CloudConfig, Transport};
+use crate::connections::Bounded;
 use crate::error::CloudError;
 use crate::handlers::{App, router};
 use crate::tls::{self, Identity};
@@ -103,11 +104,13 @@ fn spawn(
     Ok(match identity {
         Some(identity) => {
             let config = RustlsConfig::from_config(identity.config);
-            let server = axum_server::from_tcp_rustls(listener, config)?.handle(handle);
+            let server = axum_server::from_tcp_rustls(listener, config)?.map(Bounded::new);
+            let server = server.handle(handle);
             tokio::spawn(server.serve(service))
         }
         None => {
-            let server = axum_server::from_tcp(listener)?.handle(handle);
+            let server = axum_server::from_tcp(listener)?.map(Bounded::new);
+            let server = server.handle(handle);
             tokio::spawn(server.serve(service))
         }
     })

@@ -58,6 +58,7 @@ impl Admission {
         if self.handshakes.len() >= MAX_HANDSHAKES {
             return Err(Denied::Handshakes);
         }
+        let address = address.map(network);
         // Loopback is exempt: several nodes of one machine dial each other at the same moment.
         let same = self.handshakes.values().filter(|a| **a == address).count();
         let loopback = address.is_some_and(|a| a.is_loopback());
@@ -99,6 +100,18 @@ impl Admission {
     }
 }
 
+/// What one stranger surely has: a single IPv4 address, or the 64 bits of an IPv6 network in which anybody takes as many addresses as
+/// they like (RFC 4291, section 2.5.4).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) if !address.is_loopback() => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,6 +137,25 @@ mod tests {
         assert_eq!(admission.begin(id(91), stranger(2)), Ok(()));
         admission.end(id(0));
         assert_eq!(admission.begin(id(92), stranger(1)), Ok(()));
+    }
+
+    #[test]
+    fn all_addresses_of_one_ipv6_network_are_one_stranger() {
+        let address = |text: &str| Some(text.parse().expect("an address"));
+        let mut admission = Admission::default();
+        for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
+            let own = address(&format!("2001:db8:0:1::{number:x}"));
+            assert_eq!(admission.begin(id(number), own), Ok(()));
+        }
+        assert_eq!(
+            admission.begin(id(90), address("2001:db8:0:1:ffff::9")),
+            Err(Denied::HandshakesOfAddress)
+        );
+        assert_eq!(admission.begin(id(91), address("2001:db8:0:2::1")), Ok(()));
+        for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
+            assert_eq!(admission.begin(id(100 + number), address("::1")), Ok(()));
+        }
+        assert_eq!(admission.begin(id(110), address("::1")), Ok(()));
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Local writes: one writer, sixteen writers, and one writer while the node catches up; beside a bare SQLite commit.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rusqlite::Connection;
+use serde_json::json;
 use studiovault_node::node::Node;
 
 use super::{Figure, ms, percentile, rate, studio};
+use crate::served::Served;
 
 /// Transactions of the one writer, and of each of the sixteen.
 const WRITES: usize = 2_000;
@@ -54,6 +57,33 @@ async fn sixteen_writers(node: &Node) -> Result<Duration> {
     Ok(start.elapsed())
 }
 
+/// The same over the local API, each with a connection of its own.
+async fn sixteen_clients() -> Result<Duration> {
+    let served = Arc::new(Served::start().await);
+    let start = Instant::now();
+    let clients: Vec<_> = (0..16)
+        .map(|_| tokio::spawn(one_client(served.clone())))
+        .collect();
+    for client in clients {
+        client.await??;
+    }
+    let took = start.elapsed();
+    if let Some(served) = Arc::into_inner(served) {
+        served.stop().await;
+    }
+    Ok(took)
+}
+
+async fn one_client(served: Arc<Served>) -> Result<()> {
+    for number in 0..WRITES {
+        let mutation = json!({ "op": "create", "type": "project", "fields": studio::row(number) });
+        let request = served.post("/local/v1/tx", &json!({ "mutations": [mutation] }));
+        let response = request.send().await?.error_for_status()?;
+        response.bytes().await?;
+    }
+    Ok(())
+}
+
 /// p99 of a local write while 50,000 commands are being caught up, and how many writes that were.
 async fn while_catching_up(root: &Path) -> Result<(Duration, usize)> {
     let mut machines = studio::machines(root, 2)?;
@@ -94,6 +124,7 @@ pub async fn measure(root: &Path) -> Result<Vec<Figure>> {
     let took = sixteen_writers(&node).await?;
     let grouped = rate(16 * WRITES, took);
     node.shutdown().await;
+    let over_http = rate(16 * WRITES, sixteen_clients().await?);
     let (p99, count) = while_catching_up(&root.join("busy")).await?;
     Ok(vec![
         Figure::new(
@@ -113,6 +144,15 @@ pub async fn measure(root: &Path) -> Result<Vec<Figure>> {
                 "15,000/s",
             ),
             grouped >= 15_000.0,
+        ),
+        Figure::new(
+            "local writes, 16 writers, HTTP API",
+            (
+                format!("{over_http:.0}/s"),
+                format!("Rust API: {grouped:.0}/s"),
+                "(shown)",
+            ),
+            true,
         ),
         Figure::new(
             "local write p99 while catching up 50,000",
