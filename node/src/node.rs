@@ -20,6 +20,7 @@ use crate::driver::{Driver, Random, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
 use crate::runner::{Board, Channels, Holders, Local, Reachability, Runner};
 use crate::store::{Location, Reader, Store, StoreError};
+use crate::upkeep::{self, UpkeepError};
 use crate::uplink::{self, CloudClient, UplinkError};
 
 pub use crate::driver::{WriteError, WriteRequest, Written};
@@ -76,6 +77,16 @@ pub enum NodeError {
     Stopping,
 }
 
+impl From<UpkeepError> for NodeError {
+    fn from(error: UpkeepError) -> Self {
+        match error {
+            UpkeepError::Config(error) => Self::Config(error),
+            UpkeepError::Store(error) => Self::Store(error),
+            UpkeepError::Studio(detail) => Self::Studio(detail),
+        }
+    }
+}
+
 /// Why a policy was not set. Nothing changed.
 #[derive(Debug, thiserror::Error)]
 pub enum SetPolicyError {
@@ -123,7 +134,10 @@ impl Node {
         let lock = machine.folder.lock()?;
         let policy = Policy::default();
         let clock = Clock::default();
-        let store = Store::open(Location::Folder(machine.folder.path().to_owned()), &policy)?;
+        let mut store = Store::open(Location::Folder(machine.folder.path().to_owned()), &policy)?;
+        if let Some(entities) = upkeep::renew(&machine, &mut store)? {
+            tracing::info!("{entities} entities folded anew by this version of the program");
+        }
         let setup = setup(&machine, policy)?;
         let view = node_view(&machine, &setup);
         let discovery_key = machine.studio.discovery_key.0;

@@ -185,6 +185,7 @@ impl Store {
         };
         store.start_policy(policy)?;
         store.load()?;
+        store.start_fold()?;
         Ok(store)
     }
 

@@ -38,11 +38,52 @@ pub fn verify(machine: &Machine) -> Result<Verification, UpkeepError> {
     Ok(workshop.store.verify(&workshop.roster, &workshop.policy)?)
 }
 
-/// Folds the state anew from the log; how many entities there are.
-pub fn rebuild(machine: &Machine) -> Result<u64, UpkeepError> {
+/// Folds the state anew from the log; how many entities there are. `told` hears how far it is.
+pub fn rebuild(machine: &Machine, told: &mut dyn FnMut(u64, u64)) -> Result<u64, UpkeepError> {
     let mut workshop = Workshop::open(machine)?;
     let priorities = workshop.roster.priorities();
-    Ok(workshop.store.rebuild(&workshop.policy, &priorities)?)
+    let entities = workshop
+        .store
+        .rebuild(&workshop.policy, &priorities, told)?;
+    Ok(entities)
+}
+
+/// After an update of the program: folds the state of an open store anew if an older one made it, so that what only this one
+/// reads is taken up. How many entities there are; `None` if nothing had to be done.
+pub(crate) fn renew(machine: &Machine, store: &mut Store) -> Result<Option<u64>, UpkeepError> {
+    if !store.is_outdated()? {
+        return Ok(None);
+    }
+    let (roster, policy) = judges(machine, store)?;
+    let mut shown = 0;
+    let mut told = |done: u64, all: u64| {
+        let percent = done * 100 / all.max(1);
+        if percent >= shown {
+            tracing::info!("the program was updated: folding the state anew, {percent} % done");
+            shown = percent + 10;
+        }
+    };
+    Ok(Some(store.rebuild(
+        &policy,
+        &roster.priorities(),
+        &mut told,
+    )?))
+}
+
+/// What the rows of a store are judged by.
+fn judges(machine: &Machine, store: &Store) -> Result<(Roster, Policy), UpkeepError> {
+    let restored = store.restore()?;
+    let mut roster = machine.studio.roster().map_err(UpkeepError::Studio)?;
+    // A stored record was checked when it came; one that no longer passes is left out.
+    roster.extend(restored.records);
+    let mut policies = PolicyShelf::new(roster.studio(), Policy::default());
+    for record in restored.policies {
+        // As above.
+        let _ = policies.insert(record, &roster);
+    }
+    // What the rows were made by; else what a node would make them by.
+    let policy = store.adopted().unwrap_or(policies.in_force()).clone();
+    Ok((roster, policy))
 }
 
 /// The last applied counter of every author: what stands here when the studio gets its cloud.
@@ -56,20 +97,9 @@ pub fn genesis(machine: &Machine) -> Result<Vec<Dot>, UpkeepError> {
 impl Workshop {
     fn open(machine: &Machine) -> Result<Self, UpkeepError> {
         let lock = machine.folder.lock()?;
-        let policy = Policy::default();
         let folder = machine.folder.path().to_owned();
-        let store = Store::open(Location::Folder(folder), &policy)?;
-        let restored = store.restore()?;
-        let mut roster = machine.studio.roster().map_err(UpkeepError::Studio)?;
-        // A stored record was checked when it came; one that no longer passes is left out.
-        roster.extend(restored.records);
-        let mut policies = PolicyShelf::new(roster.studio(), policy);
-        for record in restored.policies {
-            // As above.
-            let _ = policies.insert(record, &roster);
-        }
-        // What the rows were made by; else what a node would make them by.
-        let policy = store.adopted().unwrap_or(policies.in_force()).clone();
+        let store = Store::open(Location::Folder(folder), &Policy::default())?;
+        let (roster, policy) = judges(machine, &store)?;
         Ok(Self {
             store,
             roster,

@@ -31,6 +31,10 @@ use serde::{Deserialize, Serialize};
 use crate::id::Dot;
 use crate::vector::{Epochs, Vector};
 
+/// The number of the fold: one higher with every program that reads more of a log than the one before (an operation, an envelope),
+/// or makes another state of it. A store whose rows were made under another number is folded anew.
+pub const FOLD: u32 = 1;
+
 /// What a command supersedes: what its author had read.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {

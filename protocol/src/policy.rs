@@ -16,9 +16,11 @@ mod document;
 mod error;
 mod shelf;
 mod succession;
+mod warning;
 
 pub use error::PolicyError;
 pub use shelf::{PolicyShelf, ShelfError, Shelved, SignedPolicy};
+pub use warning::Warning;
 
 /// The document in force until a studio signs one of its own.
 const DEFAULT: &str = include_str!("policy/default.toml");

@@ -24,7 +24,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 pub use agent::Hearing;
 pub use api::{Answer, Api, Stream};
-pub use binary::{lab_agent, studiovault, studiovault_window};
+pub use binary::{lab_agent, studiovault, studiovault_window, till};
 pub use host::Host;
 pub use machine::Machine;
 pub use process::Process;

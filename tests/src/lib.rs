@@ -9,6 +9,8 @@ pub mod kills;
 pub mod lab;
 #[cfg(target_os = "linux")]
 pub mod power;
+#[cfg(target_os = "linux")]
+pub mod processes;
 pub mod queue;
 pub mod served;
 pub mod sim;

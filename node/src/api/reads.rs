@@ -15,7 +15,7 @@ use studiovault_protocol::api::{
 };
 use studiovault_protocol::author::capitalised;
 use studiovault_protocol::id::EntityId;
-use studiovault_protocol::policy::{Policy, TypeRule};
+use studiovault_protocol::policy::{Policy, PolicyShelf, TypeRule, Warning};
 use studiovault_protocol::value::ValueKind;
 use studiovault_protocol::vector::Vector;
 
@@ -223,6 +223,7 @@ fn reached(applied: &str, asked: &Vector) -> bool {
 struct Standing {
     status: std::sync::Arc<Status>,
     holders: std::sync::Arc<Holders>,
+    policies: std::sync::Arc<PolicyShelf>,
 }
 
 impl Standing {
@@ -230,6 +231,7 @@ impl Standing {
         Self {
             status: shared.node.status(),
             holders: shared.node.holders(),
+            policies: shared.node.policies(),
         }
     }
 
@@ -237,6 +239,7 @@ impl Standing {
         EntityView {
             sync_state: self.sync_state(&row),
             deletion: deletion(&self.status, &row),
+            warnings: self.warnings(&row),
             id: row.id,
             entity_type: row.entity_type,
             fields: row.fields,
@@ -247,6 +250,15 @@ impl Standing {
             needs_newer_version: row.opaque,
             vv: vv_text(&row.vv),
         }
+    }
+
+    /// What is deleted, or cannot be read in full, is nobody's to correct.
+    fn warnings(&self, row: &EntityRow) -> Vec<Warning> {
+        if row.deleted || row.opaque {
+            return Vec::new();
+        }
+        let rules = self.policies.in_force().entity_type(&row.entity_type);
+        rules.map_or_else(Vec::new, |rules| rules.warnings(&row.fields))
     }
 
     fn sync_state(&self, row: &EntityRow) -> SyncState {

@@ -80,7 +80,11 @@ pub(crate) fn entity(call: &Call, get: Get) -> Outcome {
         if let Some(deletion) = &entity.deletion {
             say!("{deletion}");
         }
-        let deleted = if entity.deleted { "deleted, " } else { "" };
+        for warning in &entity.warnings {
+            say!("! {}", warning.detail);
+        }
+        // What the cloud took nothing of is not there either, and nobody deleted it.
+        let deleted = entity.deletion.as_ref().map_or("", |_| "deleted, ");
         say!("{deleted}{}", standing(entity));
     })
 }

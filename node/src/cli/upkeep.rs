@@ -43,7 +43,15 @@ pub(crate) fn verify(call: &Call) -> Outcome {
 /// `studiovault rebuild`.
 pub(crate) fn rebuild(call: &Call) -> Outcome {
     let machine = Machine::load(folder(call)?)?;
-    let entities = upkeep::rebuild(&machine).map_err(failed)?;
+    let mut shown = 0;
+    let mut told = |done: u64, all: u64| {
+        let percent = done * 100 / all.max(1);
+        if percent >= shown && !call.json {
+            eprintln!("{percent} % of the log folded");
+            shown = percent + 10;
+        }
+    };
+    let entities = upkeep::rebuild(&machine, &mut told).map_err(failed)?;
     if call.json {
         print_json(&json!({"entities": entities}));
     } else {

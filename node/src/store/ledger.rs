@@ -40,6 +40,8 @@ pub(super) struct LedgerEntry {
     base: Option<String>,
     decided_by: String,
     decided_at: i64,
+    /// Other entities that it is about.
+    parties: Vec<EntityId>,
 }
 
 /// Compares the conflicts of an entity with those before and notes what changed.
@@ -106,7 +108,9 @@ fn entry(conflict: &Conflict, decider: Decider) -> LedgerEntry {
         Decider::Roster => ("roster".to_owned(), WallMs(0)),
         Decider::Policy => ("policy".to_owned(), WallMs(0)),
     };
+    let others = conflict.sides.iter().map(|side| side.entity);
     LedgerEntry {
+        parties: others.filter(|other| *other != conflict.entity).collect(),
         conflict: conflict.id.clone(),
         entity: conflict.entity,
         field: conflict.field.clone(),
@@ -194,6 +198,14 @@ pub(super) fn write(
                 entry.decided_by,
                 entry.decided_at
             ])?;
+        let line = connection.last_insert_rowid();
+        for party in entry.parties {
+            connection
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO ledger_party (entity, line) VALUES (?1, ?2)",
+                )?
+                .execute(params![party.0, line])?;
+        }
     }
     Ok(())
 }

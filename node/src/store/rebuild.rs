@@ -7,19 +7,39 @@ use std::collections::BTreeSet;
 use rusqlite::params;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::log::LogIndex;
-use studiovault_protocol::merge::{Priorities, StateSum};
+use studiovault_protocol::merge::{FOLD, Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 
 use super::batch::{Applied, Batch};
 use super::ledger::Decider;
-use super::{Rules, Store, StoreError, history};
+use super::{Rules, Store, StoreError, history, put_encoded};
 
+/// Under which the number of the fold is kept.
+const FOLD_KEY: &str = "fold";
 /// Bundles noted between two rounds of folding; bounds what is in memory.
 const ROUND: i64 = 64;
 
 impl Store {
-    /// Rebuilds and says how many entities there are.
-    pub fn rebuild(&mut self, policy: &Policy, priorities: &Priorities) -> Result<u64, StoreError> {
+    /// Whether the rows were made by a program that folds otherwise, or reads less of the log.
+    pub fn is_outdated(&self) -> Result<bool, StoreError> {
+        Ok(self.decoded::<u32>(FOLD_KEY)? != Some(FOLD))
+    }
+
+    /// Notes in a store without rows that this program makes them.
+    pub(super) fn start_fold(&mut self) -> Result<(), StoreError> {
+        if self.counters.position > 1 || self.recall(FOLD_KEY)?.is_some() {
+            return Ok(());
+        }
+        put_encoded(&self.connection, FOLD_KEY, &FOLD)
+    }
+
+    /// Rebuilds and says how many entities there are. `told` hears of every round: log positions done, and of how many.
+    pub fn rebuild(
+        &mut self,
+        policy: &Policy,
+        priorities: &Priorities,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64, StoreError> {
         let index = LogIndex::restore(self.restore()?.chains);
         let cuts = self.rights.cuts.clone();
         let rules = Rules {
@@ -30,14 +50,18 @@ impl Store {
             has_cloud: false,
         };
         let mut batch = self.begin()?;
-        batch.guarded(|batch| batch.rebuild(&rules))?;
+        batch.guarded(|batch| batch.rebuild(&rules, told))?;
         batch.commit()?;
         Ok(self.counters.entity.unsigned_abs() - 1)
     }
 }
 
 impl Batch<'_> {
-    fn rebuild(&mut self, rules: &Rules<'_>) -> Result<(), StoreError> {
+    fn rebuild(
+        &mut self,
+        rules: &Rules<'_>,
+        told: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), StoreError> {
         self.open()?;
         self.make_views(rules.policy)?;
         self.store.connection.execute_batch(
@@ -51,10 +75,12 @@ impl Batch<'_> {
         loop {
             let round = self.applied_after(after)?;
             let Some((last, _)) = round.last() else {
-                return Ok(());
+                return put_encoded(&self.store.connection, FOLD_KEY, &FOLD);
             };
             after = *last;
             self.replay(&round, rules)?;
+            let all = self.store.counters.position - 1;
+            told(after.unsigned_abs(), all.unsigned_abs());
         }
     }
 

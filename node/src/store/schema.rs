@@ -24,6 +24,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_8.sql")),
     M::up(include_str!("schema_9.sql")),
     M::up(include_str!("schema_10.sql")),
+    M::up(include_str!("schema_11.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;

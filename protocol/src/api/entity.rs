@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 use super::{LedgerView, MemberView};
 use crate::command::Op;
 use crate::id::EntityId;
+use crate::policy::Warning;
 use crate::time::WallMs;
 
 /// Where a record stands: what a person sees beside it.
@@ -71,6 +72,9 @@ pub struct EntityView {
     /// What it is called meanwhile, if another one keeps its name. A view: nobody has written it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<String>,
+    /// Fields whose values the policy in force would refuse: older than a limit, or written past it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Warning>,
     /// It holds something that needs a newer version of the program or the policy: read-only on this machine.
     #[serde(default)]
     pub needs_newer_version: bool,

@@ -25,6 +25,12 @@ pub fn studiovault_window() -> Result<&'static Path> {
     once(&FOUND, || build("studiovault-window"))
 }
 
+/// The example of a till.
+pub fn till() -> Result<&'static Path> {
+    static FOUND: Found = OnceLock::new();
+    once(&FOUND, || built("--example", "till"))
+}
+
 /// The lab's own helper inside a namespace: `LAB_AGENT_BIN` if set, else built from this tree.
 pub fn lab_agent() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
@@ -41,8 +47,12 @@ fn once(found: &'static Found, find: impl FnOnce() -> Result<PathBuf>) -> Result
     found.as_deref().map_err(|error| anyhow!("{error}"))
 }
 
-/// Builds one program and returns where Cargo put it.
 fn build(name: &str) -> Result<PathBuf> {
+    built("--bin", name)
+}
+
+/// Builds one program and returns where Cargo put it.
+fn built(kind: &str, name: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args([
@@ -50,7 +60,7 @@ fn build(name: &str) -> Result<PathBuf> {
         "--release",
         "--locked",
         "--message-format=json",
-        "--bin",
+        kind,
         name,
     ]);
     // Cargo tells a test about its package; a build script that sees that believes that everything has changed.

@@ -431,7 +431,7 @@ fn a_lying_members_bundle_is_set_aside_whole_and_shown() {
     let mut store = driver.into_store();
     let found = store.verify(&roster, &Policy::default()).expect("verifies");
     assert!(found.is_sound(), "{:?}", found.faults);
-    let rebuilt = store.rebuild(&Policy::default(), &roster.priorities());
+    let rebuilt = store.rebuild(&Policy::default(), &roster.priorities(), &mut |_, _| {});
     rebuilt.expect("rebuilds");
     assert_eq!(store.state_sum(), sum);
     assert_eq!(store.view().entity(id).expect("reads"), before);

@@ -45,7 +45,7 @@ pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
             sentence: format!(
                 "{bundles} transactions of others need a newer version of the program: they are kept and passed on, and do not show here."
             ),
-            next_step: "Update StudioVault on this machine, then run `studiovault rebuild`.".into(),
+            next_step: "Update StudioVault on this machine; its next start takes them up.".into(),
         });
     }
     warnings

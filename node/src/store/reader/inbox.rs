@@ -153,7 +153,9 @@ impl View<'_> {
 
     /// The ledger of all conflicts about one entity, oldest first.
     pub fn ledger_of(&self, entity: EntityId) -> Result<Vec<LedgerRow>, StoreError> {
-        let sql = format!("{LEDGER} WHERE entity = ?1 ORDER BY id");
+        let sql = format!(
+            "{LEDGER} WHERE entity = ?1 OR id IN (SELECT line FROM ledger_party WHERE entity = ?1) ORDER BY id"
+        );
         self.gather(&sql, params![entity.0], ledger_row)
     }
 

@@ -180,6 +180,10 @@ fn a_rename_or_a_deletion_of_one_ends_the_question_and_the_ledger_keeps_it() {
         let lines = store.view().ledger(&id).expect("reads");
         let events: Vec<_> = lines.iter().map(|line| line.event.as_str()).collect();
         assert_eq!(events, ["opened", "closed"], "{answer:?}");
+        for n in [1, 2] {
+            let of_one = store.view().ledger_of(entity(n)).expect("reads");
+            assert_eq!(of_one, lines, "in the history of both, {answer:?}");
+        }
         is_sound(&here, &store);
     }
 }

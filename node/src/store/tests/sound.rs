@@ -152,7 +152,7 @@ fn a_rebuild_makes_the_same_rows_from_the_log_and_the_verdicts() {
             .execute_batch("UPDATE entity SET state = x'00', shown = '{}'")
             .expect("damages");
         store
-            .rebuild(&here.policy, &here.priorities)
+            .rebuild(&here.policy, &here.priorities, &mut |_, _| {})
             .expect("rebuilds");
         let after = (
             store.state_sum(),
@@ -167,5 +167,30 @@ fn a_rebuild_makes_the_same_rows_from_the_log_and_the_verdicts() {
                 .expect("reads")
                 .is_sound()
         );
+    }
+}
+
+#[test]
+fn rows_of_another_program_are_outdated_until_they_are_folded_anew() {
+    assert!(!a_store().is_outdated().expect("reads"), "a new store");
+    let (here, mut store) = a_lived_in_store(2);
+    assert!(!store.is_outdated().expect("reads"));
+    for older in [
+        "UPDATE meta SET value = x'00' WHERE key = 'fold'",
+        "DELETE FROM meta WHERE key = 'fold'",
+    ] {
+        store.connection.execute_batch(older).expect("writes");
+        let mut store_again = store.crash(&here.policy).expect("restarts");
+        assert!(store_again.is_outdated().expect("reads"), "{older}");
+        let mut told = Vec::new();
+        store_again
+            .rebuild(&here.policy, &here.priorities, &mut |done, all| {
+                told.push((done, all));
+            })
+            .expect("rebuilds");
+        assert_eq!(told.last(), Some(&(82, 82)), "it says how far it is");
+        assert!(told.is_sorted() && told.len() > 1, "{told:?}");
+        store = store_again.crash(&here.policy).expect("restarts");
+        assert!(!store.is_outdated().expect("reads"));
     }
 }

@@ -1,0 +1,145 @@
+//! Processes of the product as people start them, on loopback: a cloud truth, nodes, and commands beside them.
+//!
+//! A process ends with its value. What is waited for is looked at whenever the node tells of something, and never by the clock.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::lab::studiovault;
+
+/// A process that says nothing for so long has a problem of its own.
+const SILENT: Duration = Duration::from_secs(60);
+
+/// A running process and the lines that it prints.
+pub struct Running {
+    child: Child,
+    lines: Receiver<String>,
+    /// The first line: that it is ready, and where.
+    pub ready: Value,
+}
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    pub code: i32,
+    pub out: String,
+    pub error: String,
+}
+
+impl Running {
+    /// Starts `studiovault --json --data FOLDER ARGUMENTS` and waits for its first line.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = command(folder, &[&["--json"], arguments].concat())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("starts");
+        let out = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            // Read to the end, also when nobody listens any more: a full pipe would stop the process.
+            for line in out.lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut running = Self {
+            child,
+            lines,
+            ready: Value::Null,
+        };
+        let line = running.line();
+        running.ready = serde_json::from_str(&line).expect("its first line is JSON");
+        running
+    }
+
+    /// A node on loopback that announces nothing and dials `peers`.
+    pub fn node(folder: &Path, peers: &[&str]) -> Self {
+        let mut arguments = vec!["run", "--silent", "--listen", "127.0.0.1:0"];
+        peers
+            .iter()
+            .for_each(|peer| arguments.extend(["--peer", peer]));
+        Self::start(folder, &arguments)
+    }
+
+    /// A cloud truth on loopback without TLS.
+    pub fn cloud(folder: &Path) -> Self {
+        Self::start(folder, &["cloud", "--plain", "--listen", "127.0.0.1:0"])
+    }
+
+    fn line(&self) -> String {
+        let line = self.lines.recv_timeout(SILENT);
+        line.expect("it says something before long")
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`, `TERM`.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &id])
+            .status();
+        assert!(sent.expect("kill is there").success());
+    }
+
+    /// Asks it to end and waits for it.
+    pub fn stop(mut self) {
+        self.signal("TERM");
+        self.child.wait().expect("ends");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error means that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(studiovault().expect("the product is built"));
+    command.arg("--data").arg(folder).args(arguments);
+    command
+        .env_remove("STUDIOVAULT_DATA")
+        .env_remove("STUDIOVAULT_CLOUD_TOKEN");
+    command
+}
+
+/// Runs a command to its end.
+pub fn say(folder: &Path, arguments: &[&str]) -> Said {
+    let output = command(folder, arguments).output().expect("runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Said {
+        code: output.status.code().unwrap_or(-1),
+        out: text(output.stdout),
+        error: text(output.stderr),
+    }
+}
+
+/// What a command that succeeds prints.
+pub fn done(folder: &Path, arguments: &[&str]) -> String {
+    let said = say(folder, arguments);
+    assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
+    said.out
+}
+
+/// The same as JSON.
+pub fn json(folder: &Path, arguments: &[&str]) -> Value {
+    let out = done(folder, &[&["--json"], arguments].concat());
+    serde_json::from_str(&out).expect("JSON")
+}
+
+/// Waits until something holds, looking whenever the folder's node tells of something.
+pub fn until(folder: &Path, what: &str, mut holds: impl FnMut() -> bool) {
+    let watch = Running::start(folder, &["watch"]);
+    // The first line came at once: from here on nothing is missed.
+    while !holds() {
+        let told = watch.lines.recv_timeout(SILENT);
+        assert!(told.is_ok(), "{what}: {}", done(folder, &["status"]));
+    }
+}
