@@ -134,10 +134,7 @@ impl Node {
         let lock = machine.folder.lock()?;
         let policy = Policy::default();
         let clock = Clock::default();
-        let mut store = Store::open(Location::Folder(machine.folder.path().to_owned()), &policy)?;
-        if let Some(entities) = upkeep::renew(&machine, &mut store)? {
-            tracing::info!("{entities} entities folded anew by this version of the program");
-        }
+        let store = open_store(&machine, &policy)?;
         let setup = setup(&machine, policy)?;
         let view = node_view(&machine, &setup);
         let discovery_key = machine.studio.discovery_key.0;
@@ -290,6 +287,15 @@ impl Node {
             let _ = finished.await;
         }
     }
+}
+
+/// The machine's store, its state as this version of the program folds it.
+fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
+    let mut store = Store::open(Location::Folder(machine.folder.path().to_owned()), policy)?;
+    if let Some(entities) = upkeep::renew(machine, &mut store)? {
+        tracing::info!("{entities} entities folded anew by this version of the program");
+    }
+    Ok(store)
 }
 
 fn url_of(machine: &Machine) -> Option<String> {

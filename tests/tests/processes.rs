@@ -318,12 +318,9 @@ fn what_the_cloud_refuses_is_a_letter_to_be_mended_or_given_up() {
 fn a_driver(folder: &Path, knows: &Machine) -> Driver {
     let machine = Machine::load(Folder::at(folder)).expect("a machine");
     let device = machine.identity.device;
-    let mut grants = machine.studio.grants.iter();
-    let grant = grants.find(|record| record.grant.device == device);
     let identity = Identity {
         device,
         secret: machine.key.clone(),
-        grant: grant.expect("its own").clone(),
         run: 1,
         fresh_epoch: Epoch(1),
     };

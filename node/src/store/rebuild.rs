@@ -71,16 +71,17 @@ impl Batch<'_> {
         self.store.state_sum = StateSum::default();
         self.store.rights.priorities = Some(rules.priorities.clone());
         self.store.rekey(rules.policy)?;
+        let all = (self.store.counters.position - 1).unsigned_abs();
         let mut after = 0;
         loop {
             let round = self.applied_after(after)?;
             let Some((last, _)) = round.last() else {
+                told(all, all);
                 return put_encoded(&self.store.connection, FOLD_KEY, &FOLD);
             };
             after = *last;
             self.replay(&round, rules)?;
-            let all = self.store.counters.position - 1;
-            told(after.unsigned_abs(), all.unsigned_abs());
+            told(after.unsigned_abs(), all);
         }
     }
 

@@ -326,15 +326,25 @@ impl<'s> Rows<'s> {
             ])?;
         }
         sum.add(entity.state_sum());
-        let stored = loaded.stored.as_ref();
-        if deleted || stored.is_some_and(|stored| stored.deleted) {
-            write_tombstone(store, loaded, deleted)?;
-        }
-        if conflict || stored.is_some_and(|stored| stored.conflict) {
-            ledger::write_open(&store.connection, loaded)?;
-        }
+        write_beside(store, loaded, (deleted, conflict))?;
         keys::follow(store, loaded, (loaded.name_key(), claim.as_ref()), key_sum)
     }
+}
+
+/// The rows beside an entity's own, where it has some or had some: its tombstone and its open conflicts.
+fn write_beside(
+    store: &Store,
+    loaded: &Loaded,
+    (deleted, conflict): (bool, bool),
+) -> Result<(), StoreError> {
+    let stored = loaded.stored.as_ref();
+    if deleted || stored.is_some_and(|stored| stored.deleted) {
+        write_tombstone(store, loaded, deleted)?;
+    }
+    if conflict || stored.is_some_and(|stored| stored.conflict) {
+        ledger::write_open(&store.connection, loaded)?;
+    }
+    Ok(())
 }
 
 /// A deleted entity's row in `tombstone` says since when; its bare id never goes.

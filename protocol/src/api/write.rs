@@ -40,7 +40,8 @@ pub struct TxRequest {
     /// The cloud takes all of them or none.
     #[serde(default)]
     pub together: bool,
-    /// Leave out every create whose entity exists already: what an import does that is run again.
+    /// Leave out every create whose entity exists already: what an import does that is run again. Entries of the point of sale get
+    /// no receipt by it: what an import takes up had one elsewhere, and two machines that take up one file must write the same.
     #[serde(default)]
     pub skip_existing: bool,
 }
