@@ -467,7 +467,11 @@ fn what_cannot_be_written_or_found_is_said_with_the_rule_and_the_next_step() {
     );
     let late = say(&office, &["put", "client", &client, "name=Costa"]);
     assert!(late.error.contains("Client was deleted"), "{late:?}");
-    assert_eq!(json(&office, &["status"])["counts"]["commands"], json!(2));
+    let history = json(&office, &["history", &client]);
+    let rows = history["rows"].as_array().expect("rows");
+    assert_eq!(rows.len(), 2, "what was refused left no trace: {history}");
+    let voids = json(&office, &["list", "pos_void"]);
+    assert_eq!(voids["entities"], json!([]));
     node.stop();
 }
 
