@@ -6,6 +6,7 @@ mod netns {
     mod apart;
     mod bad_input;
     mod crowd;
+    mod demo;
     mod gateway;
     mod kills;
     mod primitives;

@@ -67,6 +67,12 @@ impl Process {
         Ok(self.child.wait()?)
     }
 
+    /// Ctrl-C, and waits for it.
+    pub fn interrupt(&mut self) -> Result<ExitStatus> {
+        self.signal("INT")?;
+        Ok(self.child.wait()?)
+    }
+
     /// Puts it to sleep (SIGSTOP), as a closed laptop does; its connections stay open and silent.
     pub fn pause(&mut self) -> Result<()> {
         self.signal("STOP")
