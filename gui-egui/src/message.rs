@@ -123,7 +123,7 @@ impl Failure {
                     quoted(folder)
                 ),
                 format!(
-                    "studiovault join --data {} --name LAPTOP --studio-file studio.json",
+                    "studiovault join CODE --data {} --name LAPTOP",
                     quoted(folder)
                 ),
             ],

@@ -8,6 +8,7 @@ mod conflicts;
 mod events;
 mod guard;
 mod letters;
+mod membership;
 mod metrics;
 mod openapi;
 mod policy;

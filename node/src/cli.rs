@@ -12,6 +12,7 @@
 mod client;
 mod cloud;
 mod demo;
+mod devices;
 mod failure;
 mod folder;
 mod import;
@@ -19,6 +20,7 @@ mod letters;
 mod login;
 mod make;
 mod output;
+mod pair;
 mod parse;
 mod policy;
 mod pos;
@@ -74,8 +76,12 @@ enum Command {
     Init(make::Init),
     /// Give a studio that worked without one a cloud truth; all that stands is accepted as it stands
     Enrol(make::Enrol),
-    /// Make this a machine of a studio whose file you have
-    Join(make::Join),
+    /// Begin again from the recovery kit: this becomes a machine of the studio, the data come from the others
+    Recover(make::Recover),
+    /// Let another machine in: show a code that is typed there
+    Invite(pair::Invite),
+    /// Make this a machine of a studio whose admin reads a code out
+    Join(pair::Join),
     /// Run this machine's node until it is told to stop
     Run(run::Run),
     /// Show what this machine knows and what is safe where
@@ -110,6 +116,12 @@ enum Command {
     Quarantine,
     /// List the machines of the studio
     Devices,
+    /// Shut a machine out; what it wrote and is not held here is set aside
+    Revoke(devices::Revoke),
+    /// Give a machine another role, priority or gateway preference
+    Role(devices::Place),
+    /// Take leave of the studio with this machine
+    Retire(devices::Retire),
     /// Show, check or set the rules of types and fields
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -148,7 +160,9 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
     match command {
         Command::Init(init) => make::init(call, init),
         Command::Enrol(late) => make::enrol_late(call, late),
-        Command::Join(join) => make::join(call, join),
+        Command::Recover(recover) => make::recover(call, recover),
+        Command::Invite(invite) => pair::invite(call, invite),
+        Command::Join(join) => pair::join(call, join),
         Command::Run(run) => run::run(call, run),
         Command::Status => read::status(call),
         Command::Put(put) => write::put(call, put),
@@ -166,7 +180,10 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Quarantine => pos::quarantine(call),
         Command::DeadLetters(asked) => letters::letters(call, asked),
         Command::Login(login) => login::login(call, login),
-        Command::Devices => read::devices(call),
+        Command::Devices => devices::devices(call),
+        Command::Revoke(revoke) => devices::revoke(call, revoke),
+        Command::Role(place) => devices::role(call, place),
+        Command::Retire(retire) => devices::retire(call, retire),
         Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),
         Command::Demo(demo) => demo::demo(call, demo),
@@ -224,7 +241,7 @@ mod tests {
     fn every_command_takes_json_and_a_folder() {
         for command in Cli::command().get_subcommands() {
             let words = match command.get_name() {
-                "join" => vec!["join", "--studio-file", "f", "--name", "n"],
+                "join" => vec!["join", "42-maple-orbit-velvet", "--name", "n"],
                 "init" => vec!["init", "--name", "n", "--studio-name", "s"],
                 "status" | "conflicts" | "quarantine" | "dead-letters" | "devices" | "verify"
                 | "rebuild" => {

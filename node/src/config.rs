@@ -3,11 +3,13 @@
 //! `node.json` is written last, so a folder is either whole or not a machine at all; keys are readable by their owner
 //! only; a folder of a newer version is refused untouched; one process at a time holds a folder.
 
+mod kit;
 mod place;
 mod region;
 mod secret;
 mod studio;
 
+pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
 pub use secret::{SecretBytes, random_bytes, write as write_secret};
@@ -22,12 +24,12 @@ use studiovault_protocol::api;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::limits;
-use studiovault_protocol::membership::{Grant, Role, SignedRecord};
+use studiovault_protocol::membership::{Grant, Role};
 
 use crate::lock::Lock;
 
 /// The version of the folder's layout that this program writes.
-const FOLDER_VERSION: u32 = 1;
+const FOLDER_VERSION: u32 = 2;
 
 /// Why a folder cannot be used or made. Nothing changed unless the variant says so.
 #[derive(Debug, thiserror::Error)]
@@ -200,21 +202,12 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Makes a machine of `studio` in a folder that holds none: a device key and a grant for it, signed with the root key.
-    pub fn make(
-        folder: Folder,
-        mut studio: StudioFile,
-        admission: Admission,
-    ) -> Result<Self, ConfigError> {
-        if folder.is_made() {
-            return Err(ConfigError::AlreadyMade(folder.0));
-        }
+    /// Makes a machine in a folder that holds none, with a grant signed by the root key of a kit.
+    pub fn make(folder: Folder, kit: &mut Kit, admission: Admission) -> Result<Self, ConfigError> {
         check_name(&admission.name)?;
-        secret::make_folder(folder.path())?;
-        let _lock = folder.lock()?;
         let key = SecretKey::from_seed(random_bytes());
         let device = DeviceId::from_random(random_bytes());
-        let grant = Grant {
+        kit.grant(Grant {
             device,
             key: key.public(),
             name: admission.name.clone(),
@@ -222,15 +215,27 @@ impl Machine {
             priority: admission.priority,
             gateway_preference: admission.gateway_preference,
             version: 1,
-        };
-        let root = studio.root_key();
-        studio
-            .grants
-            .push(SignedRecord::by_root(studio.studio, grant, &root));
+        });
+        let studio = kit.studio_file();
+        Self::keep(folder, (device, admission.name), key, studio)
+    }
+
+    /// Writes a machine that was admitted to a studio into a folder that holds none.
+    pub fn keep(
+        folder: Folder,
+        (device, name): (DeviceId, String),
+        key: SecretKey,
+        studio: StudioFile,
+    ) -> Result<Self, ConfigError> {
+        if folder.is_made() {
+            return Err(ConfigError::AlreadyMade(folder.0));
+        }
+        secret::make_folder(folder.path())?;
+        let _lock = folder.lock()?;
         let identity = Identity {
             version: FOLDER_VERSION,
             device,
-            name: admission.name,
+            name,
         };
         secret::write(
             &folder.key_path(),

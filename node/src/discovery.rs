@@ -39,8 +39,8 @@ const GOODBYE_STEP: Duration = Duration::from_millis(500);
 pub struct DiscoveryConfig {
     /// The studio's discovery key.
     pub key: [u8; 32],
-    /// Port on which the mesh listens.
-    pub port: u16,
+    /// Port to be announced; `None` only looks for others.
+    pub port: Option<u16>,
 }
 
 /// What discovery tells.
@@ -100,7 +100,7 @@ pub fn start(
         own.instance(),
         &host,
         "",
-        config.port,
+        config.port.unwrap_or_default(),
         own.text().as_slice(),
     )?
     .enable_addr_auto();
@@ -108,7 +108,9 @@ pub fn start(
     service.set_requires_probe(false);
     let full_name = service.get_fullname().to_owned();
     let sightings = daemon.browse(SERVICE)?;
-    daemon.register(service)?;
+    if config.port.is_some() {
+        daemon.register(service)?;
+    }
 
     let (events, receiver) = mpsc::channel(EVENT_QUEUE);
     let (stop, stopped) = oneshot::channel();

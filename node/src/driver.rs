@@ -18,7 +18,7 @@ use studiovault_protocol::feed::FeedIndex;
 use studiovault_protocol::id::{EntityId, PublicKey};
 use studiovault_protocol::limits;
 use studiovault_protocol::log::LogIndex;
-use studiovault_protocol::membership::Roster;
+use studiovault_protocol::membership::{Roster, SignedRecord};
 use studiovault_protocol::merge::Priorities;
 use studiovault_protocol::policy::{Policy, PolicyShelf, SignedPolicy};
 use studiovault_protocol::time::MonoMs;
@@ -56,6 +56,8 @@ pub enum Event {
     Listening(u16),
     /// A person signed a policy at this machine.
     Policy(Box<SignedPolicy>),
+    /// A person changed the roster at this machine.
+    Record(Box<SignedRecord>),
     /// The machine slept.
     Woke,
     /// The LAN was switched.
@@ -376,6 +378,7 @@ impl Step<'_> {
             Event::Uplink(event) => self.input(Input::Uplink(event)),
             Event::Listening(port) => self.input(Input::Listening(port)),
             Event::Policy(record) => self.input(Input::Policy(record)),
+            Event::Record(record) => self.input(Input::Record(record)),
             Event::Woke => self.input(Input::Woke),
             Event::Network(network) => self.input(Input::Network(network)),
         }

@@ -9,6 +9,7 @@ mod lock;
 pub mod mesh;
 pub mod node;
 pub mod pages;
+pub mod pairing;
 pub mod runner;
 pub mod store;
 pub mod upkeep;

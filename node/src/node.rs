@@ -2,15 +2,15 @@
 //!
 //! Everything goes through the one loop of the runner; reads go to read-only connections beside it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use studiovault_protocol::api;
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Network;
-use studiovault_protocol::id::{DeviceId, Epoch, StudioId};
+use studiovault_protocol::id::{DeviceId, Epoch};
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::Authority;
+use studiovault_protocol::membership::Roster;
 use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolicy};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -18,10 +18,15 @@ use crate::clock::{self, Clock};
 use crate::config::{ConfigError, Folder, FolderLock, Machine, Region, StudioFile};
 use crate::driver::{Driver, Random, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
+use crate::pairing::{Desk, Host};
 use crate::runner::{Board, Channels, Holders, Local, Reachability, Runner};
 use crate::store::{Location, Reader, Store, StoreError};
 use crate::upkeep::{self, UpkeepError};
 use crate::uplink::{self, CloudClient, UplinkError};
+
+mod membership;
+
+pub use membership::MembershipError;
 
 pub use crate::driver::{WriteError, WriteRequest, Written};
 
@@ -93,6 +98,9 @@ pub enum SetPolicyError {
     /// The document's writer's fault.
     #[error(transparent)]
     Refused(#[from] PolicyError),
+    /// The person's: this machine may not.
+    #[error("this machine is no admin of the studio; set the policy on one that is")]
+    NotAdmin,
     /// The disk's.
     #[error("the policy could not be kept; look at `studiovault status`, then set it again")]
     NotKept,
@@ -109,8 +117,11 @@ struct Inner {
     cloud: Option<CloudClient>,
     folder: Folder,
     events: broadcast::Sender<api::Event>,
-    studio: (StudioId, SecretKey),
+    studio: StudioFile,
     device: DeviceId,
+    key: SecretKey,
+    desk: Arc<Desk>,
+    invites_on: IpAddr,
     _lock: FolderLock,
 }
 
@@ -138,14 +149,11 @@ impl Node {
         let setup = setup(&machine, policy)?;
         let view = node_view(&machine, &setup);
         let discovery_key = machine.studio.discovery_key.0;
-        let mesh_config = MeshConfig {
-            device_secret: machine.key.seed(),
-            pre_shared_key: machine.studio.mesh_key.0,
-            listen: config.listen,
-            topic: format!("sv/1/{}", machine.studio.studio),
-        };
+        let invites_on = membership::invites_on(&config.listen);
+        let mesh_config = mesh_config(&machine, config.listen);
+        let desk = Desk::new(host(&machine), clock.clone(), config.announce);
         let driver = Driver::new(setup, store, clock.moment())?;
-        let policies = driver.engine().policies().clone();
+        let signed = signed(&driver);
         let reader = Reader::open(machine.folder.path())?;
         let (uplink_events, uplink_receiver) = mpsc::channel(16);
         let access = machine.studio.cloud.clone();
@@ -157,7 +165,7 @@ impl Node {
         });
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
         let cloud_url = url_of(&machine);
-        let board = Arc::new(Board::new(clock, view, cloud_url, policies));
+        let board = Arc::new(Board::new(clock, view, cloud_url, signed));
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let channels = Channels {
@@ -187,8 +195,11 @@ impl Node {
             cloud,
             folder: machine.folder,
             events,
-            studio: (machine.studio.studio, machine.studio.root_key()),
             device: machine.identity.device,
+            key: machine.key,
+            studio: machine.studio,
+            desk,
+            invites_on,
             _lock: lock,
         };
         Ok(Self {
@@ -261,9 +272,10 @@ impl Node {
     pub async fn set_policy(&self, document: &str) -> Result<(), SetPolicyError> {
         let next = Policy::parse(document)?;
         self.policies().in_force().check_successor(&next)?;
-        let (studio, root) = &self.inner.studio;
+        let authority = self.authority().ok_or(SetPolicyError::NotAdmin)?;
         let signer = (self.inner.device, clock::wall());
-        let record = SignedPolicy::seal((*studio, &Authority::root(root.clone())), &next, signer);
+        let studio = self.inner.studio.studio;
+        let record = SignedPolicy::seal((studio, &authority), &next, signer);
         let hash = record.hash();
         let (done, finished) = oneshot::channel();
         let sent = Local::Policy(Box::new(record), done);
@@ -296,6 +308,30 @@ fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
         tracing::info!("{entities} entities folded anew by this version of the program");
     }
     Ok(store)
+}
+
+fn host(machine: &Machine) -> Host {
+    Host {
+        device: machine.identity.device,
+        key: machine.key.clone(),
+        name: machine.identity.name.clone(),
+        studio: (machine.studio.studio, machine.studio.name.clone()),
+    }
+}
+
+fn mesh_config(machine: &Machine, listen: Vec<SocketAddr>) -> MeshConfig {
+    MeshConfig {
+        device_secret: machine.key.seed(),
+        pre_shared_key: machine.studio.mesh_key.0,
+        listen,
+        topic: format!("sv/1/{}", machine.studio.studio),
+    }
+}
+
+/// The signed policies and the roster, as the driver has them.
+fn signed(driver: &Driver) -> (PolicyShelf, Roster) {
+    let engine = driver.engine();
+    (engine.policies().clone(), engine.roster().clone())
 }
 
 fn url_of(machine: &Machine) -> Option<String> {

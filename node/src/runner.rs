@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use studiovault_protocol::api;
+use studiovault_protocol::engine::{ChangeRefused, RosterChange};
 use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
 use studiovault_protocol::id::PublicKey;
 use studiovault_protocol::policy::SignedPolicy;
@@ -45,6 +46,8 @@ pub enum Local {
     Write(WriteRequest, oneshot::Sender<Result<Written, WriteError>>),
     /// Take a policy that was signed here.
     Policy(Box<SignedPolicy>, oneshot::Sender<()>),
+    /// Change the roster.
+    Change(RosterChange, oneshot::Sender<Result<(), ChangeRefused>>),
     /// Switch the LAN.
     Network(Network, oneshot::Sender<()>),
     /// Stop.
@@ -93,9 +96,15 @@ pub struct Runner {
     stale: bool,
     again: bool,
     conflicts_told: bool,
-    /// Who waits for a policy to be durable and shown.
-    policies_asked: Vec<oneshot::Sender<()>>,
+    asked: Asked,
     turns: Turns,
+}
+
+/// Who waits for something that was signed here to be durable and shown.
+#[derive(Default)]
+struct Asked {
+    policies: Vec<oneshot::Sender<()>>,
+    changes: Vec<oneshot::Sender<Result<(), ChangeRefused>>>,
 }
 
 /// What woke the loop.
@@ -126,7 +135,7 @@ impl Runner {
             stale: true,
             again: false,
             conflicts_told: true,
-            policies_asked: Vec::new(),
+            asked: Asked::default(),
             turns: Turns::default(),
         };
         runner.show();
@@ -149,7 +158,7 @@ impl Runner {
             self.notice_sleep(&mut events);
             let output = self.driver.step(self.clock.moment(), events);
             self.deliver(output).await;
-            self.answer_policies();
+            self.answer_signed();
             self.dial();
             self.show();
         }
@@ -219,7 +228,18 @@ impl Runner {
             }
             Local::Policy(record, done) => {
                 events.push(Event::Policy(record));
-                self.policies_asked.push(done);
+                self.asked.policies.push(done);
+            }
+            Local::Change(change, answer) => {
+                let worded = self.driver.engine().word(&change, self.clock.now().wall);
+                match worded {
+                    Ok(record) => {
+                        events.push(Event::Record(Box::new(record)));
+                        self.asked.changes.push(answer);
+                    }
+                    // Nobody waits any more if this fails.
+                    Err(refused) => drop(answer.send(Err(refused))),
+                }
             }
             Local::Network(network, done) => {
                 self.switch(network, events).await;
@@ -440,13 +460,17 @@ impl Runner {
     }
 
     /// What was asked is durable now, or failed whole; either way the board says what is in force.
-    fn answer_policies(&mut self) {
-        if self.policies_asked.is_empty() {
+    fn answer_signed(&mut self) {
+        if self.asked.policies.is_empty() && self.asked.changes.is_empty() {
             return;
         }
-        self.board.show_policy(&self.driver);
+        self.board.show_signed(&self.driver);
         self.stale = true;
-        for done in self.policies_asked.drain(..) {
+        for answer in self.asked.changes.drain(..) {
+            // Nobody waits any more if this fails.
+            let _ = answer.send(Ok(()));
+        }
+        for done in self.asked.policies.drain(..) {
             // Nobody waits any more if this fails.
             let _ = done.send(());
         }

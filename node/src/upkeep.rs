@@ -4,7 +4,7 @@
 
 use studiovault_protocol::id::Dot;
 use studiovault_protocol::log::ChainRow;
-use studiovault_protocol::membership::Roster;
+use studiovault_protocol::membership::{Authority, Roster, Signer};
 use studiovault_protocol::policy::{Policy, PolicyShelf};
 
 use crate::config::{ConfigError, FolderLock, Machine};
@@ -84,6 +84,16 @@ fn judges(machine: &Machine, store: &Store) -> Result<(Roster, Policy), UpkeepEr
     // What the rows were made by; else what a node would make them by.
     let policy = store.adopted().unwrap_or(policies.in_force()).clone();
     Ok((roster, policy))
+}
+
+/// The roster as the folder holds it, and what its machine signs with as an admin.
+pub fn authority(machine: &Machine) -> Result<(Roster, Option<Authority>), UpkeepError> {
+    let workshop = Workshop::open(machine)?;
+    let authority = match workshop.roster.signer(machine.identity.device) {
+        Some(Signer::Holder(grant)) => Some(Authority::holder(grant, machine.key.clone())),
+        _ => None,
+    };
+    Ok((workshop.roster, authority))
 }
 
 /// The last applied counter of every author: what stands here when the studio gets its cloud.

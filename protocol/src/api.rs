@@ -6,6 +6,7 @@
 mod conflict;
 mod entity;
 mod event;
+mod membership;
 mod place;
 mod policy;
 mod pos;
@@ -19,6 +20,7 @@ pub use entity::{
     HistoryPage, HistoryRow, QueryAnswer, QueryRequest, SubscribeRequest, SyncState,
 };
 pub use event::Event;
+pub use membership::{InviteRequest, InviteState, InviteView, RoleRequest, WordsRequest};
 pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
 pub use policy::{PolicyName, PolicyRequest, PolicySignature, PolicyView};
 pub use pos::{PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined};

@@ -21,6 +21,7 @@ use crate::session::Session;
 use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
 
+mod changes;
 mod hear;
 mod links;
 mod narrow;
@@ -29,6 +30,7 @@ mod repair;
 mod spread;
 mod uplink;
 
+pub use changes::{ChangeRefused, Place, RosterChange};
 pub use uplink::UplinkView;
 
 /// What makes this machine itself.

@@ -17,6 +17,8 @@ pub enum Purpose {
     Record,
     /// A policy document.
     Policy,
+    /// Who a machine is, to another that it is paired with.
+    Pairing,
 }
 
 impl Purpose {
@@ -27,6 +29,7 @@ impl Purpose {
             Self::FeedPage => b"studiovault feed page v1",
             Self::Record => b"studiovault roster record v1",
             Self::Policy => b"studiovault policy v1",
+            Self::Pairing => b"studiovault pairing v1",
         }
     }
 

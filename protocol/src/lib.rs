@@ -19,6 +19,7 @@ pub mod limits;
 pub mod log;
 pub mod membership;
 pub mod merge;
+pub mod pairing;
 pub mod policy;
 pub mod pos;
 pub mod receipt;

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use reqwest::{Client, RequestBuilder, StatusCode};
 use serde_json::Value;
 use studiovault_node::api::{ApiOptions, RunningApi, serve};
-use studiovault_node::config::{Admission, Folder, Founder, Machine, Region, StudioFile};
+use studiovault_node::config::{Admission, Folder, Founder, Kit, Machine, Region};
 use studiovault_node::node::{Announce, Node, NodeConfig};
 use studiovault_protocol::membership::Role;
 
@@ -30,9 +30,16 @@ pub struct Made {
     folder: tempfile::TempDir,
 }
 
+impl Made {
+    /// A machine that was admitted in another way, with its folder.
+    pub fn of(machine: Machine, folder: tempfile::TempDir) -> Self {
+        Self { machine, folder }
+    }
+}
+
 /// A studio in Lisbon, with one machine for each name.
 pub fn studio(names: &[&str]) -> Vec<Made> {
-    let mut studio = StudioFile::found(Founder {
+    let mut kit = Kit::found(Founder {
         name: "Lisbon".into(),
         region: Region {
             time_zone: "Europe/Lisbon".parse().expect("a zone"),
@@ -49,9 +56,8 @@ pub fn studio(names: &[&str]) -> Vec<Made> {
             priority: 0,
             gateway_preference: 0,
         };
-        let machine = Machine::make(Folder::at(folder.path()), studio.clone(), admission);
+        let machine = Machine::make(Folder::at(folder.path()), &mut kit, admission);
         let machine = machine.expect("a machine");
-        studio = machine.studio.clone();
         Made { machine, folder }
     };
     names.iter().map(make).collect()

@@ -38,6 +38,7 @@ pub fn three_machines() -> Status {
         device: DeviceId([200; 16]),
         name: "cloud".to_owned(),
         role: Role::Cloud,
+        standing: Default::default(),
         online: false,
         last_seen: None,
     });
@@ -62,6 +63,7 @@ pub fn studio_of(machines: usize) -> Status {
             device: DeviceId([at as u8 + 1; 16]),
             name: format!("machine-{at:02}"),
             role: if at == 0 { Role::Admin } else { Role::Member },
+            standing: Default::default(),
             online: true,
             last_seen: Some(NOW),
         })

@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 24] = [
+pub(super) const OPERATIONS: [Operation; 31] = [
     (
         "get",
         "/status",
@@ -85,6 +85,38 @@ pub(super) const OPERATIONS: [Operation; 24] = [
         Some("LoginRequest"),
     ),
     ("get", "/devices", "The machines of the studio", None),
+    (
+        "post",
+        "/devices/{id}/revoke",
+        "Shut a machine out: what it wrote and is not held here yet is set aside",
+        None,
+    ),
+    (
+        "post",
+        "/devices/{id}/role",
+        "Give a machine another role, priority or gateway preference",
+        Some("RoleRequest"),
+    ),
+    (
+        "post",
+        "/retire",
+        "This machine takes its leave of the studio",
+        None,
+    ),
+    ("get", "/pairing", "The invite of this machine", None),
+    (
+        "post",
+        "/pairing",
+        "Show an invite: a code for two minutes, on a listener of its own",
+        Some("InviteRequest"),
+    ),
+    (
+        "post",
+        "/pairing/words",
+        "The two words that the joining machine shows; wrong ones are a miss",
+        Some("WordsRequest"),
+    ),
+    ("post", "/pairing/withdraw", "Take the invite back", None),
     (
         "get",
         "/policy",
@@ -225,6 +257,9 @@ fn schemas() -> Value {
             "properties": {"fields": {"type": "object"}, "new_id": flag, "actor": text},
         },
         "PolicyRequest": needing("document", json!({"document": {"type": "string", "description": "TOML"}})),
+        "RoleRequest": {"type": "object", "properties": place()},
+        "InviteRequest": {"type": "object", "properties": place()},
+        "WordsRequest": needing("words", json!({"words": text})),
         "DiscardRequest": needing("reason", json!({"reason": text, "actor": text})),
         "LoginRequest": needing("token", json!({"token": text})),
         "QueryRequest": sql,
@@ -250,5 +285,13 @@ fn schemas() -> Value {
                 "code": text, "field": text, "next_step": text,
             },
         },
+    })
+}
+/// What a machine counts for.
+fn place() -> Value {
+    json!({
+        "role": {"enum": ["admin", "member", "guest"]},
+        "priority": {"type": "integer"},
+        "gateway_preference": {"type": "integer"},
     })
 }

@@ -70,6 +70,12 @@ impl From<SetPolicyError> for Refused {
                     &error.next_step,
                 )
             }
+            SetPolicyError::NotAdmin => Self::new(
+                StatusCode::FORBIDDEN,
+                "NOT_ADMIN",
+                "this machine is no admin of the studio",
+                "set the policy on one that is; `studiovault devices` lists them",
+            ),
             SetPolicyError::NotKept => Self::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "STORE_FAILED",

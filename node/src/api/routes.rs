@@ -15,7 +15,9 @@ use tokio::sync::{Semaphore, watch};
 use super::answer::Refused;
 use super::guard::{self, Guard};
 use super::told::Streams;
-use super::{conflicts, events, letters, metrics, openapi, policy, pos, reads, subscribe, writes};
+use super::{
+    conflicts, events, letters, membership, metrics, openapi, policy, pos, reads, subscribe, writes,
+};
 use crate::node::Node;
 use crate::store::{StoreError, View};
 
@@ -80,6 +82,15 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/dead-letters/{dot}/discard", post(letters::discard))
         .route("/login", post(writes::login))
         .route("/devices", get(reads::devices))
+        .route("/devices/{id}/revoke", post(membership::revoke))
+        .route("/devices/{id}/role", post(membership::role))
+        .route("/retire", post(membership::retire))
+        .route(
+            "/pairing",
+            get(membership::invited).post(membership::invite),
+        )
+        .route("/pairing/words", post(membership::words))
+        .route("/pairing/withdraw", post(membership::withdraw))
         .route("/policy", get(policy::show).put(policy::set))
         .route("/query", post(reads::query))
         .route("/subscribe", post(subscribe::subscribe))

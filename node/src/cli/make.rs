@@ -1,6 +1,7 @@
-//! `init`, `join` and `enrol`: a folder becomes a machine of a studio, and a studio gets its cloud.
+//! `init`, `recover` and `enrol`: a studio begins, begins again from its recovery kit, and gets its cloud.
 //!
-//! The cloud is asked before anything is written, so that a wrong address leaves no half-made folder.
+//! The cloud is asked before anything is written, so that a wrong address leaves no half-made folder. The root key leaves in
+//! the kit and stays nowhere.
 
 use std::path::PathBuf;
 
@@ -8,14 +9,16 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::json;
 use studiovault_node::config::{
-    Admission, CloudAccess, Currency, Founder, Machine, Region, StudioFile, Zone,
+    Admission, CloudAccess, Currency, Founder, Kit, KitError, Machine, Region, StudioFile, Zone,
+    check_name, cloud_grant, write_secret,
 };
 use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
-use studiovault_protocol::cloud::EnrolRequest;
-use studiovault_protocol::id::Dot;
-use studiovault_protocol::membership::Role;
+use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest};
+use studiovault_protocol::id::{Dot, StudioId};
+use studiovault_protocol::membership::{Role, SignedRecord};
 
+use super::devices::RoleName;
 use super::failure::{Exit, Failure};
 use super::folder::folder;
 use super::output::{print_json, say};
@@ -50,6 +53,9 @@ pub(crate) struct Init {
         hide_env_values = true
     )]
     cloud_token: Option<String>,
+    /// Write the recovery kit to this file, for its owner only, instead of printing it
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
 }
@@ -73,13 +79,16 @@ pub(crate) struct Enrol {
 }
 
 #[derive(Args)]
-pub(crate) struct Join {
-    /// The studio's file: `studio.json` in the data folder of a machine that belongs to it
+pub(crate) struct Recover {
+    /// The recovery kit as it was printed; `-` reads what is typed
     #[arg(long, value_name = "FILE")]
-    studio_file: PathBuf,
+    kit: PathBuf,
     /// What people call this machine
     #[arg(long)]
     name: String,
+    /// What this machine may do
+    #[arg(long, value_enum, default_value_t = RoleName::Admin)]
+    role: RoleName,
     #[command(flatten)]
     place: Place,
 }
@@ -108,7 +117,7 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
         time_zone: init.time_zone.unwrap_or(system.time_zone),
         currency: init.currency.unwrap_or(system.currency),
     };
-    let mut studio = StudioFile::found(Founder {
+    let mut kit = Kit::found(Founder {
         name: init.studio_name,
         region,
         cloud: None,
@@ -119,11 +128,60 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
             pin: init.cloud_pin,
             token,
         };
-        runtime()?.block_on(enrol(&mut studio, access, Vec::new()))?;
+        let (access, answer) =
+            runtime()?.block_on(enrol((&kit.studio_file(), kit.studio), access, Vec::new()))?;
+        kit.cloud = Some(access);
+        kit.admit_cloud(answer);
     }
     let admission = admission(init.name, Role::Admin, &init.place);
-    let machine = Machine::make(folder, studio, admission)?;
-    tell(call, &machine)
+    check_name(&admission.name)?;
+    if let Some(path) = &init.kit {
+        // Before anything else is written: a studio without its kit could never be recovered.
+        write_secret(path, kit.to_string().as_bytes())?;
+    }
+    let machine = Machine::make(folder, &mut kit, admission)?;
+    tell(call, &machine, init.kit.is_none().then_some(&kit))
+}
+
+/// `studiovault recover`: this machine is one of the studio by the word of the root key.
+pub(crate) fn recover(call: &Call, recover: Recover) -> Outcome {
+    let text = if recover.kit.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(&recover.kit)
+    };
+    let text = text.map_err(|error| {
+        let text = format!(
+            "{}: {error}\nName the file that holds the kit, or `-` to type it.",
+            recover.kit.display()
+        );
+        Failure::new(Exit::Usage, text)
+    })?;
+    let mut kit: Kit = text.parse().map_err(|error: KitError| {
+        let text = error.to_string();
+        let (what, next_step) = text.rsplit_once("; ").unwrap_or((&text, ""));
+        Failure::new(Exit::Refused, format!("{what}\n{next_step}."))
+    })?;
+    if let Some(access) = kit.cloud.clone() {
+        match runtime()?.block_on(roster_at_cloud(access, kit.studio)) {
+            Ok(records) => kit.records = records,
+            // The other machines bring it.
+            Err(error) => eprintln!("the cloud truth was not asked for the roster: {error}"),
+        }
+    }
+    let admission = admission(recover.name, recover.role.into(), &recover.place);
+    let machine = Machine::make(folder(call)?, &mut kit, admission)?;
+    tell(call, &machine, None)
+}
+
+async fn roster_at_cloud(
+    access: CloudAccess,
+    studio: StudioId,
+) -> Result<Vec<SignedRecord>, UplinkError> {
+    // Another provider that is installed already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cloud = CloudClient::new(access)?;
+    cloud.read_json(&format!("studios/{studio}/roster")).await
 }
 
 /// `studiovault enrol`: a studio that worked without a cloud gets one. All that stands here is accepted as it stands.
@@ -140,7 +198,17 @@ pub(crate) fn enrol_late(call: &Call, late: Enrol) -> Outcome {
         pin: late.cloud_pin,
         token: late.cloud_token,
     };
-    runtime()?.block_on(enrol(&mut machine.studio, access, genesis))?;
+    let (roster, authority) = upkeep::authority(&machine)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let Some(authority) = authority else {
+        let text = "this machine is no admin of the studio\nEnrol on one that is; `studiovault devices` lists them.";
+        return Err(Failure::new(Exit::Refused, text));
+    };
+    let place = (&machine.studio, machine.studio.studio);
+    let (access, answer) = runtime()?.block_on(enrol(place, access, genesis))?;
+    let record = SignedRecord::seal(machine.studio.studio, cloud_grant(answer), &authority);
+    machine.studio.cloud = Some(access);
+    machine.studio.records = roster.records().cloned().chain([record]).collect();
     machine.studio.save(&machine.folder.studio_path())?;
     if call.json {
         print_json(
@@ -149,19 +217,10 @@ pub(crate) fn enrol_late(call: &Call, late: Enrol) -> Outcome {
         return Ok(());
     }
     say!(
-        "{} has a cloud truth now. Start the node again: what stands here is carried there and accepted as it stands.\nThe other machines hear of it from this one; a machine that shall carry to the cloud as well needs a copy of {}.",
-        machine.studio.name,
-        machine.folder.studio_path().display()
+        "{} has a cloud truth now. Start the node again: what stands here is carried there and accepted as it stands.\nThe other machines hear of it from this one; a machine that shall carry to the cloud as well joins anew.",
+        machine.studio.name
     );
     Ok(())
-}
-
-/// `studiovault join`.
-pub(crate) fn join(call: &Call, join: Join) -> Outcome {
-    let studio = StudioFile::load(&join.studio_file)?;
-    let admission = admission(join.name, Role::Member, &join.place);
-    let machine = Machine::make(folder(call)?, studio, admission)?;
-    tell(call, &machine)
 }
 
 fn admission(name: String, role: Role, place: &Place) -> Admission {
@@ -175,10 +234,10 @@ fn admission(name: String, role: Role, place: &Place) -> Admission {
 
 /// The studio becomes known to the cloud, and the machines get a token that carries for this studio alone.
 async fn enrol(
-    studio: &mut StudioFile,
+    (file, studio): (&StudioFile, StudioId),
     access: CloudAccess,
     genesis: Vec<Dot>,
-) -> Result<(), Failure> {
+) -> Result<(CloudAccess, EnrolAnswer), Failure> {
     #[derive(Deserialize)]
     struct Minted {
         token: String,
@@ -187,20 +246,19 @@ async fn enrol(
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cloud = CloudClient::new(access.clone()).map_err(refused)?;
     let request = EnrolRequest {
-        studio: studio.studio,
-        name: studio.name.clone(),
-        root: studio.root(),
+        studio,
+        name: file.name.clone(),
+        root: file.root,
         genesis,
     };
     let answer = cloud.enrol(&request).await.map_err(refused)?;
-    let wish = json!({"studio": studio.studio, "scopes": ["sync", "read"]});
+    let wish = json!({"studio": studio, "scopes": ["sync", "read"]});
     let minted: Minted = cloud.post_json("tokens", &wish).await.map_err(refused)?;
-    studio.admit_cloud(answer);
-    studio.cloud = Some(CloudAccess {
+    let access = CloudAccess {
         token: minted.token,
         ..access
-    });
-    Ok(())
+    };
+    Ok((access, answer))
 }
 
 fn refused(error: UplinkError) -> Failure {
@@ -223,7 +281,8 @@ fn refused(error: UplinkError) -> Failure {
     )
 }
 
-fn tell(call: &Call, machine: &Machine) -> Outcome {
+/// Says what was made; with the kit, if it goes to no file.
+fn tell(call: &Call, machine: &Machine, kit: Option<&Kit>) -> Outcome {
     let folder = machine.folder.path().display();
     if call.json {
         print_json(&json!({
@@ -234,18 +293,20 @@ fn tell(call: &Call, machine: &Machine) -> Outcome {
             "time_zone": machine.studio.region.time_zone,
             "currency": machine.studio.region.currency,
             "folder": machine.folder.path(),
-            "studio_file": machine.folder.studio_path(),
+            "recovery_kit": kit.map(ToString::to_string),
             "cloud": machine.studio.cloud.as_ref().map(|access| &access.url),
         }));
         return Ok(());
     }
     say!(
-        "{} is a machine of {} now (time zone {}, currency {}).\n\n  studiovault run --data {folder}\n\nAnother machine joins with a copy of {}, which holds the studio's keys:\n\n  studiovault join --studio-file studio.json --name NAME",
+        "{} is a machine of {} now (time zone {}, currency {}).\n\n  studiovault run --data {folder}\n\nAnother machine joins by a code that this one shows while it runs:\n\n  studiovault invite --data {folder}",
         machine.identity.name,
         machine.studio.name,
         machine.studio.region.time_zone,
         machine.studio.region.currency,
-        machine.folder.studio_path().display(),
     );
+    if let Some(kit) = kit {
+        say!("\nPrint this and keep it; it is shown once and kept nowhere:\n\n{kit}");
+    }
     Ok(())
 }

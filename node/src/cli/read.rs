@@ -4,8 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::api::{
-    ConflictPage, DevicePage, EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest,
-    SideView, Status,
+    ConflictPage, EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest, SideView, Status,
 };
 use studiovault_protocol::id::EntityId;
 
@@ -287,27 +286,6 @@ pub(crate) fn history(call: &Call, history: History) -> Outcome {
             }
         },
     )
-}
-
-/// `studiovault devices`.
-pub(crate) fn devices(call: &Call) -> Outcome {
-    show(call, "/devices", |page: &DevicePage| {
-        let mut table = Table::new(["machine", "role", "link", "last seen", "id"]);
-        for device in &page.devices {
-            table.row(vec![
-                device.name.clone(),
-                format!("{:?}", device.role).to_lowercase(),
-                if device.online { "online" } else { "offline" }.to_owned(),
-                if device.online {
-                    "now".to_owned()
-                } else {
-                    device.last_seen.map_or("never".to_owned(), moment)
-                },
-                device.device.to_string(),
-            ]);
-        }
-        table.print("no machines");
-    })
 }
 
 fn standing(entity: &EntityView) -> String {

@@ -1,17 +1,15 @@
-//! The studio file: everything that makes a machine one of a studio, pre-shared until pairing exists.
+//! The studio file: what a machine's folder holds of its studio.
 //!
-//! It holds the root key and the mesh key, so whoever has the file is the studio: it is written 0600 and never sent.
+//! It holds the mesh key and the token for the cloud, never the root key: it is written 0600 and never sent.
 
 use std::fmt;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
-use studiovault_protocol::cloud::EnrolAnswer;
 use studiovault_protocol::id::{PublicKey, StudioId};
-use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
+use studiovault_protocol::membership::{Roster, SignedRecord};
 
-use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, check_name, pretty, random_bytes};
+use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, pretty};
 use super::{read_version, secret};
 
 /// How the cloud truth is reached.
@@ -53,73 +51,51 @@ pub struct StudioFile {
     pub name: String,
     /// Its time zone and currency.
     pub region: Region,
-    /// The root key's seed: signs every grant.
-    pub root_seed: SecretBytes,
+    /// The root key's public half.
+    pub root: PublicKey,
     /// The key under every handshake of the mesh.
     pub mesh_key: SecretBytes,
     /// Hides who is who in the announcements on the LAN.
     pub discovery_key: SecretBytes,
     /// The cloud truth, if there is one.
     pub cloud: Option<CloudAccess>,
-    /// The signed grants known when the file was written.
-    pub grants: Vec<SignedRecord>,
+    /// The signed records known when the file was written, each after those that it rests on.
+    pub records: Vec<SignedRecord>,
 }
 
 impl StudioFile {
-    /// A new studio without members.
-    pub fn found(founder: Founder) -> Result<Self, ConfigError> {
-        check_name(&founder.name)?;
-        Ok(Self {
-            version: FOLDER_VERSION,
-            studio: StudioId::from_random(random_bytes()),
-            name: founder.name,
-            region: founder.region,
-            root_seed: SecretBytes::random(),
-            mesh_key: SecretBytes::random(),
-            discovery_key: SecretBytes::random(),
-            cloud: founder.cloud,
-            grants: Vec::new(),
-        })
-    }
-
-    /// The root key.
-    pub fn root_key(&self) -> SecretKey {
-        SecretKey::from_seed(self.root_seed.0)
-    }
-
-    /// The root key's public half.
-    pub fn root(&self) -> PublicKey {
-        self.root_key().public()
-    }
-
-    /// Admits the cloud truth as the member that enrolment told us of.
-    pub fn admit_cloud(&mut self, answer: EnrolAnswer) {
-        let grant = Grant {
-            device: answer.device,
-            key: answer.key,
-            name: "cloud".to_owned(),
-            role: Role::Cloud,
-            priority: 0,
-            gateway_preference: 0,
-            version: 1,
-        };
-        let sealed = SignedRecord::by_root(self.studio, grant, &self.root_key());
-        self.grants.push(sealed);
-    }
-
-    /// The roster that the file's grants make.
+    /// The roster that the file's records make.
     pub fn roster(&self) -> Result<Roster, String> {
         let mut roster =
-            Roster::new(self.studio, self.root()).ok_or("the root key is not a usable key")?;
-        for grant in &self.grants {
+            Roster::new(self.studio, self.root).ok_or("the root key is not a usable key")?;
+        for record in &self.records {
             roster
-                .insert(grant.clone())
+                .insert(record.clone())
                 .map_err(|error| error.to_string())?;
         }
         Ok(roster)
     }
 
-    /// Reads and checks a studio file: every grant must carry the root key's signature.
+    /// What a machine that was paired keeps of its studio.
+    pub fn of_pairing(
+        (studio, name, region): (StudioId, String, Region),
+        (root, mesh_key, discovery_key): (PublicKey, SecretBytes, SecretBytes),
+        (cloud, records): (Option<CloudAccess>, Vec<SignedRecord>),
+    ) -> Self {
+        Self {
+            version: FOLDER_VERSION,
+            studio,
+            name,
+            region,
+            root,
+            mesh_key,
+            discovery_key,
+            cloud,
+            records,
+        }
+    }
+
+    /// Reads and checks a studio file: every record must carry the signature of somebody who may.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = secret::read(path)?;
         let found = read_version(path, &text)?;

@@ -11,20 +11,20 @@ fn admission(name: &str) -> Admission {
     }
 }
 
-fn a_studio() -> StudioFile {
+fn a_kit() -> Kit {
     let founder = Founder {
         name: "Lisbon".to_owned(),
         region: Region::of_system(),
         cloud: None,
     };
-    StudioFile::found(founder).expect("a studio")
+    Kit::found(founder).expect("a studio")
 }
 
 fn a_machine() -> (tempfile::TempDir, Machine) {
     let folder = tempfile::tempdir().expect("a folder");
     let machine = Machine::make(
         Folder::at(folder.path()),
-        a_studio(),
+        &mut a_kit(),
         admission("front-desk"),
     )
     .expect("a machine");
@@ -41,22 +41,25 @@ fn a_machine_reads_back_as_it_was_made() {
 }
 
 #[test]
-fn two_machines_of_one_file_know_the_same_root_and_their_own_grant() {
-    let (_first_folder, first) = a_machine();
-    let folder = tempfile::tempdir().expect("a folder");
-    let studio = StudioFile::load(&first.folder.studio_path()).expect("reads");
-    let second = Machine::make(Folder::at(folder.path()), studio, admission("editor"))
-        .expect("a second machine");
+fn two_machines_of_one_kit_know_the_same_root_and_their_own_grant() {
+    let folders = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+    let mut kit = a_kit();
+    let mut make = |at: usize, name: &str| {
+        let folder = Folder::at(folders[at].path());
+        Machine::make(folder, &mut kit, admission(name)).expect("a machine")
+    };
+    let (first, second) = (make(0, "front-desk"), make(1, "editor"));
     let roster = second.studio.roster().expect("grants are signed");
     assert_eq!(roster.name(first.identity.device), "front-desk");
     assert_eq!(roster.name(second.identity.device), "editor");
-    assert_eq!(first.studio.root(), second.studio.root());
+    assert_eq!(first.studio.root, second.studio.root);
+    assert_eq!(first.studio.mesh_key, second.studio.mesh_key);
 }
 
 #[test]
 fn a_folder_becomes_a_machine_once() {
     let (_folder, machine) = a_machine();
-    let again = Machine::make(machine.folder.clone(), a_studio(), admission("again"));
+    let again = Machine::make(machine.folder.clone(), &mut a_kit(), admission("again"));
     assert!(matches!(again, Err(ConfigError::AlreadyMade(_))));
     let read = Machine::load(machine.folder.clone()).expect("still whole");
     assert_eq!(read.identity.name, "front-desk");
@@ -96,7 +99,7 @@ fn one_process_at_a_time_holds_a_folder() {
 fn a_grant_that_the_root_key_did_not_sign_makes_the_file_unusable() {
     let (_folder, machine) = a_machine();
     let mut studio = machine.studio.clone();
-    if let studiovault_protocol::membership::Act::Grant(grant) = &mut studio.grants[0].act {
+    if let studiovault_protocol::membership::Act::Grant(grant) = &mut studio.records[0].act {
         grant.name = "intruder".to_owned();
     }
     studio.save(&machine.folder.studio_path()).expect("saved");
@@ -114,9 +117,17 @@ fn names_that_people_cannot_use_are_refused() {
 
 #[test]
 fn secrets_do_not_show_in_debug_output() {
-    let studio = a_studio();
-    let shown = format!("{studio:?}");
-    assert!(!shown.contains(&studio.root_seed.to_string()), "{shown}");
+    let kit = a_kit();
+    let studio = kit.studio_file();
+    let shown = format!("{studio:?} {kit:?}");
+    let secrets = [
+        studio.mesh_key,
+        studio.discovery_key,
+        SecretBytes(kit.root_key().seed()),
+    ];
+    for secret in secrets {
+        assert!(!shown.contains(&secret.to_string()), "{shown}");
+    }
 }
 
 #[cfg(unix)]

@@ -23,7 +23,11 @@ fn fresh_key() -> [u8; 32] {
 
 impl Node {
     fn start(key: [u8; 32], port: u16) -> Self {
-        let (handle, events) = start(DiscoveryConfig { key, port }).expect("discovery starts");
+        let (handle, events) = start(DiscoveryConfig {
+            key,
+            port: Some(port),
+        })
+        .expect("discovery starts");
         Self {
             handle,
             events,

@@ -12,7 +12,7 @@ use studiovault_protocol::event::{LinkId, Network};
 use studiovault_protocol::frontier::Reach;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::limits::TOLERANCE_MS;
-use studiovault_protocol::membership::Role;
+use studiovault_protocol::membership::{Role, Roster};
 use studiovault_protocol::policy::PolicyShelf;
 use studiovault_protocol::session::Session;
 use studiovault_protocol::time::WallMs;
@@ -41,6 +41,7 @@ pub struct Board {
     cloud_url: Option<String>,
     shown: RwLock<Arc<Status>>,
     policies: RwLock<Arc<PolicyShelf>>,
+    roster: RwLock<Arc<Roster>>,
     holders: RwLock<Arc<Holders>>,
     recollection: Mutex<Recollection>,
 }
@@ -66,7 +67,7 @@ impl Board {
         clock: Clock,
         node: NodeView,
         cloud_url: Option<String>,
-        policies: PolicyShelf,
+        (policies, roster): (PolicyShelf, Roster),
     ) -> Self {
         let shown = Status {
             node: node.clone(),
@@ -92,6 +93,7 @@ impl Board {
             cloud_url,
             shown,
             policies: RwLock::new(Arc::new(policies)),
+            roster: RwLock::new(Arc::new(roster)),
             holders,
             recollection,
         }
@@ -105,8 +107,21 @@ impl Board {
             .clone()
     }
 
-    /// Shows the policies as the driver has them now.
-    pub fn show_policy(&self, driver: &Driver) {
+    /// The roster.
+    pub fn roster(&self) -> Arc<Roster> {
+        self.roster
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Shows the policies and the roster as the driver has them now.
+    pub fn show_signed(&self, driver: &Driver) {
+        let held = driver.engine().roster();
+        if held.digest() != self.roster().digest() {
+            let mut shown = self.roster.write().unwrap_or_else(PoisonError::into_inner);
+            *shown = Arc::new(held.clone());
+        }
         let held = driver.engine().policies();
         let shown = self.policies();
         let state = |shelf: &PolicyShelf| (shelf.digest(), shelf.in_force().hash());
@@ -171,7 +186,7 @@ impl Board {
     pub fn show(&self, facts: &BoardFacts) -> Result<(), StoreError> {
         let engine = facts.driver.engine();
         let store = facts.driver.store();
-        self.show_policy(facts.driver);
+        self.show_signed(facts.driver);
         let (peers, counts) = (self.peers(facts), store.counts()?);
         let gateway = engine.election().gateway().map(|device| GatewayView {
             device,
@@ -263,6 +278,7 @@ impl Board {
                     device,
                     name: member.grant.name.clone(),
                     role: member.grant.role,
+                    standing: member.standing,
                     online: own || peers.iter().any(|peer| peer.device == device),
                     last_seen: recollection.seen.get(&device).copied(),
                 }
@@ -367,7 +383,7 @@ fn copies(driver: &Driver) -> Copies {
     let machines = engine
         .roster()
         .members()
-        .filter(|m| m.grant.role != Role::Cloud)
+        .filter(|m| m.is_active() && m.grant.role != Role::Cloud)
         .count();
     let own = engine
         .log()

@@ -57,6 +57,7 @@ impl Presence {
             return;
         }
         let key = self.reach.discovery_key;
+        let port = Some(port);
         match discovery::start(DiscoveryConfig { key, port }) {
             Ok(discovery) => self.discovery = Some(discovery),
             Err(error) => tracing::warn!(%error, "not announced on this network"),

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DeviceId, StudioId};
-use crate::membership::Role;
+use crate::membership::{Role, Standing};
 use crate::time::WallMs;
 
 /// The whole of it: `GET /local/v1/status`.
@@ -105,6 +105,9 @@ pub struct MemberView {
     pub name: String,
     /// What it may do.
     pub role: Role,
+    /// Whether it belongs.
+    #[serde(default)]
+    pub standing: Standing,
     /// Whether a link stands, or it is this machine.
     pub online: bool,
     /// When a link to it last stood; `None` if never.

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Act, Cuts, Grant, RecordError, Role, SignedRecord, Signer};
 use crate::id::{DeviceId, Hash, PublicKey, StudioId};
 use crate::keys::{Purpose, VerifyKey};
@@ -12,9 +14,11 @@ use crate::limits;
 use crate::merge::Priorities;
 
 /// How a device stands in its studio.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Standing {
     /// It belongs.
+    #[default]
     Active,
     /// It took its leave.
     Retired,
@@ -22,6 +26,18 @@ pub enum Standing {
     Revoked,
     /// Whoever admitted it had no right to.
     Void,
+}
+
+impl Standing {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "belongs",
+            Self::Retired => "retired",
+            Self::Revoked => "shut out",
+            Self::Void => "admitted by nobody who may",
+        }
+    }
 }
 
 /// One device as the roster knows it.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
-use studiovault_node::config::{Admission, Folder, Founder, Machine, StudioFile};
+use studiovault_node::config::{Admission, Folder, Founder, Kit, Machine};
 use studiovault_node::node::{Announce, Node, NodeConfig, WriteRequest};
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
@@ -19,7 +19,7 @@ pub fn machines(root: &Path, count: usize) -> Result<Vec<Machine>> {
         region: studiovault_node::config::Region::of_system(),
         cloud: None,
     };
-    let mut studio = StudioFile::found(founder)?;
+    let mut kit = Kit::found(founder)?;
     let mut machines = Vec::new();
     for number in 0..count {
         let folder = Folder::at(root.join(format!("node{number}")));
@@ -29,8 +29,7 @@ pub fn machines(root: &Path, count: usize) -> Result<Vec<Machine>> {
             priority: 0,
             gateway_preference: 0,
         };
-        let machine = Machine::make(folder, studio.clone(), admission)?;
-        studio = machine.studio.clone();
+        let machine = Machine::make(folder, &mut kit, admission)?;
         machines.push(machine);
     }
     Ok(machines)

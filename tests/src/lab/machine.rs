@@ -58,11 +58,11 @@ impl Machine {
         Ok(machine)
     }
 
-    /// Joins the studio whose file that is.
-    pub fn joining(host: Host, studio_file: &Path) -> Result<Self> {
+    /// Becomes a machine of the studio whose recovery kit that is.
+    pub fn of_kit(host: Host, kit: &Path) -> Result<Self> {
         let machine = Machine::unmade(host)?;
-        let file = studio_file.to_string_lossy();
-        machine.command(&["join", "--studio-file", &file, "--name", &machine.name])?;
+        let kit = kit.to_string_lossy();
+        machine.command(&["recover", "--kit", &kit, "--name", &machine.name])?;
         Ok(machine)
     }
 

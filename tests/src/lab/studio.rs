@@ -28,7 +28,7 @@ pub struct Together {
 }
 
 impl Studio {
-    /// Starts a cloud truth, and machines of those names that know nothing but the studio's file.
+    /// Starts a cloud truth, and machines of those names that know nothing but the recovery kit.
     pub fn with_cloud(lab: &Lab, names: &[&str]) -> Result<Self> {
         let cloud = CloudTruth::start_first(lab.host("cloud")?)?;
         Studio::found((lab, Some(cloud)), names)
@@ -42,16 +42,18 @@ impl Studio {
     fn found((lab, cloud): (&Lab, Option<CloudTruth>), names: &[&str]) -> Result<Self> {
         let first = Machine::unmade(lab.host(names[0])?)?;
         let mut arguments = vec!["init", "--name", names[0], "--studio-name", "Studio Silva"];
+        let kit = first.folder().with_extension("kit");
+        let kit_path = kit.to_string_lossy();
+        arguments.extend(["--kit", &kit_path]);
         arguments.extend(cloud.iter().flat_map(CloudTruth::arguments));
         let answer = first.command(&arguments)?;
         let id = answer["studio"]
             .as_str()
             .context("`init` names the studio")?;
         let id = id.parse()?;
-        let file = first.folder().join("studio.json");
         let mut machines = vec![first];
         for name in &names[1..] {
-            machines.push(Machine::joining(lab.host(name)?, &file)?);
+            machines.push(Machine::of_kit(lab.host(name)?, &kit)?);
         }
         let studio = Studio {
             id,

@@ -3,10 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use studiovault_node::config::Folder;
 use studiovault_protocol::api::{
-    EntityView, MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer, TxRequest,
+    EntityView, InviteRequest, InviteView, MutationRequest, NetworkRequest, NetworkState, Status,
+    TxAnswer, TxRequest, WordsRequest,
 };
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::EntityId;
@@ -46,6 +48,28 @@ impl Machine {
         self.client = Some(Client::connect(&Folder::at(&self.folder))?);
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Is let in by another: an invite there, the code typed here, the words typed there.
+    pub async fn join(&self, host: &Machine) -> Result<(), Failure> {
+        #[derive(Deserialize)]
+        struct Greeting {
+            words: String,
+        }
+        let invite: InviteView = host
+            .client()?
+            .post("/pairing", &InviteRequest::default())
+            .await?;
+        let code = invite.code.unwrap_or_default();
+        let at = format!("127.0.0.1:{}", invite.port);
+        let arguments = ["join", &code, "--at", &at, "--name", self.name];
+        let mut joining = Process::start(&self.folder, &arguments)?;
+        let Greeting { words } = joining.ready().await?;
+        let _: InviteView = host
+            .client()?
+            .post("/pairing/words", &WordsRequest { words })
+            .await?;
+        joining.finish().await
     }
 
     /// kill -9.

@@ -68,6 +68,15 @@ impl Process {
         }
     }
 
+    /// Waits until it ends by itself, and well.
+    pub async fn finish(&mut self) -> Result<(), Failure> {
+        match tokio::time::timeout(READY, self.child.wait()).await {
+            Ok(Ok(status)) if status.success() => Ok(()),
+            Ok(Ok(status)) => Err(self.broken(&format!("it ended with {status}"))),
+            _ => Err(self.broken("it did not end after 20 s")),
+        }
+    }
+
     fn broken(&self, what: &str) -> Failure {
         let name = self.out.with_extension("");
         let log = std::fs::read_to_string(self.out.with_extension("log")).unwrap_or_default();

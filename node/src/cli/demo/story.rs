@@ -66,8 +66,6 @@ impl Cast {
         let ready: CloudReady = cloud.ready().await?;
         stage.say(&format!("a cloud truth answers at {}", ready.url));
         let mut machines = ["front-desk", "editor", "laptop"].map(|name| Machine::new(root, name));
-        let studio_file = Folder::at(&machines[0].folder).studio_path();
-        let file = studio_file.to_string_lossy().into_owned();
         let init = [
             "init",
             "--name",
@@ -84,15 +82,14 @@ impl Cast {
             &ready.token,
         ];
         run(&machines[0].folder, &init).await?;
-        for machine in &machines[1..] {
-            let join = ["join", "--studio-file", &file, "--name", machine.name];
-            run(&machine.folder, &join).await?;
-        }
-        for machine in &mut machines {
+        let [first, others @ ..] = &mut machines;
+        first.start().await?;
+        for machine in others {
+            machine.join(first).await?;
             machine.start().await?;
         }
-        stage.say("front-desk, editor and laptop run, each with its own folder and database");
-        let studio = StudioFile::load(&studio_file)?;
+        stage.say("front-desk let editor and laptop in by a spoken code; each has its own folder and database");
+        let studio = StudioFile::load(&Folder::at(&machines[0].folder).studio_path())?;
         let access: Option<CloudAccess> = studio.cloud.clone();
         let cloud_client = access.and_then(|access| CloudClient::new(access).ok());
         Ok(Self {

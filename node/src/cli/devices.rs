@@ -1,0 +1,171 @@
+//! `devices`, `revoke`, `role`, `retire`: who belongs, and what each machine may do.
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use studiovault_protocol::api::{DevicePage, MemberView, RoleRequest};
+use studiovault_protocol::membership::{Role, Standing};
+
+use super::client::Client;
+use super::failure::{Exit, Failure};
+use super::folder::client;
+use super::output::{Table, moment, print_json, say};
+use super::read::show;
+use super::{Call, Outcome, runtime};
+
+/// A role as it is typed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum RoleName {
+    /// Admits others, changes roles and the policy.
+    Admin,
+    /// Writes everything of the daily work.
+    Member,
+    /// Reads; writes only what the policy opens to guests.
+    Guest,
+}
+
+impl From<RoleName> for Role {
+    fn from(name: RoleName) -> Self {
+        match name {
+            RoleName::Admin => Self::Admin,
+            RoleName::Member => Self::Member,
+            RoleName::Guest => Self::Guest,
+        }
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct Revoke {
+    /// Its name, or its id if two are called the same
+    machine: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Place {
+    /// Its name, or its id if two are called the same
+    machine: String,
+    /// What it may do from now on
+    role: Option<RoleName>,
+    /// Of edits made at the same time, that of the machine with the higher number is shown
+    #[arg(long, allow_negative_numbers = true)]
+    priority: Option<i32>,
+    /// The machine with the higher number carries to the cloud first
+    #[arg(long, allow_negative_numbers = true)]
+    gateway_preference: Option<i32>,
+}
+
+#[derive(Args)]
+pub(crate) struct Retire {
+    /// Yes, this machine shall write nothing more in this studio
+    #[arg(long, required = true)]
+    for_good: bool,
+}
+
+/// `studiovault devices`.
+pub(crate) fn devices(call: &Call) -> Outcome {
+    show(call, "/devices", |page: &DevicePage| {
+        let mut table = Table::new(["machine", "role", "standing", "link", "last seen", "id"]);
+        for device in &page.devices {
+            table.row(vec![
+                device.name.clone(),
+                device.role.word().to_owned(),
+                device.standing.word().to_owned(),
+                if device.online { "online" } else { "offline" }.to_owned(),
+                if device.online {
+                    "now".to_owned()
+                } else {
+                    device.last_seen.map_or("never".to_owned(), moment)
+                },
+                device.device.to_string(),
+            ]);
+        }
+        table.print("no machines");
+    })
+}
+
+/// `studiovault revoke`.
+pub(crate) fn revoke(call: &Call, revoke: Revoke) -> Outcome {
+    let client = client(call)?;
+    let machine = runtime()?.block_on(async {
+        let machine = named(&client, &revoke.machine).await?;
+        let path = format!("/devices/{}/revoke", machine.device);
+        let _: DevicePage = client.post(&path, &json!({})).await?;
+        Ok::<_, Failure>(machine)
+    })?;
+    let text = format!(
+        "{} is shut out: no machine that hears of it takes anything from it any more. What it wrote and had not reached this machine is set aside; see it with `studiovault quarantine`.",
+        machine.name
+    );
+    done(call, &machine, &text)
+}
+
+/// `studiovault role`.
+pub(crate) fn role(call: &Call, place: Place) -> Outcome {
+    let request = RoleRequest {
+        role: place.role.map(Role::from),
+        priority: place.priority,
+        gateway_preference: place.gateway_preference,
+    };
+    if (request.role, request.priority, request.gateway_preference) == (None, None, None) {
+        let text = "nothing to change was named\nGive a role (admin, member, guest), --priority or --gateway-preference.";
+        return Err(Failure::new(Exit::Usage, text));
+    }
+    let client = client(call)?;
+    let machine = runtime()?.block_on(async {
+        let machine = named(&client, &place.machine).await?;
+        let path = format!("/devices/{}/role", machine.device);
+        let _: DevicePage = client.post(&path, &request).await?;
+        Ok::<_, Failure>(machine)
+    })?;
+    let role = request.role.unwrap_or(machine.role).word();
+    done(call, &machine, &format!("{} is {role} now", machine.name))
+}
+
+/// `studiovault retire`.
+pub(crate) fn retire(call: &Call, retire: Retire) -> Outcome {
+    // The flag is the question; without it nothing comes here.
+    let Retire { for_good: _ } = retire;
+    let client = client(call)?;
+    let page: DevicePage = runtime()?.block_on(client.post("/retire", &json!({})))?;
+    if call.json {
+        print_json(&page);
+    } else {
+        say!(
+            "this machine has retired. Let `studiovault status` show that others hold all of it, then stop it and delete its folder."
+        );
+    }
+    Ok(())
+}
+
+fn done(call: &Call, machine: &MemberView, text: &str) -> Outcome {
+    if call.json {
+        print_json(&json!({"device": machine.device, "name": machine.name}));
+    } else {
+        say!("{text}");
+    }
+    Ok(())
+}
+
+/// The machine of that name or id; of several with one name the one that belongs.
+async fn named(client: &Client, name: &str) -> Result<MemberView, Failure> {
+    let page: DevicePage = client.get("/devices").await?;
+    let meant = |device: &&MemberView| device.name == name || device.device.to_string() == name;
+    let mut found: Vec<&MemberView> = page.devices.iter().filter(meant).collect();
+    if found.len() > 1 {
+        found.retain(|device| device.standing == Standing::Active);
+    }
+    match found[..] {
+        [one] => Ok(one.clone()),
+        [] => {
+            let text = format!(
+                "no machine of the studio is called `{name:.64}`\n`studiovault devices` lists them."
+            );
+            Err(Failure::new(Exit::NotFound, text))
+        }
+        _ => {
+            let text = format!(
+                "several machines are called `{name:.64}`\nName one by its id; `studiovault devices` lists them."
+            );
+            Err(Failure::new(Exit::Usage, text))
+        }
+    }
+}
