@@ -112,7 +112,7 @@ enum Command {
     DeadLetters(letters::Letters),
     /// Show what the point of sale comes to
     Pos(pos::Pos),
-    /// List what was set aside because it would rewrite an entry of the point of sale
+    /// List what was set aside: it would rewrite a sale, or its machine no longer belonged
     Quarantine,
     /// List the machines of the studio
     Devices,
@@ -120,6 +120,8 @@ enum Command {
     Revoke(devices::Revoke),
     /// Give a machine another role, priority or gateway preference
     Role(devices::Place),
+    /// Wait no more for what a machine had written and took with it when it died
+    Lost(devices::Lost),
     /// Take leave of the studio with this machine
     Retire(devices::Retire),
     /// Show, check or set the rules of types and fields
@@ -183,6 +185,7 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Devices => devices::devices(call),
         Command::Revoke(revoke) => devices::revoke(call, revoke),
         Command::Role(place) => devices::role(call, place),
+        Command::Lost(lost) => devices::lost(call, lost),
         Command::Retire(retire) => devices::retire(call, retire),
         Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),

@@ -134,6 +134,7 @@ impl Engine {
             roster,
             me,
         };
+        engine.log.set_lost(engine.roster.lost());
         engine.prefer();
         engine
     }

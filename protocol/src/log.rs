@@ -62,6 +62,8 @@ pub struct LogIndex {
     chains: BTreeMap<Author, Chain>,
     parked: BTreeMap<Author, VecDeque<Parked>>,
     applied: Vector,
+    /// Of these authors nothing from that counter on is waited for.
+    lost: BTreeMap<Author, u64>,
     digest: Option<Hash>,
 }
 
@@ -112,6 +114,31 @@ impl LogIndex {
             .get(&dot.author)
             .and_then(|chain| chain.applied)
             .is_some_and(|(applied, _)| applied >= dot.counter)
+    }
+    /// Takes note of what will never come: nothing waits for it any more.
+    pub fn set_lost(&mut self, lost: BTreeMap<Author, u64>) {
+        self.lost = lost;
+    }
+    /// Whether a dot that a bundle saw keeps it waiting no more.
+    pub fn is_met(&self, dot: Dot) -> bool {
+        let lost = || {
+            self.lost
+                .get(&dot.author)
+                .is_some_and(|from| dot.counter >= *from)
+        };
+        self.is_applied(dot) || lost()
+    }
+    /// What of a device stored bundles wait for and nothing brings: of each author the first counter that is not held.
+    pub fn awaited(&self, device: DeviceId) -> Vec<(Author, u64)> {
+        let waiting = self.parked.values().flatten();
+        let saw = waiting.flat_map(|parked| &parked.saw);
+        let missing = saw.filter(|dot| dot.author.device == device && !self.is_met(**dot));
+        let awaited: BTreeSet<Author> = missing
+            .filter(|dot| self.held(dot.author) < dot.counter)
+            .map(|dot| dot.author)
+            .collect();
+        let from = |author| (author, self.held(author) + 1);
+        awaited.into_iter().map(from).collect()
     }
     /// How many stored bundles wait for something they saw.
     pub fn parked_count(&self) -> usize {
@@ -217,7 +244,7 @@ impl LogIndex {
     pub fn next_ready(&self) -> Option<(Author, u64)> {
         self.parked.iter().find_map(|(author, waiting)| {
             let parked = waiting.front()?;
-            let ready = parked.saw.iter().all(|dot| self.is_applied(*dot));
+            let ready = parked.saw.iter().all(|dot| self.is_met(*dot));
             ready.then_some((*author, parked.first))
         })
     }
@@ -226,7 +253,7 @@ impl LogIndex {
     pub fn is_ready(&self, bundle: &Bundle) -> bool {
         let parked = self.parked.get(&bundle.author()).and_then(VecDeque::front);
         parked.is_some_and(|parked| {
-            parked.first == bundle.first() && parked.saw.iter().all(|dot| self.is_applied(*dot))
+            parked.first == bundle.first() && parked.saw.iter().all(|dot| self.is_met(*dot))
         })
     }
 

@@ -98,11 +98,13 @@ impl Studio {
             Some(text) => Policy::parse(&text).ok(),
             None => Some(default.clone()),
         };
+        let mut log = LogIndex::restore(session.chains(studio.row)?);
+        log.set_lost(roster.lost());
         let state = State {
             roster,
             policies,
             adopted,
-            log: LogIndex::restore(session.chains(studio.row)?),
+            log,
             head: studio.head,
             sum: studio.sum,
         };

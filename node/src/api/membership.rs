@@ -52,6 +52,16 @@ pub(super) async fn revoke(
     Ok(reads::devices(State(shared)).await)
 }
 
+/// `POST /devices/{id}/lost`.
+pub(super) async fn lost(
+    State(shared): State<Shared>,
+    Path(device): Path<String>,
+) -> Answer<DevicePage> {
+    let change = RosterChange::Lose(id(&device)?);
+    shared.node.change(change).await?;
+    Ok(reads::devices(State(shared)).await)
+}
+
 /// `POST /devices/{id}/role`.
 pub(super) async fn role(
     State(shared): State<Shared>,

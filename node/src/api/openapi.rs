@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 31] = [
+pub(super) const OPERATIONS: [Operation; 32] = [
     (
         "get",
         "/status",
@@ -62,7 +62,7 @@ pub(super) const OPERATIONS: [Operation; 31] = [
     (
         "get",
         "/quarantine",
-        "What was set aside because it would rewrite an entry of the point of sale",
+        "What was set aside: it would rewrite an entry of the point of sale, or its machine no longer belonged",
         None,
     ),
     ("get", "/dead-letters/{dot}", "One of them", None),
@@ -89,6 +89,12 @@ pub(super) const OPERATIONS: [Operation; 31] = [
         "post",
         "/devices/{id}/revoke",
         "Shut a machine out: what it wrote and is not held here yet is set aside",
+        None,
+    ),
+    (
+        "post",
+        "/devices/{id}/lost",
+        "Wait no more for what a machine had written and took with it when it died",
         None,
     ),
     (

@@ -108,11 +108,20 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
     } else {
         ""
     };
-    Quarantined {
-        sentence: format!(
+    let sentence = if row.beyond_cut {
+        format!(
+            "{device} no longer belonged when it wrote: {} {} {}. Take it over with `studiovault dead-letters fix {}`, or give it up with `studiovault dead-letters discard`.",
+            row.operation, row.entity_type, row.entity, row.dot
+        )
+    } else {
+        format!(
             "{device} tried to {} {} {}, an entry that is never rewritten{rest}.",
             row.operation, row.entity_type, row.entity
-        ),
+        )
+    };
+    Quarantined {
+        sentence,
+        beyond_cut: row.beyond_cut,
         dot: row.dot.to_string(),
         device,
         actor: row.actor,

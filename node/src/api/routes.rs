@@ -83,6 +83,7 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/login", post(writes::login))
         .route("/devices", get(reads::devices))
         .route("/devices/{id}/revoke", post(membership::revoke))
+        .route("/devices/{id}/lost", post(membership::lost))
         .route("/devices/{id}/role", post(membership::role))
         .route("/retire", post(membership::retire))
         .route(

@@ -1,4 +1,4 @@
-//! `devices`, `revoke`, `role`, `retire`: who belongs, and what each machine may do.
+//! `devices`, `revoke`, `role`, `lost`, `retire`: who belongs, and what each machine may do.
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -35,6 +35,12 @@ impl From<RoleName> for Role {
 
 #[derive(Args)]
 pub(crate) struct Revoke {
+    /// Its name, or its id if two are called the same
+    machine: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Lost {
     /// Its name, or its id if two are called the same
     machine: String,
 }
@@ -84,18 +90,26 @@ pub(crate) fn devices(call: &Call) -> Outcome {
 
 /// `studiovault revoke`.
 pub(crate) fn revoke(call: &Call, revoke: Revoke) -> Outcome {
+    let text = "is shut out: no machine that hears of it takes anything from it any more. What it wrote and had not reached this machine is set aside; see it with `studiovault quarantine`.";
+    order(call, (&revoke.machine, "revoke"), text)
+}
+
+/// `studiovault lost`.
+pub(crate) fn lost(call: &Call, lost: Lost) -> Outcome {
+    let text = "is waited for no more: what others wrote after seeing its lost writes shows from now on. If they turn up, they count as always.";
+    order(call, (&lost.machine, "lost"), text)
+}
+
+/// Tells the node to do something with a machine, and says that it did.
+fn order(call: &Call, (name, what): (&str, &str), text: &str) -> Outcome {
     let client = client(call)?;
     let machine = runtime()?.block_on(async {
-        let machine = named(&client, &revoke.machine).await?;
-        let path = format!("/devices/{}/revoke", machine.device);
+        let machine = named(&client, name).await?;
+        let path = format!("/devices/{}/{what}", machine.device);
         let _: DevicePage = client.post(&path, &json!({})).await?;
         Ok::<_, Failure>(machine)
     })?;
-    let text = format!(
-        "{} is shut out: no machine that hears of it takes anything from it any more. What it wrote and had not reached this machine is set aside; see it with `studiovault quarantine`.",
-        machine.name
-    );
-    done(call, &machine, &text)
+    done(call, &machine, &format!("{} {text}", machine.name))
 }
 
 /// `studiovault role`.

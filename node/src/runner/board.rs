@@ -316,7 +316,7 @@ impl Board {
             warnings.push(Warning {
                 code: "QUARANTINED".into(),
                 sentence: format!(
-                    "{} changes that would rewrite sales, corrections or voids were set aside.",
+                    "{} changes were set aside: they would rewrite sales, or their machine no longer belonged to the studio.",
                     counts.quarantined
                 ),
                 next_step: "See what they are and whose with `studiovault quarantine`; no total is touched.".into(),

@@ -17,6 +17,9 @@ use super::{StoreError, history};
 /// The code of a letter that has no verdict.
 pub(super) const STUCK: &str = "STUCK";
 
+/// What is said of a command beyond a cut.
+const BEYOND_CUT: &str = "the machine that wrote it no longer belonged to the studio";
+
 /// A command with the number of its author.
 type Numbered<'c> = (i64, Dot, &'c Command);
 
@@ -29,13 +32,40 @@ pub(super) fn note(
     let Outcome::Rejected { code, detail } = &verdict.outcome else {
         return Ok(());
     };
-    // What a device wrote that no longer belonged is in the quarantine, for a review.
-    let elsewhere = matches!(code, Code::Withdrawn | Code::DeviceRevoked);
-    if command.op == Op::Discard || code.is_conflict() || elsewhere {
+    if command.op == Op::Discard || code.is_conflict() || *code == Code::Withdrawn {
         return Ok(());
     }
     let said = (code.word(), detail.as_str(), verdict.position);
     insert(connection, (author, dot, command), (said, at))
+}
+
+/// A command beyond the cut of its device: people look at each, and take it over or give it up.
+pub(super) fn note_cut(
+    connection: &Connection,
+    (author, dot, command): Numbered<'_>,
+) -> Result<(), StoreError> {
+    if command.op == Op::Discard {
+        return Ok(());
+    }
+    let said = (Code::DeviceRevoked.word(), BEYOND_CUT, 0);
+    insert(connection, (author, dot, command), (said, command.ts))
+}
+
+/// The cut of its device does not touch it any more, or it was accepted before.
+pub(super) fn drop_cut(
+    connection: &Connection,
+    (author, counter): (i64, u64),
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM dead_letter WHERE author = ?1 AND counter = ?2 AND code = ?3 AND feed_position = 0",
+        )?
+        .execute(params![
+            author,
+            counter.cast_signed(),
+            Code::DeviceRevoked.word()
+        ])?;
+    Ok(())
 }
 
 fn insert(

@@ -17,7 +17,7 @@ use studiovault_protocol::vector::Vector;
 use super::batch::{Applied, Batch};
 use super::history::{self, History};
 use super::ledger::Decider;
-use super::{Rules, Store, StoreError, put_encoded};
+use super::{Rules, Store, StoreError, letters, put_encoded};
 
 /// Bundles looked at between two writes of rows when a cut changes; bounds what is in memory.
 const ROUND: i64 = 256;
@@ -266,6 +266,9 @@ impl Store {
                     "rewrites"
                 },
             ])?;
+        if reason == Reason::Cut {
+            letters::note_cut(&self.connection, (author, dot, command))?;
+        }
         Ok(())
     }
 
@@ -292,7 +295,7 @@ impl Store {
                 "DELETE FROM quarantine WHERE author = ?1 AND counter = ?2 AND reason = 'cut'",
             )?
             .execute([author, counter.cast_signed()])?;
-        Ok(())
+        letters::drop_cut(&self.connection, (author, counter))
     }
 }
 

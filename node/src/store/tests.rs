@@ -324,6 +324,7 @@ proptest! {
 }
 
 mod collecting;
+mod cut;
 mod durable;
 mod letters;
 mod names;

@@ -74,6 +74,9 @@ pub struct Quarantined {
     pub op: String,
     /// All of its bundle is set aside with it.
     pub whole_bundle: bool,
+    /// Its machine no longer belonged; else it would rewrite an entry.
+    #[serde(default)]
+    pub beyond_cut: bool,
     /// The author's wall clock.
     pub ts: WallMs,
     /// What is the matter, in words.

@@ -40,6 +40,8 @@ pub enum RosterChange {
     Revoke(DeviceId),
     /// This machine takes its leave.
     Retire,
+    /// Nothing more comes of a device than is held here: its machine died with the rest.
+    Lose(DeviceId),
 }
 
 /// Why a change is not made. The person's; nothing changed.
@@ -68,6 +70,9 @@ pub enum ChangeRefused {
     /// A role that only the cloud truth has.
     #[error("a machine is admin, member or guest; choose one of them")]
     Role,
+    /// Nobody waits.
+    #[error("nothing here waits for that machine; there is nothing to give up")]
+    NothingAwaited,
     /// A log too long to be cut by one record.
     #[error("that machine began too many logs for one record; use the recovery kit")]
     TooLong,
@@ -92,6 +97,7 @@ impl Engine {
                 self.active(*device)?;
                 Act::Revoke(self.cut(*device, at)?)
             }
+            RosterChange::Lose(device) => self.lose(*device)?,
         };
         let signer = self.roster.signer(self.me.device);
         let signer = signer.ok_or(ChangeRefused::NotAdmin)?;
@@ -164,6 +170,17 @@ impl Engine {
         }
         self.keeps_an_admin(member)?;
         Ok(Act::Lower(grant, self.signed_by(device)?))
+    }
+
+    fn lose(&self, device: DeviceId) -> Result<Act, ChangeRefused> {
+        let awaited = self.log.awaited(device);
+        if awaited.is_empty() {
+            return Err(ChangeRefused::NothingAwaited);
+        }
+        if awaited.len() > limits::CUT_EPOCHS {
+            return Err(ChangeRefused::TooLong);
+        }
+        Ok(Act::Lost(awaited))
     }
 
     /// The device if it belongs, and is no cloud truth.

@@ -32,6 +32,7 @@ impl Engine {
         if self.policies.review(&self.roster) {
             fx.notices.push(Notice::PolicyChanged);
         }
+        self.log.set_lost(self.roster.lost());
         self.prefer();
         self.shut_out(fx);
     }

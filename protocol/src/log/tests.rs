@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::engine::Engine;
-use crate::engine::tests::{Disk, a_write, at, keep, machine, within};
+use crate::engine::tests::{Disk, a_write, at, keep, machine, secret, within};
 use crate::event::Input;
+use crate::membership::{Act, SignedRecord};
 
 /// What happens to the machines of a studio.
 #[derive(Clone, Copy, Debug)]
@@ -145,4 +146,38 @@ proptest! {
         let applied = studio.machines[0].1.log().applied().clone();
         prop_assert!(studio.machines.iter().all(|(_, engine, _)| *engine.log().applied() == applied));
     }
+}
+
+#[test]
+fn what_is_lost_keeps_nothing_waiting_and_counts_as_always_if_it_turns_up() {
+    let mut studio = Studio::new();
+    studio.happen(Deed::Write(0), 1).expect("writes");
+    studio.send(0, 1).expect("sends");
+    studio.happen(Deed::Write(1), 2).expect("writes");
+    let bundles = |studio: &Studio, of: usize| studio.machines[of].2.clone();
+    let (all, lost) = (bundles(&studio, 1), bundles(&studio, 0));
+    let later = all.last().expect("its own").clone();
+    let (_, third, disk) = &mut studio.machines[2];
+    // The bundle of the second machine comes, and what it saw of the first died with both.
+    let hear = |engine: &mut Engine, disk: &mut Disk, bundle: &Bundle| {
+        let gossip = Input::Gossip(vec![bundle.bytes().clone()]);
+        let effects = engine.handle(at(5), gossip);
+        keep(engine, disk, effects.writes);
+    };
+    hear(third, disk, &later);
+    assert_eq!(third.log().parked_count(), 1);
+    let gone = lost[0].author();
+    assert_eq!(third.log().awaited(gone.device), [(gone, 1)]);
+    let record = SignedRecord::by_root(
+        third.roster().studio(),
+        Act::Lost(vec![(gone, 1)]),
+        &secret(200),
+    );
+    let effects = third.handle(at(6), Input::Record(Box::new(record)));
+    keep(third, disk, effects.writes);
+    assert_eq!(third.log().parked_count(), 0);
+    assert!(third.log().is_applied(later.tip()));
+    assert_eq!(third.log().held(gone), 0, "it is no part of what is held");
+    hear(third, disk, &lost[0]);
+    assert!(third.log().is_applied(lost[0].tip()));
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Grant, Role};
-use crate::id::{DeviceId, Epoch, Hash, Signature, StudioId};
+use crate::id::{Author, DeviceId, Epoch, Hash, Signature, StudioId};
 use crate::keys::{Purpose, SecretKey, VerifyKey};
 use crate::limits;
 use crate::time::WallMs;
@@ -45,6 +45,9 @@ pub enum Act {
     Revoke(Cut),
     /// A device takes its leave; signed by itself.
     Retire(Cut),
+    /// Of these authors nothing from that counter on will ever come, ascending: nobody waits for it. What turns up
+    /// nevertheless counts as always.
+    Lost(Vec<(Author, u64)>),
 }
 
 impl From<Grant> for Act {
@@ -147,7 +150,7 @@ impl SignedRecord {
     pub fn grant(&self) -> Option<&Grant> {
         match &self.act {
             Act::Grant(grant) | Act::Lower(grant, _) | Act::Readmit(grant, _) => Some(grant),
-            Act::Revoke(_) | Act::Retire(_) => None,
+            Act::Revoke(_) | Act::Retire(_) | Act::Lost(_) => None,
         }
     }
 
@@ -181,6 +184,14 @@ impl SignedRecord {
                 }
                 vec![&cut.keeps]
             }
+            Act::Lost(lost) => {
+                let authors = ascend(lost, |(author, _)| *author);
+                let counted = lost.iter().all(|(_, from)| *from <= limits::COUNTER);
+                if lost.is_empty() || lost.len() > limits::CUT_EPOCHS || !authors || !counted {
+                    return Err(RecordError::Malformed);
+                }
+                Vec::new()
+            }
         };
         let fits =
             |list: &&Vec<Hash>| list.len() <= limits::CUT_KEEPS && ascend(list, |hash| *hash);
@@ -204,7 +215,7 @@ impl SignedRecord {
             Act::Retire(cut) => cut.device == signer.device,
             Act::Readmit(..) => false,
             Act::Lower(grant, _) => signer.role == Role::Admin && grant.role != Role::Admin,
-            Act::Grant(_) | Act::Revoke(_) => signer.role == Role::Admin,
+            Act::Grant(_) | Act::Revoke(_) | Act::Lost(_) => signer.role == Role::Admin,
         }
     }
 }

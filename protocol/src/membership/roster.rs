@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Act, Cuts, Grant, RecordError, Role, SignedRecord, Signer};
-use crate::id::{DeviceId, Hash, PublicKey, StudioId};
+use crate::id::{Author, DeviceId, Hash, PublicKey, StudioId};
 use crate::keys::{Purpose, VerifyKey};
 use crate::limits;
 use crate::merge::Priorities;
@@ -243,6 +243,19 @@ impl Roster {
     /// What stands of those that no longer belong.
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
+    }
+    /// Of which authors nothing from that counter on is waited for.
+    pub fn lost(&self) -> BTreeMap<Author, u64> {
+        let mut all = BTreeMap::new();
+        for record in self.records() {
+            if let Act::Lost(lost) = &record.act {
+                for (author, from) in lost {
+                    let held = all.entry(*author).or_insert(*from);
+                    *held = (*held).min(*from);
+                }
+            }
+        }
+        all
     }
     /// All signed records, each after those that it rests on.
     pub fn records(&self) -> impl Iterator<Item = &SignedRecord> {

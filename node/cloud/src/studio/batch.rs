@@ -64,6 +64,7 @@ impl Studio {
                 .iter()
                 .filter(|record| matches!(state.roster.insert((*record).clone()), Ok(true)))
                 .collect();
+            state.log.set_lost(state.roster.lost());
             if state.is_shut_out(request.device) {
                 return Err(BatchError::ShutOut);
             }

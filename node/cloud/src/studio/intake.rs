@@ -76,7 +76,7 @@ pub fn judge(log: &LogIndex, bundle: &Bundle, cloud: Author) -> Judgement {
 /// What a bundle saw and the truth does not hold.
 fn unmet<'a>(log: &'a LogIndex, bundle: &'a Bundle) -> impl Iterator<Item = Dot> + 'a {
     let saw = bundle.header().saw.iter().map(|seen| seen.dot);
-    saw.filter(|dot| !log.is_applied(*dot))
+    saw.filter(|dot| !log.is_met(*dot))
 }
 
 fn gap(log: &LogIndex, bundle: &Bundle) -> CausalGap {

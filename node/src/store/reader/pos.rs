@@ -33,6 +33,8 @@ pub struct QuarantineRow {
     pub actor: String,
     /// The author's wall clock.
     pub written_at: WallMs,
+    /// It is beyond the cut of a device that no longer belongs; else it would rewrite an entry.
+    pub beyond_cut: bool,
 }
 
 /// What the authors of entries had seen.
@@ -89,7 +91,7 @@ impl View<'_> {
 
     /// What was set aside, newest first.
     pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at
+        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at, reason = 'cut'
                    FROM quarantine JOIN epoch ON epoch.id = quarantine.author
                    ORDER BY written_at DESC, epoch.name, counter LIMIT ?1";
         self.gather(sql, params![limit as i64], |row| {
@@ -103,6 +105,7 @@ impl View<'_> {
                 whole: row.get(4)?,
                 actor: row.get(5)?,
                 written_at: WallMs(row.get(6)?),
+                beyond_cut: row.get(7)?,
             })
         })
     }
