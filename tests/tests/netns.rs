@@ -9,6 +9,7 @@ mod netns {
     mod demo;
     mod gateway;
     mod kills;
+    mod pairing;
     mod primitives;
     mod restart;
     mod stranger;

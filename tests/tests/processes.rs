@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use studiovault_lab::lab::till;
 use studiovault_lab::processes::{Running, done, json, say, until};
-use studiovault_node::config::{Admission, Folder, Machine, Region, StudioFile};
+use studiovault_node::config::{Admission, Folder, Kit, Machine, Region, StudioFile};
 use studiovault_node::driver::{Driver, Event, Random, Setup};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::bundle::{Bundle, Header, Seen};
@@ -40,6 +40,8 @@ impl Place {
         let folder = self.path(name);
         let mut words = vec!["init", "--name", name, "--studio-name", "Lisbon"];
         words.extend(["--time-zone", "Europe/Lisbon", "--currency", "EUR"]);
+        let kit = folder.with_extension("kit");
+        words.extend(["--kit", kit.to_str().expect("a path")]);
         let ready = cloud.map(|cloud| &cloud.ready);
         if let Some(ready) = ready {
             words.extend(["--cloud", text(&ready["url"])]);
@@ -52,14 +54,17 @@ impl Place {
     /// One more machine of the same studio.
     fn join(&self, name: &str, first: &Path) -> PathBuf {
         let folder = self.path(name);
+        let kit = fs::read_to_string(first.with_extension("kit")).expect("a kit");
+        let mut kit: Kit = kit.parse().expect("a kit");
         let studio = StudioFile::load(&first.join("studio.json")).expect("a studio");
+        (kit.cloud, kit.records) = (studio.cloud, studio.records);
         let admission = Admission {
             name: name.into(),
             role: Role::Member,
             priority: 0,
             gateway_preference: 0,
         };
-        Machine::make(Folder::at(&folder), studio, admission).expect("a machine");
+        Machine::make(Folder::at(&folder), &mut kit, admission).expect("a machine");
         folder
     }
 }

@@ -139,6 +139,40 @@ impl Scene {
         keys
     }
 
+    /// Searches all that was heard for every key.
+    fn holds_no_key(&self, kit: &Path) {
+        let mut secrets: Vec<String> = ["desk", "laptop", "phoenix"]
+            .iter()
+            .flat_map(|name| self.secrets(name))
+            .collect();
+        secrets.sort();
+        secrets.dedup();
+        assert_eq!(secrets.len(), 5, "three device keys and the studio's two");
+        let mut spelt: Vec<Vec<u8>> = secrets.iter().flat_map(|key| spellings(key)).collect();
+        spelt.push(kit_key(kit).into_bytes());
+        let total: usize = self.heard.iter().map(|(_, bytes)| bytes.len()).sum();
+        assert!(total > 20_000, "the logs were heard: {total} bytes");
+        for (from, bytes) in &self.heard {
+            for secret in &spelt {
+                let found = bytes.windows(secret.len()).any(|window| window == secret);
+                assert!(!found, "a key slipped out: {from}");
+            }
+        }
+    }
+
+    /// The root key leaves in the kit alone.
+    fn folders_hold_no_root_key(&self, kit: &Path) {
+        for name in ["desk", "laptop", "phoenix"] {
+            for entry in fs::read_dir(self.folder(name)).expect("reads") {
+                let path = entry.expect("an entry").path();
+                let Ok(bytes) = fs::read(&path) else { continue };
+                let key = kit_key(kit).into_bytes();
+                let found = bytes.windows(key.len()).any(|window| window == key);
+                assert!(!found, "the kit's key is in {}", path.display());
+            }
+        }
+    }
+
     fn take_logs(&mut self) {
         for entry in fs::read_dir(self.root.path()).expect("reads") {
             let path = entry.expect("an entry").path();
@@ -233,31 +267,6 @@ async fn no_key_is_ever_printed_logged_or_answered() {
     let recover = ["recover", "--kit", &kit_path, "--name", "phoenix"];
     scene.run("phoenix", &recover);
     scene.take_logs();
-    let mut secrets: Vec<String> = ["desk", "laptop", "phoenix"]
-        .iter()
-        .flat_map(|name| scene.secrets(name))
-        .collect();
-    secrets.sort();
-    secrets.dedup();
-    assert_eq!(secrets.len(), 5, "three device keys and the studio's two");
-    let mut spelt: Vec<Vec<u8>> = secrets.iter().flat_map(|key| spellings(key)).collect();
-    spelt.push(kit_key(&kit).into_bytes());
-    let total: usize = scene.heard.iter().map(|(_, bytes)| bytes.len()).sum();
-    assert!(total > 20_000, "the logs were heard: {total} bytes");
-    for (from, bytes) in &scene.heard {
-        for secret in &spelt {
-            let found = bytes.windows(secret.len()).any(|window| window == secret);
-            assert!(!found, "a key slipped out: {from}");
-        }
-    }
-    // And no folder holds the root key at all.
-    for name in ["desk", "laptop", "phoenix"] {
-        for entry in fs::read_dir(scene.folder(name)).expect("reads") {
-            let path = entry.expect("an entry").path();
-            let Ok(bytes) = fs::read(&path) else { continue };
-            let key = kit_key(&kit).into_bytes();
-            let found = bytes.windows(key.len()).any(|window| window == key);
-            assert!(!found, "the kit's key is in {}", path.display());
-        }
-    }
+    scene.holds_no_key(&kit);
+    scene.folders_hold_no_root_key(&kit);
 }

@@ -128,6 +128,7 @@ impl Engine {
         let device = match self.check_hello(link, &hello) {
             Ok(device) => device,
             Err(reason) => {
+                self.tell_cut(link, &hello, fx);
                 fx.sends.push((link, Frame::Refuse(reason.clone())));
                 self.close(link, &reason, fx);
                 return;
@@ -208,6 +209,24 @@ impl Engine {
         for (link, words) in gone {
             fx.sends.push((link, Frame::Refuse(words.to_owned())));
             self.close(link, words, fx);
+        }
+    }
+
+    /// Shows a machine that was shut out the records that say so: it served this link before it knew, and takes them in.
+    fn tell_cut(&self, link: LinkId, hello: &Hello, fx: &mut Effects) {
+        let key = self.links.get(&link).map(|state| state.key);
+        let device = hello.grant().map(|grant| grant.device);
+        let member = device.and_then(|device| self.roster.member(device));
+        let Some(member) = member.filter(|member| Some(member.grant.key) == key) else {
+            return;
+        };
+        let mut records = Vec::new();
+        for record in self.roster.cuts_of(member.grant.device) {
+            records.extend(self.roster.chain_to(record.by));
+            records.push(record.clone());
+        }
+        if !records.is_empty() {
+            fx.sends.push((link, Frame::Roster(records)));
         }
     }
 

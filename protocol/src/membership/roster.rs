@@ -267,8 +267,16 @@ impl Roster {
     }
     /// The certificate of a device: its grant and those that it rests on, the one that the root key signed first.
     pub fn chain_of(&self, device: DeviceId) -> Vec<SignedRecord> {
+        let record = self.members.get(&device).map(|member| member.record);
+        record.map_or_else(Vec::new, |hash| self.chain_to(Signer::Holder(hash)))
+    }
+    /// The grants that a right rests on, the one that the root key signed first.
+    pub fn chain_to(&self, signer: Signer) -> Vec<SignedRecord> {
         let mut chain = Vec::new();
-        let mut next = self.members.get(&device).map(|member| member.record);
+        let mut next = match signer {
+            Signer::Root => None,
+            Signer::Holder(grant) => Some(grant),
+        };
         while let Some(entry) = next.and_then(|hash| self.entry(hash)) {
             chain.push(entry.record.clone());
             next = match entry.record.by {
