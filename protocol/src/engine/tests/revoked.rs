@@ -51,15 +51,3 @@ fn rosters_that_grew_apart_come_together_on_an_open_link() {
     let digests = [0, 1].map(|at| room.engines[at].roster().digest());
     assert_eq!(digests[0], digests[1]);
 }
-
-#[test]
-fn a_machine_that_was_shut_out_while_it_was_away_learns_so_at_its_first_hello() {
-    let mut room = Room::new(2);
-    room.give(0, revoked(2));
-    room.link(0, 1);
-    room.settle();
-    let roster = room.engines[1].roster();
-    let own = roster.member(device(2)).expect("it knows itself");
-    assert!(!own.is_active(), "{:?}", room.closed);
-    assert_eq!(room.engines[0].sessions().count(), 0);
-}
