@@ -12,6 +12,7 @@ mod netns {
     mod pairing;
     mod primitives;
     mod restart;
+    mod restored;
     mod stranger;
     mod together;
     mod window;
