@@ -90,7 +90,8 @@ fn a_kept_demo_goes_on_until_it_is_stopped_as_it_says() {
             .skip(1)
             .map(|pid| Ok(pid.parse()?))
             .collect::<Result<_>>()?;
-        (running.sort_unstable(), named.sort_unstable());
+        running.sort_unstable();
+        named.sort_unstable();
         ensure!(running == named, "{running:?} run, {named:?} are named");
         let laptop = folder.join("laptop");
         let mut status = Command::new(studiovault()?);
