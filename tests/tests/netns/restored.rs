@@ -45,7 +45,11 @@ fn all_hold(machines: &[&Machine], entities: &[EntityId]) -> Result<Duration> {
         states.is_ok_and(|states| states.windows(2).all(|pair| pair[0] == pair[1]))
     };
     let all = || (machines.iter().all(|m| holds(m)) && agree()).then_some(());
-    let what = format!("{} machines hold {} clients", machines.len(), entities.len());
+    let what = format!(
+        "{} machines hold {} clients",
+        machines.len(),
+        entities.len()
+    );
     Ok(eventually(&what, SOON, all)?.1)
 }
 
@@ -69,7 +73,10 @@ fn a_machine_put_back_to_an_earlier_day_writes_on_and_nothing_is_lost() {
         laptop.start()?;
         written.extend(write(laptop, 20, "after it was put back")?);
         let took = all_hold(&machines, &written)?;
-        println!("    every machine holds all 60 after {} ms", took.as_millis());
+        println!(
+            "    every machine holds all 60 after {} ms",
+            took.as_millis()
+        );
         Ok(())
     });
 }
@@ -95,7 +102,10 @@ fn two_copies_of_one_machine_that_run_side_by_side_lose_nothing() {
         ensure!(laptop.status()?.node.device == copied.status()?.node.device);
         let all: Vec<&Machine> = known.into_iter().chain([&copied]).collect();
         let took = all_hold(&all, &written)?;
-        println!("    four machines hold all 50 after {} ms", took.as_millis());
+        println!(
+            "    four machines hold all 50 after {} ms",
+            took.as_millis()
+        );
         Ok(())
     });
 }
