@@ -12,7 +12,7 @@ use bytes::Bytes;
 use studiovault_protocol::api;
 use studiovault_protocol::engine::{ChangeRefused, RosterChange};
 use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
-use studiovault_protocol::id::PublicKey;
+use studiovault_protocol::id::{Hash, PublicKey};
 use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -104,7 +104,7 @@ pub struct Runner {
 #[derive(Default)]
 struct Asked {
     policies: Vec<oneshot::Sender<()>>,
-    changes: Vec<oneshot::Sender<Result<(), ChangeRefused>>>,
+    changes: Vec<(Hash, oneshot::Sender<Result<(), ChangeRefused>>)>,
 }
 
 /// What woke the loop.
@@ -234,8 +234,8 @@ impl Runner {
                 let worded = self.driver.engine().word(&change, self.clock.now().wall);
                 match worded {
                     Ok(record) => {
+                        self.asked.changes.push((record.hash(), answer));
                         events.push(Event::Record(Box::new(record)));
-                        self.asked.changes.push(answer);
                     }
                     // Nobody waits any more if this fails.
                     Err(refused) => drop(answer.send(Err(refused))),
@@ -466,9 +466,10 @@ impl Runner {
         }
         self.board.show_signed(&self.driver);
         self.stale = true;
-        for answer in self.asked.changes.drain(..) {
+        for (hash, answer) in self.asked.changes.drain(..) {
+            let taken = self.driver.engine().roster().record(hash).is_some();
             // Nobody waits any more if this fails.
-            let _ = answer.send(Ok(()));
+            let _ = answer.send(taken.then_some(()).ok_or(ChangeRefused::NotTaken));
         }
         for done in self.asked.policies.drain(..) {
             // Nobody waits any more if this fails.

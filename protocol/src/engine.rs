@@ -392,14 +392,7 @@ impl Engine {
                 self.gap(from, author);
                 return Some(false);
             }
-            Admission::Contradiction(reason) => {
-                fx.notices.push(Notice::Fault(format!(
-                    "{}: {reason}",
-                    self.roster.name(author.device)
-                )));
-                return Some(false);
-            }
-            Admission::Fresh => {}
+            Admission::Contradiction(_) | Admission::Fresh => {}
         }
         let Some(member) = self.roster.member(author.device) else {
             // Not an error of the peer: beats tell that the rosters differ, and the bundle will be asked for again.
@@ -407,6 +400,12 @@ impl Engine {
         };
         if let Err(error) = bundle.verify(&member.key) {
             return self.fault(from, &error.to_string(), fx);
+        }
+        // Said of nobody who did not sign it.
+        if let Admission::Contradiction(reason) = admission {
+            let name = self.roster.name(author.device);
+            fx.notices.push(Notice::Fault(format!("{name}: {reason}")));
+            return Some(false);
         }
         self.log.hold(&bundle);
         self.owe(from, &bundle);

@@ -49,6 +49,8 @@ pub(super) async fn run(
             }
             accepted = listener.accept() => {
                 let Ok((stream, from)) = accepted else {
+                    // Out of descriptors, most likely: the next try comes with the next look.
+                    look.tick().await;
                     continue;
                 };
                 if let Ok(place) = places.clone().try_acquire_owned() {

@@ -44,11 +44,19 @@ pub(super) fn note_cut(
     connection: &Connection,
     (author, dot, command): Numbered<'_>,
 ) -> Result<(), StoreError> {
-    if command.op == Op::Discard {
+    if command.op == Op::Discard || has_verdict(connection, (author, dot))? {
         return Ok(());
     }
     let said = (Code::DeviceRevoked.word(), BEYOND_CUT, 0);
     insert(connection, (author, dot, command), (said, command.ts))
+}
+
+/// Whether the cloud's own words stand in the letter: they stay, whichever of the two came first.
+fn has_verdict(connection: &Connection, (author, dot): (i64, Dot)) -> Result<bool, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT 1 FROM dead_letter WHERE author = ?1 AND counter = ?2 AND feed_position > 0",
+    )?;
+    Ok(statement.exists([author, dot.counter.cast_signed()])?)
 }
 
 /// The cut of its device does not touch it any more, or it was accepted before.

@@ -76,6 +76,11 @@ pub enum ChangeRefused {
     /// A log too long to be cut by one record.
     #[error("that machine began too many logs for one record; use the recovery kit")]
     TooLong,
+    /// The roster did not take the record.
+    #[error(
+        "the roster did not take it: it is full, or this machine's chain of grants is too long; use the recovery kit"
+    )]
+    NotTaken,
 }
 
 impl Engine {

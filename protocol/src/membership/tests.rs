@@ -143,6 +143,28 @@ fn a_revocation_cuts_the_log_and_what_its_device_signed() {
 }
 
 #[test]
+fn however_long_a_chain_is_its_end_can_still_shut_a_machine_out() {
+    let mut last = by_root(place(1, Role::Admin, 1));
+    let mut held = roster(&[&last]);
+    held.insert(by_root(place(2, Role::Member, 1)))
+        .expect("is taken");
+    let mut version = 2;
+    let refused = loop {
+        let next = by(1, &last, place(1, Role::Admin, version));
+        match held.insert(next.clone()) {
+            Ok(_) => last = next,
+            Err(refused) => break refused,
+        }
+        version += 1;
+        assert!(version < 100, "chains are bounded");
+    };
+    assert_eq!(refused, RecordError::NoRight);
+    let revoked = by(1, &last, Act::Revoke(cut(2, &[], &[])));
+    assert_eq!(held.insert(revoked), Ok(true));
+    assert_eq!(stands(&held, 2), Some((Role::Member, Standing::Revoked)));
+}
+
+#[test]
 fn of_concurrent_cuts_the_lowest_holds_author_by_author() {
     let (one, other) = (
         by_root(place(1, Role::Admin, 1)),
