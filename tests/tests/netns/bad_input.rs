@@ -47,7 +47,7 @@ fn a_folder_of_a_newer_version_is_refused_untouched() {
         let machine = Machine::alone(lab.host("desk")?, "Studio Silva")?;
         let node = machine.folder().join("node.json");
         let text = std::fs::read_to_string(&node)?;
-        let newer = text.replace("\"version\": 1", "\"version\": 9");
+        let newer = text.replacen("\"version\": ", "\"version\": 9", 1);
         ensure!(newer != text, "{text}");
         std::fs::write(&node, newer)?;
         let before = files(machine.folder())?;
