@@ -4,12 +4,12 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use eframe::egui::{Context, Ui, ViewportCommand};
+use eframe::egui::{self, Context, ThemePreference, Ui, ViewportCommand};
 use studiovault_protocol::time::WallMs;
 
 use crate::action::Action;
 use crate::client::Wires;
-use crate::message::{Message, Request};
+use crate::message::{Message, Preferences, Request, Theme};
 use crate::model::Model;
 use crate::view::{self, keys};
 
@@ -24,6 +24,10 @@ pub struct App {
     wires: Wires,
     clock: fn() -> WallMs,
     title: String,
+    /// The colours that were asked for at the start; they go before what was kept.
+    theme: Option<Theme>,
+    /// How the window was wanted when it was last set up.
+    applied: Option<Preferences>,
 }
 
 impl App {
@@ -35,19 +39,67 @@ impl App {
             wires,
             clock: wall_clock,
             title: String::new(),
+            theme: None,
+            applied: None,
         }
     }
 
+    /// In these colours, whatever was kept.
+    pub fn with_theme(mut self, theme: Option<Theme>) -> Self {
+        self.theme = theme;
+        self
+    }
+
     fn take_messages(&mut self, ctx: &Context) {
-        for message in self.wires.messages.try_iter().take(AT_ONCE) {
-            self.model.handle_message(message);
+        let messages: Vec<Message> = self.wires.messages.try_iter().take(AT_ONCE).collect();
+        for message in messages {
+            if matches!(message, Message::Preferences(_)) {
+                self.applied = None;
+            }
+            if let Some(request) = self.model.handle_message(message) {
+                self.ask(request);
+            }
             ctx.request_repaint();
         }
+        // Whoever looks at the window sees it there.
+        let is_looked_at = ctx.input(|input| input.focused);
+        for alert in self.model.take_alerts() {
+            if !is_looked_at {
+                self.ask(Request::Notify(alert));
+            }
+        }
+        self.apply_preferences(ctx);
         let title = self.model.window_title();
         if title != self.title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
             self.title = title;
         }
+    }
+
+    fn apply_preferences(&mut self, ctx: &Context) {
+        let wanted = self.model.preferences;
+        if self.applied == Some(wanted) {
+            return;
+        }
+        // The colours of the command line hold until others are chosen by hand.
+        if self
+            .applied
+            .is_some_and(|before| before.theme != wanted.theme)
+        {
+            self.theme = None;
+        }
+        self.applied = Some(wanted);
+        ctx.set_theme(match self.theme.unwrap_or(wanted.theme) {
+            Theme::System => ThemePreference::System,
+            Theme::Dark => ThemePreference::Dark,
+            Theme::Light => ThemePreference::Light,
+        });
+        let percent = if wanted.scale == 0 {
+            100
+        } else {
+            wanted.scale.clamp(75, 300)
+        };
+        ctx.set_zoom_factor(f32::from(percent) / 100.0);
     }
 
     fn draw(&mut self, ui: &mut Ui) {
@@ -59,6 +111,10 @@ impl App {
                 self.act(&ctx, action);
             }
         }
+        let dropped = ctx.input(|input| input.raw.dropped_files.first()?.path.clone());
+        if let Some(file) = dropped {
+            self.act(&ctx, Action::Dropped(file.display().to_string()));
+        }
         if let Some(action) = view::window_ui(ui, &self.model, (self.clock)()) {
             self.act(&ctx, action);
         }
@@ -66,6 +122,9 @@ impl App {
     }
 
     fn act(&mut self, ctx: &Context, action: Action) {
+        if let Action::Browse(address) = action {
+            ctx.open_url(egui::OpenUrl::new_tab(address));
+        }
         if let Some(request) = self.model.handle_action(action) {
             self.ask(request);
         }
@@ -75,10 +134,12 @@ impl App {
     fn ask(&mut self, request: Request) {
         if let Err(error) = self.wires.requests.try_send(request) {
             let sentence = "Nothing was sent: the node is slow to answer. Try again in a moment.";
-            self.model.handle_message(Message::Answered {
+            let refused = Message::Answered {
                 request: error.into_inner(),
                 outcome: Err(sentence.to_owned()),
-            });
+            };
+            // An answer asks for nothing more.
+            let _nothing = self.model.handle_message(refused);
         }
     }
 }

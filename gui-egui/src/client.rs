@@ -2,27 +2,35 @@
 //!
 //! The window's thread never waits for it: both ends are queues. It holds no state of the window and decides nothing.
 
+mod export;
 mod link;
+mod notify;
+mod pack;
+mod program;
+mod serve;
 mod stream;
+mod view;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc as blocking;
 use std::time::Duration;
 
 use studiovault_protocol::api::{Event, Status};
-use studiovault_protocol::id::EntityId;
 use studiovault_protocol::time::WallMs;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
 
-use crate::folder::entrance;
-use crate::message::{Failure, Message, Request};
+use crate::failure::Failure;
+use crate::folder::{self, entrance};
+use crate::message::{Message, Request};
 use link::Link;
+use pack::Carrying;
+pub use program::Place;
+use view::View;
 
 /// Requests that wait at most: a person is not faster.
 const REQUESTS: usize = 64;
@@ -32,11 +40,6 @@ const MESSAGES: usize = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The longest pause: a node that was started is seen this late at most.
 const LAST_PAUSE: Duration = Duration::from_secs(4);
-/// Events within this time are answered by one look: an import fires thousands.
-const GATHER: Duration = Duration::from_millis(120);
-/// A look without any event, in case one was missed or the node hangs.
-const GLANCE: Duration = Duration::from_secs(30);
-
 /// Both ends of the window.
 pub struct Wires {
     /// What the window asks; closing it ends the client.
@@ -45,19 +48,24 @@ pub struct Wires {
     pub messages: blocking::Receiver<Message>,
 }
 
-/// Starts the client for a data folder; `wake` is called after every message.
-pub fn start(folder: PathBuf, wake: impl Fn() + Send + 'static) -> io::Result<Wires> {
+/// Starts the client for a machine; `wake` is called after every message.
+pub fn start(place: Place, wake: impl Fn() + Send + 'static) -> io::Result<Wires> {
     let (request_tx, request_rx) = mpsc::channel(REQUESTS);
     let (message_tx, message_rx) = blocking::sync_channel(MESSAGES);
+    let (later, ended) = mpsc::channel(REQUESTS);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let client = Client {
-        folder,
+        folder: place.folder,
+        command: place.command,
         requests: request_rx,
         messages: message_tx,
         wake: Box::new(wake),
+        later,
+        ended,
         heard: false,
+        carrying: None,
     };
     std::thread::Builder::new()
         .name("local-api".to_owned())
@@ -84,15 +92,25 @@ impl From<Failure> for Ended {
 
 struct Client {
     folder: PathBuf,
+    /// The product's command, or why there is none.
+    command: Result<PathBuf, String>,
     requests: mpsc::Receiver<Request>,
     messages: blocking::SyncSender<Message>,
     wake: Box<dyn Fn() + Send>,
+    /// What was asked and takes long ends here.
+    later: mpsc::Sender<Message>,
+    ended: mpsc::Receiver<Message>,
     /// The node answered since the last failure.
     heard: bool,
+    carrying: Option<Carrying>,
 }
 
 impl Client {
     async fn run(mut self) {
+        let preferences = folder::preferences(&self.folder);
+        if self.tell(Message::Preferences(preferences)).is_err() {
+            return;
+        }
         let mut pause = FIRST_PAUSE;
         loop {
             let Err(Ended::Failed(failure)) = self.stay_connected().await else {
@@ -109,7 +127,7 @@ impl Client {
         }
     }
 
-    /// Pauses; a person who asks for it ends the pause early, any other request is refused at once.
+    /// Pauses; a person who asks for it ends the pause early. What needs a node is refused at once.
     async fn wait(&mut self, pause: Duration) -> Result<(), Ended> {
         let until = Instant::now() + pause;
         loop {
@@ -117,14 +135,23 @@ impl Client {
                 () = sleep_until(until) => return Ok(()),
                 request = self.requests.recv() => request.ok_or(Ended::Closed)?,
             };
-            if request == Request::Reconnect {
-                return Ok(());
+            match request {
+                Request::Reconnect | Request::Cancel => return Ok(()),
+                Request::Start | Request::Found { .. } | Request::Join { .. } => {
+                    return self.make(request).await;
+                }
+                Request::Keep(preferences) => folder::keep(&self.folder, preferences),
+                Request::Notify(alert) => notify::notify(&alert),
+                Request::DropPack => self.drop_pack()?,
+                request => {
+                    let sentence =
+                        "Nothing was changed: the node does not answer. Try again once it runs.";
+                    self.tell(Message::Answered {
+                        request,
+                        outcome: Err(sentence.to_owned()),
+                    })?;
+                }
             }
-            let sentence = "Nothing was changed: the node does not answer. Try again once it runs.";
-            self.tell(Message::Answered {
-                request,
-                outcome: Err(sentence.to_owned()),
-            })?;
         }
     }
 
@@ -144,98 +171,52 @@ impl Client {
                 },
                 request = self.requests.recv() => {
                     let request = request.ok_or(Ended::Closed)?;
-                    self.serve(&link, request).await?;
-                    view.want_all();
+                    self.serve(&link, request, &mut view).await?;
                 }
-                () = sleep_until(view.look_at) => self.look(&link, &mut view).await?,
+                message = self.ended.recv() => self.tell(message.ok_or(Ended::Closed)?)?,
+                () = sleep_until(view.look_at()) => self.look(&link, &mut view).await?,
+                () = sleep_until(view.invite_at()) => self.look_at_invite(&link, &mut view).await?,
             }
         }
     }
 
     /// Asks for what the events pointed at, and tells the window what is another than before.
     async fn look(&mut self, link: &Link, view: &mut View) -> Result<(), Ended> {
-        let wants_conflicts = std::mem::take(&mut view.wants_conflicts);
-        view.gathering = false;
-        view.look_at = Instant::now() + GLANCE;
+        let wants = view.begin_look();
         let status = link.status().await?;
         let glance = Status {
             at: WallMs(0),
             ..status.clone()
         };
-        if view.status.as_ref() != Some(&glance) {
-            view.status = Some(glance);
+        let policy = view.is_new_policy(&status);
+        if view.is_new_status(glance) {
             self.tell(Message::Status(Box::new(status)))?;
         }
-        if wants_conflicts {
+        if wants.conflicts {
             let page = link.conflicts().await?;
-            view.disputed = page.conflicts.iter().map(|row| row.entity).collect();
+            view.set_disputed(&page);
             self.tell(Message::Conflicts(Box::new(page)))?;
         }
+        if wants.letters {
+            let page = link.letters().await?;
+            self.tell(Message::Letters(page.dead_letters))?;
+        }
+        if policy {
+            self.tell(Message::Policy(Box::new(link.policy().await?)))?;
+        }
+        if wants.activity {
+            let page = link.activity(None).await?;
+            self.tell(Message::Activity(Box::new(page), None))?;
+        }
+        if wants.entity {
+            self.look_at_entity(link, view).await?;
+        }
         Ok(())
-    }
-
-    /// Does what a person asked for. A refusal is an answer; only a broken connection ends anything.
-    async fn serve(&mut self, link: &Link, request: Request) -> Result<(), Ended> {
-        let outcome = match &request {
-            Request::Reconnect => return Ok(()),
-            Request::Resolve { id, answer, .. } => link.resolve(id, answer).await?,
-            Request::Network(network) => link.set_network(*network).await?,
-        };
-        self.tell(Message::Answered { request, outcome })
     }
 
     fn tell(&self, message: Message) -> Result<(), Ended> {
         self.messages.send(message).map_err(|_| Ended::Closed)?;
         (self.wake)();
         Ok(())
-    }
-}
-
-/// What was told last, and what is to be looked at next.
-struct View {
-    /// Without its time.
-    status: Option<Status>,
-    /// The entities with an open conflict.
-    disputed: BTreeSet<EntityId>,
-    wants_conflicts: bool,
-    gathering: bool,
-    look_at: Instant,
-}
-
-impl Default for View {
-    fn default() -> Self {
-        Self {
-            status: None,
-            disputed: BTreeSet::new(),
-            wants_conflicts: true,
-            gathering: false,
-            look_at: Instant::now() + GLANCE,
-        }
-    }
-}
-
-impl View {
-    /// Remembers what an event points at. A side may change while the number of conflicts does not.
-    fn note(&mut self, event: &Event) {
-        self.wants_conflicts |= match event {
-            Event::Conflicts { .. } => true,
-            Event::Entities { ids, .. } => {
-                !self.disputed.is_empty()
-                    && (ids.is_empty() || ids.iter().any(|id| self.disputed.contains(id)))
-            }
-            _ => false,
-        };
-        self.soon();
-    }
-
-    fn want_all(&mut self) {
-        self.wants_conflicts = true;
-        self.soon();
-    }
-
-    fn soon(&mut self) {
-        if !std::mem::replace(&mut self.gathering, true) {
-            self.look_at = Instant::now() + GATHER;
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The way from a data folder to the local API of the node that runs with it.
 //!
-//! Read anew at every try: a node that starts again has another port and another token.
+//! Beside it stands how a person wants the window. Read anew at every try: a node that starts again has another port and another token.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use std::{env, fs};
 
 use studiovault_protocol::api::{ADDRESS_FILE, ApiAddress, Platform, TOKEN_FILE, default_folder};
 
-use crate::message::Failure;
+use crate::failure::Failure;
+use crate::message::Preferences;
 
 /// Where an API is and what opens it.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +27,44 @@ pub fn usual_folder() -> Option<PathBuf> {
     default_folder(Platform::CURRENT, |variable| {
         env::var_os(variable).map(PathBuf::from)
     })
+}
+
+/// Where how the window is wanted stands, in the data folder.
+const PREFERENCES_FILE: &str = "window.json";
+
+/// The person's own folder.
+pub fn home() -> Option<PathBuf> {
+    let named = env::var_os("HOME").or_else(|| env::var_os("USERPROFILE"));
+    named.map(PathBuf::from).filter(|folder| folder.is_dir())
+}
+
+/// Places told at most.
+const STICKS: usize = 8;
+
+/// Where sticks are mounted, as the desktops of Linux and macOS do it; none elsewhere.
+pub fn sticks() -> Vec<String> {
+    let user = env::var("USER").unwrap_or_default();
+    let roots = ["/media", "/run/media"].map(|root| Path::new(root).join(&user));
+    let roots = roots.into_iter().filter(|_| !user.is_empty());
+    let roots = roots.chain([PathBuf::from("/Volumes")]);
+    let listed = roots.filter_map(|root| fs::read_dir(root).ok()).flatten();
+    let places = listed.filter_map(|entry| Some(entry.ok()?.path()));
+    let places = places.filter(|place| place.is_dir()).take(STICKS);
+    places.map(|place| place.display().to_string()).collect()
+}
+
+/// How the window is wanted, as it was kept; as usual if it never was or cannot be read.
+pub fn preferences(folder: &Path) -> Preferences {
+    let text = fs::read_to_string(folder.join(PREFERENCES_FILE)).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// Keeps how the window is wanted. A folder that takes no file costs a habit, nothing more.
+pub fn keep(folder: &Path, preferences: Preferences) {
+    let text = serde_json::to_string(&preferences).unwrap_or_default();
+    if let Err(error) = fs::write(folder.join(PREFERENCES_FILE), text) {
+        tracing::debug!(%error, "how the window is wanted was not kept");
+    }
 }
 
 /// What the files of a folder say.

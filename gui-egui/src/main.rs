@@ -1,20 +1,10 @@
-//! The window of one machine of a studio: what is safe where, and what needs a person.
-//!
-//! It speaks the local API like any other application, so it can be closed, opened again, or never used at all.
-
-mod action;
-mod app;
-mod client;
-mod folder;
-mod message;
-mod model;
-mod view;
+//! Opens the window on a data folder.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow};
 use clap::{Parser, ValueEnum};
-use egui::ThemePreference;
+use studiovault_gui::{App, Place, start, use_system_locale, usual_folder};
 use studiovault_protocol::api::DATA_VARIABLE;
 
 /// Shows what of this machine's work is safe where, and what needs a person.
@@ -24,16 +14,15 @@ struct Options {
     /// The data folder of the machine, as given to `studiovault run`.
     #[arg(long, env = DATA_VARIABLE, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// The colours.
-    #[arg(long, value_enum, default_value_t)]
-    theme: Theme,
+    /// The colours, whatever was chosen in the window.
+    #[arg(long, value_enum)]
+    theme: Option<Theme>,
 }
 
 /// Which colours.
-#[derive(Clone, Copy, Default, ValueEnum)]
+#[derive(Clone, Copy, ValueEnum)]
 enum Theme {
     /// Those of the desktop.
-    #[default]
     System,
     /// Dark ones.
     Dark,
@@ -41,7 +30,7 @@ enum Theme {
     Light,
 }
 
-impl From<Theme> for ThemePreference {
+impl From<Theme> for studiovault_gui::Theme {
     fn from(theme: Theme) -> Self {
         match theme {
             Theme::System => Self::System,
@@ -57,8 +46,9 @@ fn main() -> Result<()> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = options
         .data
-        .or_else(folder::usual_folder)
+        .or_else(usual_folder)
         .context("the system does not say where your data belong; name the folder with --data")?;
+    use_system_locale();
     let viewport = egui::ViewportBuilder::default()
         .with_title("StudioVault")
         .with_app_id("studiovault")
@@ -73,9 +63,9 @@ fn main() -> Result<()> {
         native,
         Box::new(move |creation| {
             let ctx = creation.egui_ctx.clone();
-            ctx.set_theme(ThemePreference::from(options.theme));
-            let wires = client::start(folder, move || ctx.request_repaint())?;
-            Ok(Box::new(app::App::new(&creation.egui_ctx, wires)))
+            let wires = start(Place::of(folder), move || ctx.request_repaint())?;
+            let app = App::new(&creation.egui_ctx, wires);
+            Ok(Box::new(app.with_theme(options.theme.map(Theme::into))))
         }),
     );
     started.map_err(|error| {

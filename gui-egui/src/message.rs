@@ -2,26 +2,161 @@
 //!
 //! Plain values; neither side knows how the other works.
 
-use studiovault_protocol::api::{ConflictPage, NetworkState, ResolveRequest, Status};
+use serde::{Deserialize, Serialize};
+use studiovault_protocol::api::{
+    ActivityPage, Choice, ConflictPage, ConflictView, DeadLetter, DoctorView, EntityView,
+    FixRequest, HistoryPage, InviteRequest, InviteView, NetworkState, PolicyView, RoleRequest,
+    Status, TxRequest, VerifyView, WhyView,
+};
+use studiovault_protocol::id::{DeviceId, EntityId};
+
+use crate::failure::Failure;
+use crate::model::{ActivityFilter, Alert};
 
 /// What the client tells the window.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Message {
+    /// How a person wants the window, as it was kept.
+    Preferences(Preferences),
     /// The node answers and says this of itself.
     Status(Box<Status>),
     /// All open questions.
     Conflicts(Box<ConflictPage>),
+    /// All open letters.
+    Letters(Vec<DeadLetter>),
+    /// One letter, with what waits behind it.
+    Letter(Box<DeadLetter>),
+    /// A page of what happened; after the position if one was named, else the newest.
+    Activity(Box<ActivityPage>, Option<u64>),
+    /// One entity and its history.
+    Entity(Box<EntityFacts>),
+    /// The policy in force.
+    Policy(Box<PolicyView>),
+    /// The invite of this machine; `None` if there is none.
+    Invite(Option<Box<InviteView>>),
+    /// What a check of the store found.
+    Verified(Box<VerifyView>),
+    /// What the doctor found.
+    Doctor(Box<DoctorView>),
+    /// Who holds a record, and of each that does not, why.
+    Why(EntityId, Box<WhyView>),
+    /// Where sticks are mounted.
+    Sticks(Vec<String>),
+    /// How far the pack that is under way is.
+    Carried(Carried),
+    /// What the program that makes or joins a studio says.
+    Making(Making),
     /// The node does not answer as it should; another try follows by itself.
     Lost(Failure),
     /// A request came to an end.
     Answered {
         /// Which.
         request: Request,
-        /// Why it was not taken, as sentences with the next step.
-        outcome: Result<(), String>,
+        /// What came of it; or why it was not taken, as sentences with the next step.
+        outcome: Result<Done, String>,
     },
     /// The node reports a fault that nobody can mend here.
     Fault(String),
+}
+
+/// What came of a request that was taken.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Done {
+    /// The read token after the last write: what an undo has seen.
+    pub vv: Option<String>,
+    /// Of several answers those that were refused, by their place, and why.
+    pub refusals: Vec<(usize, String)>,
+    /// What a person should know of it.
+    pub note: Option<String>,
+}
+
+/// How far a pack is: of so many, in the command's own measure.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+pub struct Carried {
+    /// Done.
+    pub done: u64,
+    /// Of so many; 0 while that is not known.
+    pub of: u64,
+}
+
+/// What is done with a pack for a USB stick.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PackOrder {
+    /// It is made.
+    Make {
+        /// The file, or the folder that it goes into.
+        file: String,
+        /// The machine whose lacks alone are wanted; else everything.
+        lacking_at: Option<String>,
+        /// A file that is there already is replaced.
+        replace: bool,
+    },
+    /// It is taken in.
+    Take {
+        /// The file.
+        file: String,
+    },
+}
+
+/// How far a new machine has come.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Making {
+    /// These two words are read out at the machine that invites.
+    Words {
+        /// The words.
+        words: String,
+        /// The machine that invites.
+        host: String,
+        /// What people call the studio.
+        studio: String,
+    },
+    /// A studio was founded: what is shown once and kept nowhere.
+    Kit(String),
+}
+
+/// One entity, as it is shown and how it came to be.
+#[derive(Clone, PartialEq, Debug)]
+pub struct EntityFacts {
+    /// As it is shown; `None` if nothing of it is.
+    pub view: Option<EntityView>,
+    /// How it came to be.
+    pub history: HistoryPage,
+}
+
+/// How a person wants the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Preferences {
+    /// The colours.
+    pub theme: Theme,
+    /// How large everything is, in percent of what the desktop says; 0 counts as 100.
+    pub scale: u16,
+    /// Nothing is said on the desktop.
+    pub quiet: bool,
+}
+
+/// Which colours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Theme {
+    /// Those of the desktop.
+    #[default]
+    System,
+    /// Dark ones.
+    Dark,
+    /// Light ones.
+    Light,
+}
+
+/// One answer to one conflict.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Answer {
+    /// The conflict as the person saw it.
+    pub conflict: ConflictView,
+    /// What they chose.
+    pub choice: Choice,
+    /// What is written before: the edits as something new.
+    pub copy: Option<TxRequest>,
 }
 
 /// What the window asks of the client.
@@ -29,134 +164,93 @@ pub enum Message {
 pub enum Request {
     /// Look for the node now instead of after the pause.
     Reconnect,
-    /// Answer a conflict.
-    Resolve {
-        /// Which conflict.
-        id: String,
+    /// Keep how the window is wanted.
+    Keep(Preferences),
+    /// Say this on the desktop.
+    Notify(Alert),
+    /// Answer conflicts.
+    Resolve(Vec<Answer>),
+    /// Take answers back.
+    Undo {
+        /// The commands that do.
+        tx: TxRequest,
         /// What people call what it is about.
         label: String,
-        /// The answer.
-        answer: ResolveRequest,
     },
-    /// Take this machine off the network, or back on.
-    Network(NetworkState),
-}
-
-/// Why there is nothing (new) to show.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum Failure {
-    /// The person's: no machine lives in the folder.
-    #[error("There is no StudioVault machine in {folder}.")]
-    NoMachine {
-        /// The folder that was looked in.
-        folder: String,
+    /// Send a letter again.
+    Fix {
+        /// Which.
+        dot: String,
+        /// What people call what it is about.
+        label: String,
+        /// What changes.
+        fix: FixRequest,
     },
-    /// The person's: the machine's node does not run.
-    #[error("The node of this machine is not running.")]
-    NotRunning {
-        /// Its folder.
-        folder: String,
-    },
-    /// The person's: the file with the token is not ours to read, or the node takes another one.
-    #[error("The node refuses this window's token.")]
-    TokenRefused {
-        /// Where the token stands.
-        file: String,
-    },
-    /// The person's: node and window are of versions that do not understand each other.
-    #[error(
-        "The node runs version {node}, this window is version {window}, and they do not understand each other."
-    )]
-    WrongVersion {
-        /// The node's.
-        node: String,
-        /// This program's.
-        window: String,
-    },
-    /// The node's: it answers, but not with what was asked for.
-    #[error("The node answers, but not as it should: {reason}.")]
-    Unwell {
-        /// What came back.
+    /// Give a letter up.
+    Discard {
+        /// Which.
+        dot: String,
+        /// What people call what it is about.
+        label: String,
+        /// Why.
         reason: String,
     },
-}
-
-impl Failure {
-    /// A few words, for a heading.
-    pub fn title(&self) -> &'static str {
-        match self {
-            Self::NoMachine { .. } => "No machine here yet",
-            Self::NotRunning { .. } => "No node running",
-            Self::TokenRefused { .. } => "Token refused",
-            Self::WrongVersion { .. } => "Wrong version",
-            Self::Unwell { .. } => "The node is not well",
-        }
-    }
-
-    /// What to do, as a sentence.
-    pub fn next_step(&self) -> &'static str {
-        match self {
-            Self::NoMachine { .. } => {
-                "Make one with the first command, or join a studio that exists with the second; or name another folder with --data."
-            }
-            Self::NotRunning { .. } => {
-                "Start it in a terminal; this window connects by itself as soon as it runs."
-            }
-            Self::TokenRefused { .. } => {
-                "Open the window as the user who runs the node; if you are that user, restart the node: it writes a new token."
-            }
-            Self::WrongVersion { .. } => {
-                "Update the older one of the two; nothing on this machine is changed meanwhile."
-            }
-            Self::Unwell { .. } => {
-                "Ask the node what is wrong in a terminal; the log of `studiovault run` says more."
-            }
-        }
-    }
-
-    /// What to type in a terminal, if something is.
-    pub fn commands(&self) -> Vec<String> {
-        match self {
-            Self::NoMachine { folder } => vec![
-                format!(
-                    "studiovault init --data {} --name LAPTOP --studio-name Lisbon",
-                    quoted(folder)
-                ),
-                format!(
-                    "studiovault join CODE --data {} --name LAPTOP",
-                    quoted(folder)
-                ),
-            ],
-            Self::NotRunning { folder } => {
-                vec![format!("studiovault run --data {}", quoted(folder))]
-            }
-            Self::Unwell { .. } => vec!["studiovault status".to_owned()],
-            Self::TokenRefused { .. } | Self::WrongVersion { .. } => Vec::new(),
-        }
-    }
-}
-
-/// A path as a shell takes it: quoted only if it has to be.
-fn quoted(path: &str) -> String {
-    let plain = |letter: char| letter.is_alphanumeric() || "/._-:\\~".contains(letter);
-    if path.chars().all(plain) {
-        path.to_owned()
-    } else {
-        format!("\"{path}\"")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failure_names_the_command_that_mends_it() {
-        let folder = "/data/my studio".to_owned();
-        let failure = Failure::NotRunning { folder };
-        assert_eq!(
-            failure.commands(),
-            ["studiovault run --data \"/data/my studio\""]
-        );
-    }
+    /// Look at one letter.
+    LookAtLetter(String),
+    /// Look at one entity of a type, and go on doing so when it changes.
+    LookAt(EntityId, String),
+    /// More of what happened; the newest if no position is named.
+    Activity(Option<u64>),
+    /// Write what the filter lets through into a file.
+    Export(ActivityFilter),
+    /// Prove the store against itself.
+    Verify,
+    /// Look at every stage from the adapter to the cloud's sign-in.
+    Examine,
+    /// Say who holds a record, and of each that does not, why.
+    Why(EntityId),
+    /// Say where sticks are mounted.
+    LookForSticks,
+    /// Make a pack, or take one in.
+    Carry(PackOrder),
+    /// End the pack that is under way.
+    DropPack,
+    /// Take this machine off the network, or back on.
+    Network(NetworkState),
+    /// Show an invite.
+    Invite(InviteRequest),
+    /// The words that the other machine's person read out.
+    SayWords(String),
+    /// Take the invite back.
+    Withdraw,
+    /// Give a machine another place.
+    SetRole(DeviceId, RoleRequest),
+    /// Shut a machine out.
+    Revoke(DeviceId),
+    /// Wait no more for what a machine had written and took with it.
+    Lose(DeviceId),
+    /// This machine takes its leave.
+    Retire,
+    /// A new token for the cloud.
+    SignIn(String),
+    /// Start the node of the folder.
+    Start,
+    /// Found a studio in the folder.
+    Found {
+        /// What people call this machine.
+        name: String,
+        /// What people call the studio.
+        studio: String,
+    },
+    /// Join a studio.
+    Join {
+        /// The code that the other machine shows.
+        code: String,
+        /// What people call this machine.
+        name: String,
+        /// Where the other machine is, if it is not found by itself.
+        at: String,
+    },
+    /// Join no more.
+    Cancel,
 }

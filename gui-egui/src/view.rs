@@ -2,17 +2,30 @@
 //!
 //! Views change nothing: they read the model and the time, and everything with a meaning has an icon and words beside its colour.
 
+mod activity;
 mod card;
-mod conflict;
+mod case;
 mod conflicts;
+mod device;
 mod devices;
+mod doctor;
 mod frame;
+mod history;
 mod icon;
 pub mod keys;
+mod lanes;
+mod letters;
+mod life;
+mod list;
 mod mesh;
 mod overview;
+mod pairing;
 mod palette;
+mod settings;
 mod silent;
+mod stick;
+mod table;
+mod why;
 
 pub use palette::install_style;
 
@@ -40,7 +53,7 @@ pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
         .fill(palette.page)
         .inner_margin(egui::Margin::same(16));
     let shown = CentralPanel::default().frame(page).show(ui, |ui| {
-        let banner = frame::banners_ui(ui, model);
+        let banner = frame::banners_ui(ui, model, now);
         banner.or(page_ui(ui, model, now))
     });
     action.or(shown.inner)
@@ -48,11 +61,14 @@ pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
 
 fn page_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     let Some(status) = &model.status else {
-        return silent::silent_ui(ui, &model.connection);
+        return silent::silent_ui(ui, model);
     };
     match model.tab {
-        Tab::Overview => overview::overview_ui(ui, status, now),
+        Tab::Overview => overview::overview_ui(ui, (model, status), now),
         Tab::Conflicts => conflicts::conflicts_ui(ui, model, now),
+        Tab::Fixing => letters::letters_ui(ui, model, now),
+        Tab::Activity => activity::activity_ui(ui, model, now),
         Tab::Devices => devices::devices_ui(ui, model, now),
+        Tab::Settings => settings::settings_ui(ui, model, now),
     }
 }

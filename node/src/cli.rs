@@ -9,25 +9,34 @@
     rustdoc::invalid_html_tags
 )]
 
+mod audit;
 mod client;
 mod cloud;
+mod conflicts;
 mod demo;
 mod devices;
+mod doctor;
 mod failure;
 mod folder;
 mod import;
+mod keys;
+mod lan;
 mod letters;
 mod login;
 mod make;
 mod output;
+mod pack;
 mod pair;
 mod parse;
 mod policy;
 mod pos;
 mod read;
 mod run;
+mod service;
+mod telemetry;
 mod upkeep;
 mod watch;
+mod why;
 mod window;
 mod write;
 
@@ -84,8 +93,10 @@ enum Command {
     Join(pair::Join),
     /// Run this machine's node until it is told to stop
     Run(run::Run),
+    /// Make this machine's node a service of the system, look at it, or take it away
+    Service(service::Service),
     /// Show what this machine knows and what is safe where
-    Status,
+    Status(read::Shown),
     /// Create something, or change it if an id is given
     Put(write::Put),
     /// Delete something
@@ -102,12 +113,20 @@ enum Command {
     Watch(watch::Watch),
     /// Take up a file; importing it again adds nothing
     Import(import::Import),
+    /// Write what this machine holds into a file for a USB stick, sealed to the studio
+    Export(pack::Export),
+    /// Take such a file in; what is held already changes nothing, so it may be taken in again
+    ImportPack(pack::ImportPack),
+    /// Print what this machine holds, for `studiovault export --since` on another one
+    Frontier,
     /// List the open conflicts
     Conflicts,
     /// Settle a conflict
-    Resolve(write::Resolve),
+    Resolve(conflicts::Resolve),
     /// Show everything that was ever done to one thing
     History(read::History),
+    /// Show which machines hold a thing or a transaction, and of each that lacks it, and of the cloud, why
+    Why(why::Why),
     /// List, show, send again or give up what the cloud did not take
     DeadLetters(letters::Letters),
     /// Show what the point of sale comes to
@@ -118,12 +137,18 @@ enum Command {
     Devices,
     /// Shut a machine out; what it wrote and is not held here is set aside
     Revoke(devices::Revoke),
+    /// Take a machine back that was shut out or took its leave, with the recovery kit
+    Readmit(devices::Readmit),
     /// Give a machine another role, priority or gateway preference
     Role(devices::Place),
     /// Wait no more for what a machine had written and took with it when it died
     Lost(devices::Lost),
     /// Take leave of the studio with this machine
     Retire(devices::Retire),
+    /// Show where this machine's key is kept, or move it
+    Keys(keys::Keys),
+    /// Show what was done to the studio at this machine: who came in, who was shut out, who decided what
+    Audit(audit::Audit),
     /// Show, check or set the rules of types and fields
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -135,6 +160,15 @@ enum Command {
     Demo(demo::Demo),
     /// Take this machine off the LAN or bring it back; it accepts writes either way
     Network(write::Network),
+    /// Hide this machine on its network: it announces nothing, and reaches those whom it knows
+    Venue(lan::Venue),
+    /// Give the LAN another key: whoever was shut out gets no further than the first byte
+    Rekey,
+    /// Say what works between this machine, the others and the cloud, what does not, and what to do
+    Doctor,
+    /// Show what this machine would tell of itself, and let it, or not
+    #[command(subcommand)]
+    Telemetry(telemetry::Telemetry),
     /// Check the whole log: chains, signatures, and the state that it folds to
     Verify,
     /// Fold the state anew from the log
@@ -166,7 +200,8 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Invite(invite) => pair::invite(call, invite),
         Command::Join(join) => pair::join(call, join),
         Command::Run(run) => run::run(call, run),
-        Command::Status => read::status(call),
+        Command::Service(asked) => service::service(call, asked),
+        Command::Status(shown) => read::status(call, shown),
         Command::Put(put) => write::put(call, put),
         Command::Delete(named) => write::delete(call, named),
         Command::Restore(named) => write::restore(call, named),
@@ -175,9 +210,13 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Query(query) => read::query(call, query),
         Command::Watch(watch) => watch::watch(call, watch),
         Command::Import(import) => import::import(call, import),
-        Command::Conflicts => read::conflicts(call),
-        Command::Resolve(resolve) => write::resolve(call, resolve),
+        Command::Export(export) => pack::export(call, export),
+        Command::ImportPack(import) => pack::import(call, import),
+        Command::Frontier => pack::frontier(call),
+        Command::Conflicts => conflicts::conflicts(call),
+        Command::Resolve(resolve) => conflicts::resolve(call, resolve),
         Command::History(history) => read::history(call, history),
+        Command::Why(asked) => why::why(call, asked),
         Command::Pos(pos) => pos::pos(call, pos),
         Command::Quarantine => pos::quarantine(call),
         Command::DeadLetters(asked) => letters::letters(call, asked),
@@ -186,11 +225,18 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Revoke(revoke) => devices::revoke(call, revoke),
         Command::Role(place) => devices::role(call, place),
         Command::Lost(lost) => devices::lost(call, lost),
+        Command::Readmit(readmit) => devices::readmit(call, readmit),
         Command::Retire(retire) => devices::retire(call, retire),
+        Command::Keys(keys) => keys::keys(call, keys),
+        Command::Audit(asked) => audit::audit(call, asked),
         Command::Policy(command) => policy::policy(call, command),
         Command::Cloud(cloud) => cloud::cloud(call, cloud),
         Command::Demo(demo) => demo::demo(call, demo),
         Command::Network(network) => write::network(call, network),
+        Command::Venue(venue) => lan::venue(call, venue),
+        Command::Rekey => lan::rekey(call),
+        Command::Doctor => doctor::doctor(call),
+        Command::Telemetry(what) => telemetry::telemetry(call, what),
         Command::Verify => upkeep::verify(call),
         Command::Rebuild => upkeep::rebuild(call),
         Command::Completions(completions) => window::completions(completions, Cli::command()),
@@ -232,6 +278,8 @@ mod tests {
             &["--suggested"][..],
             &["--side", "d"],
             &["--value", "v"],
+            &["--value-json", "null"],
+            &["--suggested", "--read", "vv"],
             &["--restore"],
         ] {
             assert!(parsed(one), "{one:?}");
@@ -247,7 +295,7 @@ mod tests {
                 "join" => vec!["join", "42-maple-orbit-velvet", "--name", "n"],
                 "init" => vec!["init", "--name", "n", "--studio-name", "s"],
                 "status" | "conflicts" | "quarantine" | "dead-letters" | "devices" | "verify"
-                | "rebuild" => {
+                | "rebuild" | "audit" => {
                     vec![command.get_name()]
                 }
                 _ => continue,

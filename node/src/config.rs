@@ -3,17 +3,25 @@
 //! `node.json` is written last, so a folder is either whole or not a machine at all; keys are readable by their owner
 //! only; a folder of a newer version is refused untouched; one process at a time holds a folder.
 
+mod addresses;
+mod keychain;
 mod kit;
 mod place;
 mod region;
 mod secret;
+mod sign_in;
 mod studio;
+mod telemetry;
 
+pub use addresses::{AddressBook, Known};
+pub use keychain::{KeyPlace, KeyWish};
 pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
-pub use secret::{SecretBytes, random_bytes, write as write_secret};
-pub use studio::{CloudAccess, Founder, StudioFile};
+pub use secret::{SecretBytes, beside, random_bytes, write as write_secret};
+pub use sign_in::SignInFile;
+pub use studio::{CloudAccess, Founder, Settled, StudioFile};
+pub use telemetry::TelemetryFile;
 
 use std::fs;
 use std::io;
@@ -75,6 +83,11 @@ pub enum ConfigError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The person's or the system's: the keychain does not do its part.
+    #[error(
+        "the system's keychain does not serve this machine's key: {0}; unlock it, as logging in does, and try again"
+    )]
+    Keychain(String),
     /// The person's: an unusable name.
     #[error("`{0}` cannot be a name: use 1 to 64 bytes of text without control characters")]
     Name(String),
@@ -117,40 +130,84 @@ pub struct Identity {
 
 /// The paths of a data folder.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    /// Where the key goes if a machine is made here.
+    keys: KeyWish,
+}
 
 impl Folder {
     /// The folder at `path`, whether it exists or not.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self(path.into())
+        Self {
+            path: path.into(),
+            keys: KeyWish::In(KeyPlace::File),
+        }
+    }
+    /// The same, where a machine that is made gets its key as wished.
+    pub fn keeping_keys(self, keys: KeyWish) -> Self {
+        Self { keys, ..self }
     }
     /// The folder itself.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
     /// Who this machine is.
     pub fn identity_path(&self) -> PathBuf {
-        self.0.join("node.json")
+        self.path.join("node.json")
     }
-    /// The device key, 0600.
+    /// The device key, 0600, or that it is in the system's keychain.
     pub fn key_path(&self) -> PathBuf {
-        self.0.join("device.key")
+        self.path.join("device.key")
     }
     /// The studio, 0600.
     pub fn studio_path(&self) -> PathBuf {
-        self.0.join("studio.json")
+        self.path.join("studio.json")
+    }
+    /// The sign-in at the cloud, 0600.
+    pub fn sign_in_path(&self) -> PathBuf {
+        self.path.join("sign-in.json")
     }
     /// Where the running node's API is.
     pub fn api_path(&self) -> PathBuf {
-        self.0.join(api::ADDRESS_FILE)
+        self.path.join(api::ADDRESS_FILE)
     }
     /// The token of the running node's API, 0600.
     pub fn token_path(&self) -> PathBuf {
-        self.0.join(api::TOKEN_FILE)
+        self.path.join(api::TOKEN_FILE)
+    }
+    /// Stands there while this machine hides on its network.
+    fn venue_path(&self) -> PathBuf {
+        self.path.join("venue")
+    }
+    /// Whether this machine hides on its network.
+    pub fn venue(&self) -> api::VenueState {
+        if self.venue_path().exists() {
+            api::VenueState::On
+        } else {
+            api::VenueState::Off
+        }
+    }
+    /// Hides this machine from its next start on, or no longer.
+    pub fn set_venue(&self, state: api::VenueState) -> Result<(), ConfigError> {
+        let path = self.venue_path();
+        match state {
+            api::VenueState::On => secret::write(&path, b""),
+            api::VenueState::Off if !path.exists() => Ok(()),
+            api::VenueState::Off => fs::remove_file(&path).map_err(ConfigError::disk(&path)),
+        }
+    }
+    /// Whether this machine tells how it fares, 0600.
+    pub fn telemetry_path(&self) -> PathBuf {
+        self.path.join("telemetry.json")
+    }
+    /// Where peers were last reached, 0600.
+    pub fn addresses_path(&self) -> PathBuf {
+        self.path.join("addresses.json")
     }
     /// The Unix socket of the running node's API.
     pub fn socket_path(&self) -> PathBuf {
-        self.0.join("api.sock")
+        self.path.join("api.sock")
     }
 
     /// Whether a whole machine lives here.
@@ -160,10 +217,10 @@ impl Folder {
 
     /// Takes the folder for this process; held until dropped.
     pub fn lock(&self) -> Result<FolderLock, ConfigError> {
-        let path = self.0.join("lock");
+        let path = self.path.join("lock");
         match Lock::take(&path) {
             Ok(lock) => Ok(FolderLock { _lock: lock }),
-            Err(fs::TryLockError::WouldBlock) => Err(ConfigError::Busy(self.0.clone())),
+            Err(fs::TryLockError::WouldBlock) => Err(ConfigError::Busy(self.path.clone())),
             Err(fs::TryLockError::Error(source)) => Err(ConfigError::Disk { path, source }),
         }
     }
@@ -197,6 +254,8 @@ pub struct Machine {
     pub identity: Identity,
     /// What it signs with.
     pub key: SecretKey,
+    /// Where that is kept.
+    pub key_place: KeyPlace,
     /// Its studio.
     pub studio: StudioFile,
 }
@@ -228,7 +287,7 @@ impl Machine {
         studio: StudioFile,
     ) -> Result<Self, ConfigError> {
         if folder.is_made() {
-            return Err(ConfigError::AlreadyMade(folder.0));
+            return Err(ConfigError::AlreadyMade(folder.path));
         }
         secret::make_folder(folder.path())?;
         let _lock = folder.lock()?;
@@ -237,25 +296,30 @@ impl Machine {
             device,
             name,
         };
-        secret::write(
-            &folder.key_path(),
-            SecretBytes(key.seed()).to_string().as_bytes(),
-        )?;
+        let key_place = keychain::keep(&folder, device, &key)?;
         studio.save(&folder.studio_path())?;
         secret::write(&folder.identity_path(), pretty(&identity).as_bytes())?;
         Ok(Self {
             folder,
             identity,
             key,
+            key_place,
             studio,
         })
+    }
+
+    /// Moves this machine's key, for a keychain that opens only when somebody logs in, or from a file into one.
+    pub fn move_key(&mut self, to: KeyPlace) -> Result<(), ConfigError> {
+        keychain::put(&self.folder, self.identity.device, to)?;
+        self.key_place = to;
+        Ok(())
     }
 
     /// Reads the machine that lives in a folder.
     pub fn load(folder: Folder) -> Result<Self, ConfigError> {
         let path = folder.identity_path();
         if !path.exists() {
-            return Err(ConfigError::NoMachine(folder.0));
+            return Err(ConfigError::NoMachine(folder.path));
         }
         let text = fs::read_to_string(&path).map_err(ConfigError::disk(&path))?;
         let version = read_version(&path, &text)?;
@@ -267,16 +331,13 @@ impl Machine {
         }
         let identity: Identity =
             serde_json::from_str(&text).map_err(|error| ConfigError::damaged(&path, error))?;
-        let key_path = folder.key_path();
-        let seed: SecretBytes = secret::read(&key_path)?
-            .trim()
-            .parse()
-            .map_err(|error| ConfigError::damaged(&key_path, error))?;
+        let (key, key_place) = keychain::find(&folder, identity.device)?;
         let studio = StudioFile::load(&folder.studio_path())?;
         Ok(Self {
             folder,
             identity,
-            key: SecretKey::from_seed(seed.0),
+            key,
+            key_place,
             studio,
         })
     }

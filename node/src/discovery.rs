@@ -37,8 +37,8 @@ const GOODBYE_STEP: Duration = Duration::from_millis(500);
 /// What discovery needs to start.
 #[derive(Clone)]
 pub struct DiscoveryConfig {
-    /// The studio's discovery key.
-    pub key: [u8; 32],
+    /// The studio's discovery keys, the newest first. The last is the one to announce under: whoever has not moved on knows no other.
+    pub keys: Vec<[u8; 32]>,
     /// Port to be announced; `None` only looks for others.
     pub port: Option<u16>,
 }
@@ -90,7 +90,8 @@ impl DiscoveryHandle {
 pub fn start(
     config: DiscoveryConfig,
 ) -> Result<(DiscoveryHandle, mpsc::Receiver<DiscoveryEvent>), DiscoveryError> {
-    let own = Announcement::random(&config.key).map_err(DiscoveryError::Randomness)?;
+    let announced_under = config.keys.last().copied().unwrap_or_default();
+    let own = Announcement::random(&announced_under).map_err(DiscoveryError::Randomness)?;
     let host = Announcement::host().map_err(DiscoveryError::Randomness)?;
     let daemon = ServiceDaemon::new()?;
     daemon.set_ip_check_interval(ADDRESS_CHECK_SECONDS)?;
@@ -116,7 +117,7 @@ pub fn start(
     let (stop, stopped) = oneshot::channel();
     let search = Search {
         table: Table::new(own.instance().to_owned()),
-        key: config.key,
+        keys: config.keys,
         daemon: daemon.clone(),
         events,
     };
@@ -149,7 +150,7 @@ async fn say_goodbye(daemon: &ServiceDaemon, full_name: &str) {
 /// The searching half: what it knows and whom it tells.
 struct Search {
     table: Table,
-    key: [u8; 32],
+    keys: Vec<[u8; 32]>,
     daemon: ServiceDaemon,
     events: mpsc::Sender<DiscoveryEvent>,
 }
@@ -193,7 +194,8 @@ impl Search {
                 let instance = instance_of(service.get_fullname());
                 let nonce = service.get_property_val_str("n").unwrap_or_default();
                 let tag = service.get_property_val_str("t").unwrap_or_default();
-                if !announcement::is_genuine(&self.key, instance, nonce, tag) {
+                let genuine = |key| announcement::is_genuine(key, instance, nonce, tag);
+                if !self.keys.iter().any(genuine) {
                     return Vec::new();
                 }
                 let sighting = Sighting {

@@ -8,83 +8,38 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
-use studiovault_protocol::engine::{Engine, Identity, Memory};
+use studiovault_protocol::engine::{ChangeRefused, Engine, Identity, Memory};
 use studiovault_protocol::event::{
-    BlockRead, Effects, Input, LinkId, Moment, Network, Notice, Order, PagesRead, UplinkEvent,
-    Write,
+    BlockRead, Effects, Input, LinkId, Moment, Notice, Order, PagesRead, Write,
 };
 use studiovault_protocol::feed::FeedIndex;
-use studiovault_protocol::id::{EntityId, PublicKey};
+use studiovault_protocol::id::EntityId;
 use studiovault_protocol::limits;
 use studiovault_protocol::log::LogIndex;
-use studiovault_protocol::membership::{Roster, SignedRecord};
+use studiovault_protocol::membership::{Keyring, Roster};
 use studiovault_protocol::merge::Priorities;
-use studiovault_protocol::policy::{Policy, PolicyShelf, SignedPolicy};
-use studiovault_protocol::time::MonoMs;
-use studiovault_protocol::wire::Frame;
+use studiovault_protocol::pack::Taken;
+use studiovault_protocol::policy::{Policy, PolicyShelf};
+use studiovault_protocol::time::{MonoMs, WallMs};
 
 use crate::config::Region;
 use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
+mod audit;
 mod blocks;
+mod change;
 mod collect;
+mod event;
 mod full;
 mod outgoing;
+mod pack;
 mod random;
 mod write;
 
+pub use event::Event;
+pub use outgoing::{Introduction, Request};
 pub use random::Random;
 pub use write::{WriteError, WriteRequest, Written};
-
-/// Something that happened outside.
-#[derive(Debug)]
-pub enum Event {
-    /// A person or a program wants to write. The ticket names the answer.
-    Write(u64, WriteRequest),
-    /// A link opened: its name and the key that it proved.
-    Opened(LinkId, PublicKey),
-    /// A link closed.
-    Closed(LinkId),
-    /// A frame came.
-    Frame(LinkId, Bytes),
-    /// Gossip came: one bundle.
-    Gossip(Bytes),
-    /// The uplink answered.
-    Uplink(UplinkEvent),
-    /// The mesh listens on this TCP port.
-    Listening(u16),
-    /// A person signed a policy at this machine.
-    Policy(Box<SignedPolicy>),
-    /// A person changed the roster at this machine.
-    Record(Box<SignedRecord>),
-    /// The machine slept.
-    Woke,
-    /// The LAN was switched.
-    Network(Network),
-}
-
-impl Event {
-    /// Bytes of work that it brings: for a block, those that it unpacks to.
-    pub fn weight(&self) -> usize {
-        match self {
-            Self::Frame(_, bytes) => Frame::weight(bytes),
-            Self::Gossip(bytes) => bytes.len(),
-            _ => 0,
-        }
-    }
-}
-
-/// A request to the cloud, ready to be sent.
-#[derive(Debug)]
-pub enum Request {
-    /// Is it there?
-    Probe,
-    /// Bundles that it lacks. Ends a waiting [`Request::Changes`] without an answer.
-    Batch(Box<BatchRequest>),
-    /// What is new?
-    Changes(Box<ChangesRequest>),
-}
 
 /// What goes out once a step's writes are durable, in field order.
 #[must_use]
@@ -96,10 +51,16 @@ pub struct Output {
     pub gossip: Vec<Arc<[u8]>>,
     /// Links to close, with the reason.
     pub closes: Vec<(LinkId, String)>,
+    /// Those of them whose own frame was the reason.
+    pub faults: Vec<LinkId>,
     /// Requests to the cloud.
     pub requests: Vec<Request>,
     /// Answers to writes.
     pub answers: Vec<(u64, Result<Written, WriteError>)>,
+    /// Answers to changes of the roster.
+    pub changes: Vec<(u64, Result<(), ChangeRefused>)>,
+    /// Answers to parts of packs.
+    pub packs: Vec<(u64, Taken)>,
     /// For people.
     pub notices: Vec<Notice>,
     /// Entities that changed.
@@ -131,6 +92,8 @@ pub struct Driver {
     engine: Engine,
     store: Store,
     priorities: Priorities,
+    /// The keys of the mesh, which the store does not keep.
+    keyring: Keyring,
     blocks: Vec<BlockRead>,
     pages: Vec<PagesRead>,
     links: BTreeMap<LinkId, ()>,
@@ -150,13 +113,14 @@ impl Driver {
             engine,
             store,
             priorities,
+            keyring: Keyring::default(),
             blocks: Vec::new(),
             pages: Vec::new(),
             links: BTreeMap::new(),
             full_until: MonoMs(0),
             collect_at: MonoMs(0),
         };
-        driver.keep_roster()?;
+        driver.keep_roster(moment.now.wall)?;
         Ok(driver)
     }
 
@@ -193,6 +157,9 @@ impl Driver {
         match self.transact(moment, events, &mut output) {
             // What is durable stays answered so, even if reading for others fails now.
             Ok(after) => {
+                if self.engine.keyring() != &self.keyring {
+                    self.keyring = self.engine.keyring().clone();
+                }
                 if let Err(error) = self.read_out(moment, after, &mut output) {
                     self.recover(moment, &error, &mut output);
                 }
@@ -282,14 +249,26 @@ impl Driver {
         self.blocks.clear();
         self.pages.clear();
         match build_engine(&self.setup, &self.store, moment) {
-            Ok(engine) => self.engine = engine,
+            Ok(engine) => {
+                self.engine = engine;
+                let keyring = Input::Keyring(Box::new(self.keyring.clone()));
+                let effects = self.engine.handle(moment, keyring);
+                assert!(effects.writes.is_empty(), "keys are kept elsewhere");
+            }
             Err(error) => output.notices.push(Notice::Fault(error.to_string())),
         }
     }
 
     /// Keeps records in the store that only the node's own files knew, and takes the policy in force into use there.
-    fn keep_roster(&mut self) -> Result<(), StoreError> {
-        let records: Vec<_> = self.setup.roster.records().cloned().collect();
+    fn keep_roster(&mut self, at: WallMs) -> Result<(), StoreError> {
+        let roster = &self.setup.roster;
+        let records: Vec<_> = roster.records().cloned().collect();
+        let mut lines = audit::beginning(&self.store, (self.setup.identity.device, roster))?;
+        for record in &records {
+            if !self.store.holds_record(record.hash())? {
+                lines.push(audit::record_line(record, roster));
+            }
+        }
         let epochs = self.engine.log().epochs();
         let rules = Rules {
             policy: self.engine.policies().in_force(),
@@ -301,6 +280,9 @@ impl Driver {
         let mut batch = self.store.begin()?;
         for record in records {
             batch.write(&Write::Record(record), &rules)?;
+        }
+        for line in lines {
+            batch.audit(&line, at)?;
         }
         batch.commit()
     }
@@ -314,7 +296,7 @@ fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, 
         log.restore_parked(header);
     }
     let mut feed = FeedIndex::restore(
-        restored.feed_held,
+        &restored.feed_ends,
         restored.feed_folded,
         restored.cloud_holds,
     );
@@ -372,16 +354,35 @@ impl Step<'_> {
                 self.blocks.retain(|read| read.link != link);
                 self.input(Input::Closed(link))
             }
-            Event::Frame(link, bytes) => self.input(blocks::read_frame(link, &bytes)),
+            Event::Restrict(link) => self.input(Input::Restrict(link)),
+            Event::Keyring(keyring) => self.input(Input::Keyring(keyring)),
+            Event::Rekey(rekey) => self.input(Input::Rekey(rekey)),
+            Event::Frame(link, bytes) => self.frame(link, &bytes),
             Event::Gossip(bytes) if bytes.len() > limits::GOSSIP_INLINE_BYTES => Ok(()),
             Event::Gossip(bytes) => self.input(Input::Gossip(vec![Arc::from(&bytes[..])])),
             Event::Uplink(event) => self.input(Input::Uplink(event)),
             Event::Listening(port) => self.input(Input::Listening(port)),
             Event::Policy(record) => self.input(Input::Policy(record)),
-            Event::Record(record) => self.input(Input::Record(record)),
+            Event::Change(ticket, change) => self.change(ticket, &change),
+            Event::Pack(ticket, part) => self.pack(ticket, part),
             Event::Woke => self.input(Input::Woke),
             Event::Network(network) => self.input(Input::Network(network)),
+            Event::Audit(line) => self.batch.audit(&line, self.moment.now.wall),
         }
+    }
+
+    /// A link that is being closed is heard no more: what a peer sent behind its fault costs nothing.
+    fn frame(&mut self, link: LinkId, bytes: &Bytes) -> Result<(), StoreError> {
+        if !self.links.contains_key(&link) {
+            return Ok(());
+        }
+        let before = self.output.closes.len();
+        self.input(blocks::read_frame(link, bytes))?;
+        let mut closes = self.output.closes[before..].iter();
+        if closes.any(|(closed, _)| *closed == link) {
+            self.output.faults.push(link);
+        }
+        Ok(())
     }
 
     fn input(&mut self, input: Input) -> Result<(), StoreError> {
@@ -415,6 +416,9 @@ impl Step<'_> {
                 has_cloud: self.engine.roster().cloud().is_some(),
             };
             let applied = self.batch.write(&write, &rules)?;
+            for line in audit::lines(&write, self.engine) {
+                self.batch.audit(&line, self.moment.now.wall)?;
+            }
             let Applied {
                 entities,
                 opened,
@@ -433,6 +437,9 @@ impl Step<'_> {
             .map(|(link, frame)| (link, frame.encode().into()));
         self.output.sends.extend(frames);
         self.output.gossip.extend(gossip);
+        for (link, _) in &closes {
+            self.links.remove(link);
+        }
         self.output.closes.extend(closes);
         self.blocks.extend(blocks);
         self.pages.extend(pages);
@@ -461,6 +468,12 @@ impl Step<'_> {
                 self.output
                     .answers
                     .push((ticket, Err(WriteError::too_large(detail))));
+            }
+            Notice::TookPart { ticket, taken } => self.output.packs.push((ticket, taken)),
+            Notice::Gateway(holder) => {
+                let line = audit::crown_line(holder, self.engine.roster());
+                self.batch.audit(&line, self.moment.now.wall)?;
+                self.output.notices.push(notice);
             }
             other => self.output.notices.push(other),
         }

@@ -1,14 +1,15 @@
 //! The LAN mesh: authenticated, encrypted links to peers, carrying frames of opaque bytes.
 //!
 //! The only place that names libp2p. Knows neither frames' meaning nor who belongs to the studio: a link's key is proven
-//! by Noise, and the engine decides what it may do. Everything a peer can make it hold is bounded (`mesh/bounds.rs`).
+//! by Noise, and the engine decides what it may do. Everything a peer can make it hold is bounded by a number in `limits::mesh`.
 
 mod admission;
 mod attach;
-mod bounds;
+mod blame;
 mod dials;
 mod driver;
 mod explain;
+mod gate;
 mod gossip;
 mod link;
 mod listeners;
@@ -30,6 +31,8 @@ pub use studiovault_protocol::event::LinkId;
 
 pub use bounds::{LINK_QUEUE_BYTES, MAX_FRAME_BYTES, MAX_HINT_BYTES, MAX_PEERS};
 
+use studiovault_protocol::limits::mesh as bounds;
+
 use driver::Order;
 use outgoing::Links;
 
@@ -38,10 +41,12 @@ use outgoing::Links;
 pub struct MeshConfig {
     /// Ed25519 seed of the device; the key that peers see.
     pub device_secret: [u8; 32],
-    /// The studio's key under every handshake; whoever lacks it gets no answer.
-    pub pre_shared_key: [u8; 32],
+    /// The studio's keys under every handshake, the newest first; whoever has none of them gets no answer.
+    pub pre_shared_keys: Vec<[u8; 32]>,
     /// Addresses to listen on; port 0 takes a free one, the same for all of them if possible.
     pub listen: Vec<SocketAddr>,
+    /// Taken for port 0 if it is free: where peers remember this machine. 0 for any.
+    pub last_port: u16,
     /// Gossip topic of the studio.
     pub topic: String,
 }
@@ -56,12 +61,16 @@ pub enum MeshCommand {
     Send { link: LinkId, frame: Bytes },
     /// Write what is queued (for 1 s at most) and close.
     Close(LinkId),
+    /// The same, because of what the peer sent: after some faults it is kept out for a while.
+    Blame(LinkId),
     /// Gossip a hint, at most [`MAX_HINT_BYTES`]; it may be lost.
     Publish(Bytes),
     /// Close listeners and links and refuse dials, until [`MeshCommand::Online`].
     Offline,
     /// Listen again, on the same ports if they are still free.
     Online,
+    /// Other keys for every handshake from now on, the newest first; links that stand stay.
+    Keys(Vec<[u8; 32]>),
 }
 
 /// What the mesh tells the engine.
@@ -74,6 +83,8 @@ pub enum MeshEvent {
         link: LinkId,
         key: [u8; 32],
         dialed: bool,
+        /// It was made under an earlier key of the studio.
+        earlier_key: bool,
         /// What we dialled, or where the peer came from (then its port is not the one it listens on).
         address: SocketAddr,
     },
@@ -82,9 +93,30 @@ pub enum MeshEvent {
     /// The last event of a link.
     Closed { link: LinkId, reason: CloseReason },
     /// An address was dialled and no link came of it.
-    DialFailed { address: SocketAddr, reason: String },
+    DialFailed {
+        address: SocketAddr,
+        obstacle: Obstacle,
+        reason: String,
+    },
     /// A gossiped hint; `key` is its author's, who need not be a neighbour.
     Heard { key: [u8; 32], bytes: Bytes },
+}
+
+/// What stood in the way of a dial, as far as this side can tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody said that nothing listens there.
+    NothingListens,
+    /// No way to that address.
+    Unreachable,
+    /// Nothing came back in time: on the way, or from whoever listens there.
+    Silent,
+    /// Whoever listens there does not know the network's key, or not this machine's.
+    Handshake,
+    /// It has this machine's own key.
+    OwnKey,
+    /// This side did not try, or it is this side's own address.
+    NotTried,
 }
 
 /// Why a link ended.
@@ -92,6 +124,8 @@ pub enum MeshEvent {
 pub enum CloseReason {
     /// We asked for it.
     Requested,
+    /// We asked for it, because of what the peer sent.
+    Blamed,
     /// We went offline.
     Offline,
     /// The peer closed it or the network lost it.
@@ -156,10 +190,12 @@ impl MeshHandle {
         let order = match command {
             MeshCommand::Send { link, frame } => return self.links.send(link, frame),
             MeshCommand::Close(link) => return self.links.end(link, CloseReason::Requested),
+            MeshCommand::Blame(link) => return self.links.end(link, CloseReason::Blamed),
             MeshCommand::Dial(addresses) => Order::Dial(addresses),
             MeshCommand::Publish(bytes) => Order::Publish(bytes),
             MeshCommand::Offline => Order::Offline,
             MeshCommand::Online => Order::Online,
+            MeshCommand::Keys(keys) => Order::Keys(keys),
         };
         self.orders.try_send(order).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => MeshRefused::Busy,

@@ -4,29 +4,41 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use studiovault_protocol::api;
 use studiovault_protocol::engine::Identity;
-use studiovault_protocol::event::Network;
+use studiovault_protocol::event::{Network, UplinkEvent};
 use studiovault_protocol::id::{DeviceId, Epoch};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::Roster;
+use studiovault_protocol::pairing::Host;
 use studiovault_protocol::policy::{Policy, PolicyError, PolicyShelf, SignedPolicy};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::adapters::own_addresses;
 use crate::clock::{self, Clock};
-use crate::config::{ConfigError, Folder, FolderLock, Machine, Region, StudioFile};
-use crate::driver::{Driver, Random, Setup};
+use crate::config::{AddressBook, ConfigError, Folder, FolderLock, Machine, Region, StudioFile};
+use crate::driver::{Driver, Random, Request, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
-use crate::pairing::{Desk, Host};
-use crate::runner::{Board, Channels, Holders, Local, Reachability, Runner};
-use crate::store::{Location, Reader, Store, StoreError};
-use crate::upkeep::{self, UpkeepError};
+use crate::pairing::{Desk, Inviter};
+use crate::runner::{Board, Channels, Holders, Journal, KeyKeeper, Local, Reachability, Runner};
+use crate::store::{AuditKind, Location, Reader, Store, StoreError, Verification};
+use crate::telemetry::Recorder;
+use crate::upkeep::{self, UpkeepError, VerifyError};
 use crate::uplink::{self, CloudClient, UplinkError};
 
+mod examine;
+mod login;
 mod membership;
+mod packing;
+mod telling;
 
+pub use examine::examine_at_rest;
+pub use login::{cloud_client, keep_login};
 pub use membership::MembershipError;
+pub use packing::PackRefused;
+use telling::Telling;
 
 pub use crate::driver::{WriteError, WriteRequest, Written};
 
@@ -111,10 +123,12 @@ pub enum SetPolicyError {
 
 struct Inner {
     local: mpsc::Sender<Local>,
+    journal: Journal,
     reader: Reader,
     board: Arc<Board>,
     region: Region,
     cloud: Option<CloudClient>,
+    telling: Telling,
     folder: Folder,
     events: broadcast::Sender<api::Event>,
     studio: StudioFile,
@@ -143,56 +157,56 @@ impl Node {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let machine = config.machine;
         let lock = machine.folder.lock()?;
+        let announce = announce(&machine, config.announce);
         let policy = Policy::default();
         let clock = Clock::default();
         let store = open_store(&machine, &policy)?;
         let setup = setup(&machine, policy)?;
-        let view = node_view(&machine, &setup);
-        let discovery_key = machine.studio.discovery_key.0;
+        let view = node_view(&machine, &setup, announce);
+        let discovery_keys = machine.studio.discovery_keys();
         let invites_on = membership::invites_on(&config.listen);
-        let mesh_config = mesh_config(&machine, config.listen);
-        let desk = Desk::new(host(&machine), clock.clone(), config.announce);
+        let addresses = AddressBook::load(&machine.folder.addresses_path());
+        let mesh_config = mesh_config(&machine, config.listen, addresses.port_at(&own_addresses()));
+        let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
+        let journal = Journal::new(&local);
+        let desk = Desk::new(inviter(&machine), clock.clone(), journal.clone());
         let driver = Driver::new(setup, store, clock.moment())?;
         let signed = signed(&driver);
         let reader = Reader::open(machine.folder.path())?;
-        let (uplink_events, uplink_receiver) = mpsc::channel(16);
-        let access = machine.studio.cloud.clone();
-        let cloud = access.map(CloudClient::new).transpose()?;
-        let requests = cloud.clone().map(|client| {
-            let (sender, receiver) = mpsc::channel(16);
-            uplink::spawn(client, receiver, uplink_events);
-            sender
-        });
+        let cloud = cloud_client(&machine)?;
+        let telling = Telling::of(&machine.folder);
+        let (requests, uplink_events) = start_uplink(cloud.clone(), telling.recorder.clone());
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
         let cloud_url = url_of(&machine);
-        let board = Arc::new(Board::new(clock, view, cloud_url, signed));
-        let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
+        let board = Board::new(clock, view, cloud_url, signed);
+        let board = Arc::new(board.watching(machine.folder.path().to_owned()));
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let channels = Channels {
             local: local_receiver,
             mesh_events,
             mesh,
             requests,
-            uplink_events: uplink_receiver,
+            uplink_events,
             events: events.clone(),
         };
         let reach = Reachability {
-            announce: config.announce,
-            discovery_key,
+            announce,
+            discovery_keys,
             peers: config.peers,
+            keeper: keeper(&machine),
+            addresses,
+            addresses_file: machine.folder.addresses_path(),
         };
         let runner = Runner::new(driver, channels, board.clone(), reach);
-        let runtime = tokio::runtime::Handle::current();
-        std::thread::Builder::new()
-            .name("studiovault".into())
-            .spawn(move || runtime.block_on(runner.run()))
-            .map_err(NodeError::Thread)?;
+        spawn(runner)?;
         let inner = Inner {
             local,
+            journal,
             reader,
             board,
             region: machine.studio.region.clone(),
             cloud,
+            telling,
             folder: machine.folder,
             events,
             device: machine.identity.device,
@@ -202,17 +216,20 @@ impl Node {
             invites_on,
             _lock: lock,
         };
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        let inner = Arc::new(inner);
+        telling::spawn(&inner);
+        Ok(Self { inner })
     }
 
     /// Writes a transaction; durable when it returns.
     pub async fn write(&self, request: WriteRequest) -> Result<Written, WriteError> {
+        let begun = Instant::now();
         let (answer, answered) = oneshot::channel();
         let sent = self.inner.local.send(Local::Write(request, answer)).await;
         sent.map_err(|_| WriteError::Stopping)?;
-        answered.await.map_err(|_| WriteError::Stopping)?
+        let written = answered.await.map_err(|_| WriteError::Stopping)??;
+        self.recorder().writes.note(begun.elapsed());
+        Ok(written)
     }
 
     /// The read-only side of the store. Its calls block.
@@ -230,24 +247,14 @@ impl Node {
         self.inner.board.status()
     }
 
+    /// What is applied, as a read token.
+    pub fn applied(&self) -> Arc<str> {
+        self.inner.board.applied()
+    }
+
     /// Which machines hold what.
     pub fn holders(&self) -> Arc<Holders> {
         self.inner.board.holders()
-    }
-
-    /// Keeps a new token for the cloud and uses it from now on; the next probe finds out whether it is taken.
-    pub async fn login(&self, token: String) -> Result<(), NodeError> {
-        let Some(cloud) = &self.inner.cloud else {
-            return Err(NodeError::NoCloud);
-        };
-        let path = self.inner.folder.studio_path();
-        let mut studio = StudioFile::load(&path)?;
-        if let Some(access) = &mut studio.cloud {
-            access.token.clone_from(&token);
-        }
-        studio.save(&path)?;
-        cloud.sign_in(token);
-        Ok(())
     }
 
     /// What happens from now on.
@@ -260,7 +267,20 @@ impl Node {
         let (done, finished) = oneshot::channel();
         let sent = self.inner.local.send(Local::Network(network, done)).await;
         sent.map_err(|_| NodeError::Stopping)?;
-        finished.await.map_err(|_| NodeError::Stopping)
+        finished.await.map_err(|_| NodeError::Stopping)?;
+        let what = match network {
+            Network::Online => "this machine was put back on the LAN",
+            Network::Offline => "this machine was taken off the LAN",
+        };
+        self.inner.journal.note(AuditKind::Network, what);
+        Ok(())
+    }
+
+    /// Dials a peer that a person named, at these addresses, whenever there is no link.
+    pub async fn know_peer(&self, name: &str, addresses: Vec<SocketAddr>) {
+        let know = Local::Know(name.to_owned(), addresses);
+        // A node that is stopping dials nobody.
+        let _ = self.inner.local.send(know).await;
     }
 
     /// The signed policies and the one in force.
@@ -291,6 +311,12 @@ impl Node {
         }
     }
 
+    /// Proves the store against itself, on a copy of this moment. Blocks for as long as that takes.
+    pub fn verify(&self) -> Result<Verification, VerifyError> {
+        let inner = &self.inner;
+        upkeep::verify_copy(&inner.reader, inner.folder.path(), &inner.board.roster())
+    }
+
     /// Says goodbye to the LAN and closes the store.
     pub async fn shutdown(&self) {
         let (done, finished) = oneshot::channel();
@@ -301,8 +327,46 @@ impl Node {
     }
 }
 
+fn keeper(machine: &Machine) -> KeyKeeper {
+    KeyKeeper {
+        file: machine.folder.studio_path(),
+        keyring: machine.studio.keyring.clone(),
+    }
+}
+
+/// Whether a machine announces itself: not while it hides, whatever this run was told.
+fn announce(machine: &Machine, wanted: Announce) -> Announce {
+    match machine.folder.venue() {
+        api::VenueState::On => Announce::Silent,
+        api::VenueState::Off => wanted,
+    }
+}
+
+/// The loop, on a thread of its own.
+fn spawn(runner: Runner) -> Result<(), NodeError> {
+    let runtime = tokio::runtime::Handle::current();
+    std::thread::Builder::new()
+        .name("studiovault".into())
+        .spawn(move || runtime.block_on(runner.run()))
+        .map_err(NodeError::Thread)?;
+    Ok(())
+}
+
+fn start_uplink(
+    cloud: Option<CloudClient>,
+    recorder: Arc<Recorder>,
+) -> (Option<mpsc::Sender<Request>>, mpsc::Receiver<UplinkEvent>) {
+    let (events, heard) = mpsc::channel(16);
+    let requests = cloud.map(|client| {
+        let (sender, receiver) = mpsc::channel(16);
+        uplink::spawn((client, recorder), receiver, events);
+        sender
+    });
+    (requests, heard)
+}
+
 /// The machine's store, its state as this version of the program folds it.
-fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
+pub(crate) fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
     let mut store = Store::open(Location::Folder(machine.folder.path().to_owned()), policy)?;
     if let Some(entities) = upkeep::renew(machine, &mut store)? {
         tracing::info!("{entities} entities folded anew by this version of the program");
@@ -310,20 +374,26 @@ fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
     Ok(store)
 }
 
-fn host(machine: &Machine) -> Host {
-    Host {
+fn inviter(machine: &Machine) -> Inviter {
+    let host = Host {
+        studio: machine.studio.studio,
+        studio_name: machine.studio.name.clone(),
         device: machine.identity.device,
-        key: machine.key.clone(),
+        key: machine.key.public(),
         name: machine.identity.name.clone(),
-        studio: (machine.studio.studio, machine.studio.name.clone()),
+    };
+    Inviter {
+        host,
+        key: machine.key.clone(),
     }
 }
 
-fn mesh_config(machine: &Machine, listen: Vec<SocketAddr>) -> MeshConfig {
+fn mesh_config(machine: &Machine, listen: Vec<SocketAddr>, last_port: u16) -> MeshConfig {
     MeshConfig {
         device_secret: machine.key.seed(),
-        pre_shared_key: machine.studio.mesh_key.0,
+        pre_shared_keys: machine.studio.mesh_keys(),
         listen,
+        last_port,
         topic: format!("sv/1/{}", machine.studio.studio),
     }
 }
@@ -339,7 +409,8 @@ fn url_of(machine: &Machine) -> Option<String> {
     Some(access.url.clone())
 }
 
-fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
+/// What the machine's driver is made with.
+pub(crate) fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
     let roster = machine.studio.roster().map_err(NodeError::Studio)?;
     let device = machine.identity.device;
     if roster.member(device).is_none() {
@@ -361,7 +432,7 @@ fn setup(machine: &Machine, policy: Policy) -> Result<Setup, NodeError> {
     })
 }
 
-fn node_view(machine: &Machine, setup: &Setup) -> api::NodeView {
+fn node_view(machine: &Machine, setup: &Setup, announce: Announce) -> api::NodeView {
     api::NodeView {
         device: machine.identity.device,
         name: machine.identity.name.clone(),
@@ -373,5 +444,6 @@ fn node_view(machine: &Machine, setup: &Setup) -> api::NodeView {
         run: format!("{:016x}", setup.identity.run),
         started: clock::wall(),
         listening: Vec::new(),
+        venue: announce == Announce::Silent,
     }
 }

@@ -13,15 +13,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use studiovault_protocol::api::{InviteRequest, InviteState, InviteView};
-use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::pairing::{Checking, Closed, Code, Invite, Message};
+use studiovault_protocol::pairing::{Checking, Closed, Code, Host, Invite, Message};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::clock::Clock;
 use crate::config::random_bytes;
 use crate::node::Announce;
+use crate::runner::Journal;
+use crate::store::AuditKind;
 
 /// Why an invite is not shown, or words are not taken. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -41,22 +42,18 @@ pub enum InviteError {
 
 /// Who invites.
 #[derive(Clone)]
-pub struct Host {
-    /// Its device.
-    pub device: DeviceId,
+pub struct Inviter {
+    /// As the newcomer hears of it.
+    pub host: Host,
     /// Its key.
     pub key: SecretKey,
-    /// Its name.
-    pub name: String,
-    /// Its studio, and what people call that.
-    pub studio: (studiovault_protocol::id::StudioId, String),
 }
 
 /// The one invite that a machine shows, and whoever comes to it.
 pub struct Desk {
-    host: Host,
+    inviter: Inviter,
     clock: Clock,
-    announce: Announce,
+    journal: Journal,
     state: Mutex<Option<Shown>>,
 }
 
@@ -90,12 +87,12 @@ pub struct Passed {
 
 impl Desk {
     /// Shows nothing yet.
-    pub fn new(host: Host, clock: Clock, announce: Announce) -> Arc<Self> {
+    pub fn new(inviter: Inviter, clock: Clock, journal: Journal) -> Arc<Self> {
         let state = Mutex::new(None);
         Arc::new(Self {
-            host,
+            inviter,
             clock,
-            announce,
+            journal,
             state,
         })
     }
@@ -104,7 +101,7 @@ impl Desk {
     pub async fn invite(
         self: &Arc<Self>,
         request: InviteRequest,
-        on: SocketAddr,
+        (on, announce): (SocketAddr, Announce),
     ) -> Result<InviteView, InviteError> {
         let listener = TcpListener::bind(on).await.map_err(InviteError::Port)?;
         let port = listener.local_addr().map_err(InviteError::Port)?.port();
@@ -112,6 +109,8 @@ impl Desk {
         let key = code.announcement_key();
         let number = u64::from_le_bytes(random_bytes());
         let now = self.clock.now().mono;
+        let what = format!("an invite was shown, as {}", request.role.word());
+        self.journal.note(AuditKind::Pairing, what);
         *self.state() = Some(Shown {
             number,
             invite: Invite::open(code, now),
@@ -121,7 +120,8 @@ impl Desk {
             applicant: None,
             last: None,
         });
-        tokio::spawn(listener::run(self.clone(), listener, (number, port, key)));
+        let shown = listener::run(self.clone(), listener, (number, port), (announce, key));
+        tokio::spawn(shown);
         tracing::info!(port, "an invite is shown");
         Ok(self.view().expect("it was just made"))
     }
@@ -154,6 +154,10 @@ impl Desk {
     /// Takes the invite back.
     pub fn withdraw(&self) {
         if let Some(shown) = self.state().as_mut() {
+            if shown.invite.closed().is_none() {
+                self.journal
+                    .note(AuditKind::Pairing, "the invite was taken back");
+            }
             shown.invite.withdraw();
             shown.visitor = None;
         }
@@ -176,7 +180,8 @@ impl Desk {
                 answer: visitor.answer,
             });
         }
-        shown.missed("the words were not those that the other machine shows");
+        let why = "the words were not those that the other machine shows";
+        shown.missed(why, &self.journal);
         let words = "the words that were typed at the other machine are not those shown here";
         // It may have gone meanwhile.
         let _ = visitor.answer.send(Message::Refuse(words.into()));
@@ -191,6 +196,9 @@ impl Desk {
         let message = match outcome {
             Ok(welcome) => {
                 if let Some(shown) = shown {
+                    let name = shown.applicant.as_deref().unwrap_or("a machine");
+                    let what = format!("{name} came in by the invite");
+                    self.journal.note(AuditKind::Pairing, what);
                     shown.invite.admitted();
                 }
                 welcome
@@ -213,8 +221,9 @@ impl Desk {
 }
 
 impl Shown {
-    fn missed(&mut self, why: &str) {
+    fn missed(&mut self, why: &str, journal: &Journal) {
         self.invite.missed(random_bytes());
+        journal.note(AuditKind::Pairing, format!("a miss at the invite: {why}"));
         self.applicant = None;
         self.last = Some(why.to_owned());
         tracing::warn!(

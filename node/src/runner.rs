@@ -5,54 +5,48 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use studiovault_protocol::api;
-use studiovault_protocol::engine::{ChangeRefused, RosterChange};
 use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
-use studiovault_protocol::id::{Hash, PublicKey};
-use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::clock::Clock;
+use crate::config::AddressBook;
 use crate::discovery::DiscoveryEvent;
-use crate::driver::{Driver, Event, Output, Request, WriteError, WriteRequest, Written};
+use crate::driver::{Driver, Event, Output, Request, WriteError, Written};
 use crate::mesh::{MeshCommand, MeshEvent, MeshHandle};
 use crate::node::Announce;
 
+mod asked;
 mod board;
+mod contacts;
 mod dialer;
+mod dialing;
 mod gather;
 mod holders;
+mod keys;
+mod local;
 mod presence;
 
+use asked::Asked;
 pub use board::{Board, BoardFacts};
+pub use contacts::{Candidate, Contact, Met, Neighbourhood};
 use gather::Turns;
 pub use holders::Holders;
+pub use keys::KeyKeeper;
+pub use local::{Journal, Local};
 use presence::Presence;
 
-/// A wall clock that ran this much further than the monotonic one means that the machine slept, ms.
+/// A wall clock that ran this much further than the monotonic one, or a loop that stood for so long, means that the machine
+/// slept, ms.
 const SLEPT_MS: i64 = 5_000;
 /// The status snapshot is made anew at most this often, ms.
 const STATUS_MS: u64 = 100;
-
-/// What the facade asks of the loop.
-#[derive(Debug)]
-pub enum Local {
-    /// Write.
-    Write(WriteRequest, oneshot::Sender<Result<Written, WriteError>>),
-    /// Take a policy that was signed here.
-    Policy(Box<SignedPolicy>, oneshot::Sender<()>),
-    /// Change the roster.
-    Change(RosterChange, oneshot::Sender<Result<(), ChangeRefused>>),
-    /// Switch the LAN.
-    Network(Network, oneshot::Sender<()>),
-    /// Stop.
-    Shutdown(oneshot::Sender<()>),
-}
 
 /// The channels that the loop listens to and speaks on.
 pub struct Channels {
@@ -76,9 +70,15 @@ pub struct Reachability {
     /// Whether it announces itself.
     pub announce: Announce,
     /// The studio's discovery key.
-    pub discovery_key: [u8; 32],
+    pub discovery_keys: Vec<[u8; 32]>,
     /// Addresses given by a person.
     pub peers: Vec<SocketAddr>,
+    /// The keys of the mesh.
+    pub keeper: KeyKeeper,
+    /// Where peers were reached before.
+    pub addresses: AddressBook,
+    /// Where that is kept.
+    pub addresses_file: PathBuf,
 }
 
 /// The loop's state.
@@ -98,13 +98,6 @@ pub struct Runner {
     conflicts_told: bool,
     asked: Asked,
     turns: Turns,
-}
-
-/// Who waits for something that was signed here to be durable and shown.
-#[derive(Default)]
-struct Asked {
-    policies: Vec<oneshot::Sender<()>>,
-    changes: Vec<(Hash, oneshot::Sender<Result<(), ChangeRefused>>)>,
 }
 
 /// What woke the loop.
@@ -144,6 +137,10 @@ impl Runner {
 
     /// Runs until told to stop.
     pub async fn run(mut self) {
+        self.forget_outsiders();
+        let first = self.first_events();
+        let output = self.driver.step(self.clock.moment(), first);
+        self.deliver(output).await;
         loop {
             let mut events = Vec::new();
             let woken = if self.again {
@@ -156,9 +153,10 @@ impl Runner {
                 return;
             }
             self.notice_sleep(&mut events);
+            self.look_at_adapters(&mut events);
             let output = self.driver.step(self.clock.moment(), events);
             self.deliver(output).await;
-            self.answer_signed();
+            self.answer_asked();
             self.dial();
             self.show();
         }
@@ -169,7 +167,8 @@ impl Runner {
         let mut due = self
             .driver
             .next_wake(now)
-            .min(self.presence.dialer.next_due(now));
+            .min(self.presence.dialer.next_due(now))
+            .min(self.presence.adapters.next_look());
         if self.stale {
             due = due.min(self.shown_at.plus(STATUS_MS).max(now));
         }
@@ -231,21 +230,34 @@ impl Runner {
                 self.asked.policies.push(done);
             }
             Local::Change(change, answer) => {
-                let worded = self.driver.engine().word(&change, self.clock.now().wall);
-                match worded {
-                    Ok(record) => {
-                        self.asked.changes.push((record.hash(), answer));
-                        events.push(Event::Record(Box::new(record)));
-                    }
-                    // Nobody waits any more if this fails.
-                    Err(refused) => drop(answer.send(Err(refused))),
-                }
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.asked.changes.insert(ticket, answer);
+                events.push(Event::Change(ticket, Box::new(change)));
+            }
+            Local::Pack(part, answer) => {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.asked.packs.insert(ticket, answer);
+                events.push(Event::Pack(ticket, part));
             }
             Local::Network(network, done) => {
                 self.switch(network, events).await;
                 // Nobody waits any more if this fails.
                 let _ = done.send(());
             }
+            Local::Rekey(answer) => self.draw_key(answer, events),
+            Local::Venue(announce, done) => {
+                self.hide(announce).await;
+                // Nobody waits any more if this fails.
+                let _ = done.send(());
+            }
+            Local::Know(name, addresses) => self.presence.dialer.know(&name, addresses),
+            Local::Neighbourhood(answer) => {
+                // Nobody waits any more if this fails.
+                let _ = answer.send(self.neighbourhood());
+            }
+            Local::Audit(line) => events.push(Event::Audit(line)),
             Local::Shutdown(done) => return Some(done),
         }
         None
@@ -270,64 +282,12 @@ impl Runner {
         }
     }
 
-    async fn mesh_event(&mut self, event: MeshEvent, events: &mut Vec<Event>) {
-        match event {
-            MeshEvent::Listening(address) => {
-                events.push(Event::Listening(address.port()));
-                self.presence.listens(address);
-                self.stale = true;
-            }
-            MeshEvent::Opened {
-                link, key, address, ..
-            } => {
-                self.links.insert(link, address);
-                events.push(Event::Opened(link, PublicKey(key)));
-            }
-            MeshEvent::Frame { link, bytes } => events.push(Event::Frame(link, bytes)),
-            MeshEvent::Closed { link, reason } => {
-                tracing::info!(link = link.0, ?reason, "link closed");
-                self.links.remove(&link);
-                events.push(Event::Closed(link));
-                self.stale = true;
-            }
-            MeshEvent::DialFailed { address, reason } => {
-                tracing::debug!(%address, reason, "dial failed");
-                self.presence.dialer.failed(address, self.clock.now().mono);
-            }
-            MeshEvent::Heard { bytes, .. } => events.push(Event::Gossip(bytes)),
-        }
-    }
-
-    /// Dials whom we know of and have no link with.
-    fn dial(&mut self) {
-        if self.presence.network == Network::Offline {
-            return;
-        }
-        let now = self.clock.now().mono;
-        let connected: Vec<SocketAddr> = self
-            .driver
-            .engine()
-            .sessions()
-            .filter_map(|(link, session)| {
-                let address = self.links.get(&link)?;
-                let port = if session.greeting.port == 0 {
-                    address.port()
-                } else {
-                    session.greeting.port
-                };
-                Some(SocketAddr::new(address.ip().to_canonical(), port))
-            })
-            .collect();
-        for addresses in self.presence.dialer.due(now, &connected) {
-            self.order(MeshCommand::Dial(addresses));
-        }
-    }
-
     fn notice_sleep(&mut self, events: &mut Vec<Event>) {
         let now = self.clock.now();
         let wall = now.wall.0.saturating_sub(self.last.wall.0);
         let mono = i64::try_from(now.mono.since(self.last.mono)).unwrap_or(i64::MAX);
-        let slept = wall.saturating_sub(mono) > SLEPT_MS || mono > 3 * SLEPT_MS;
+        // It looks at its adapters twice a second, so a longer pause was none of its own either.
+        let slept = wall.saturating_sub(mono) > SLEPT_MS || mono > SLEPT_MS;
         if slept {
             tracing::info!("woke up");
             events.push(Event::Woke);
@@ -343,8 +303,11 @@ impl Runner {
             sends,
             gossip,
             closes,
+            faults,
             requests,
             answers,
+            changes,
+            packs,
             notices,
             changed,
             ..
@@ -357,7 +320,11 @@ impl Runner {
         }
         for (link, reason) in closes {
             tracing::info!(link = link.0, reason, "closing a link");
-            self.order(MeshCommand::Close(link));
+            self.order(if faults.contains(&link) {
+                MeshCommand::Blame(link)
+            } else {
+                MeshCommand::Close(link)
+            });
         }
         for request in requests {
             if let Some(uplink) = &self.channels.requests {
@@ -371,6 +338,8 @@ impl Runner {
                 let _ = waiting.send(answer);
             }
         }
+        self.asked.answers.extend(changes);
+        self.asked.taken.extend(packs);
         if output.conflicts_changed {
             self.conflicts_told = false;
         }
@@ -380,6 +349,7 @@ impl Runner {
         }
         if !changed.is_empty() {
             let vv = api::vv_text(self.driver.engine().log().applied());
+            self.board.show_applied(&vv);
             self.publish(api::Event::Entities { ids: changed, vv });
         }
     }
@@ -395,18 +365,17 @@ impl Runner {
             Notice::PeerReady(device) => {
                 tracing::info!(peer = name(device), "peer ready");
                 self.board.seen(device);
-                api::Event::PeerReady {
-                    device,
-                    name: name(device),
-                }
+                let name = name(device);
+                self.met(device);
+                self.remember(device);
+                api::Event::PeerReady { device, name }
             }
             Notice::PeerGone(device) => {
                 tracing::info!(peer = name(device), "peer gone");
                 self.board.seen(device);
-                api::Event::PeerGone {
-                    device,
-                    name: name(device),
-                }
+                let name = name(device);
+                self.parted(device);
+                api::Event::PeerGone { device, name }
             }
             Notice::Gateway(device) => {
                 tracing::info!(gateway = device.map(name), "gateway");
@@ -424,8 +393,18 @@ impl Runner {
                 self.board.fault(&sentence);
                 api::Event::Fault { sentence }
             }
-            Notice::UplinkChanged | Notice::PolicyChanged => api::Event::Status,
-            Notice::Applied | Notice::Written { .. } | Notice::Refused { .. } => return,
+            Notice::UplinkChanged | Notice::FeedDoubted => api::Event::Status,
+            Notice::RosterChanged | Notice::PolicyChanged => {
+                self.board.show_signed(&self.driver);
+                self.forget_outsiders();
+                api::Event::Status
+            }
+            Notice::Rekeyed => return self.rekeyed(),
+            Notice::Turned { link, by, refusal } => return self.turned(link, by, refusal),
+            Notice::Applied
+            | Notice::Written { .. }
+            | Notice::TookPart { .. }
+            | Notice::Refused { .. } => return,
         };
         self.publish(event);
     }
@@ -441,9 +420,11 @@ impl Runner {
             links: &self.links,
             listening: &self.presence.listening,
             network: self.presence.network,
+            announce: self.presence.announces(),
         };
         // What peers hold comes with their beats, which are no notice of the driver.
-        if !self.stale && !self.board.peers_moved(&facts) {
+        let moved = self.board.peers_moved(&facts) || self.board.room_moved();
+        if !self.stale && !moved {
             return;
         }
         match self.board.show(&facts) {
@@ -456,24 +437,6 @@ impl Runner {
         if !std::mem::replace(&mut self.conflicts_told, true) {
             let open = self.board.status().counts.conflicts;
             self.publish(api::Event::Conflicts { open });
-        }
-    }
-
-    /// What was asked is durable now, or failed whole; either way the board says what is in force.
-    fn answer_signed(&mut self) {
-        if self.asked.policies.is_empty() && self.asked.changes.is_empty() {
-            return;
-        }
-        self.board.show_signed(&self.driver);
-        self.stale = true;
-        for (hash, answer) in self.asked.changes.drain(..) {
-            let taken = self.driver.engine().roster().record(hash).is_some();
-            // Nobody waits any more if this fails.
-            let _ = answer.send(taken.then_some(()).ok_or(ChangeRefused::NotTaken));
-        }
-        for done in self.asked.policies.drain(..) {
-            // Nobody waits any more if this fails.
-            let _ = done.send(());
         }
     }
 

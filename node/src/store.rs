@@ -17,6 +17,7 @@ use crate::lock::Lock;
 
 mod adopt;
 mod apply;
+mod audit;
 mod authors;
 mod batch;
 mod checkpoint;
@@ -46,12 +47,14 @@ mod fixtures;
 #[cfg(test)]
 mod tests;
 
+pub use audit::{AuditKind, AuditLine, AuditQuestion, AuditRow};
 pub use batch::{Applied, Batch};
 pub use collect::Collected;
 pub use error::StoreError;
 pub use reader::{
-    ConflictRow, DeadLetterRow, Deleted, EntityRow, HistoryEntry, LedgerRow, Listing, QUERY_ROWS,
-    QuarantineRow, QueryRows, QueueRow, Reader, Ruling, View,
+    ActivityEntry, BundleRow, ConflictRow, DeadLetterRow, Deleted, EntityRow, HistoryEntry,
+    Holding, LedgerRow, Listing, NameFault, QUERY_ROWS, QuarantineRow, QueryRows, QueueRow, Reader,
+    Ruling, Slice, SliceRoom, View,
 };
 pub use restore::{OwnTip, Restored};
 pub use stream::{BlockChunk, CloudLoad, PageChunk};

@@ -2,13 +2,17 @@
 //!
 //! Both take the folder's lock, so that neither sees a state that somebody is about to change.
 
+use std::fs;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
 use studiovault_protocol::id::Dot;
 use studiovault_protocol::log::ChainRow;
 use studiovault_protocol::membership::{Authority, Roster, Signer};
 use studiovault_protocol::policy::{Policy, PolicyShelf};
 
 use crate::config::{ConfigError, FolderLock, Machine};
-use crate::store::{Location, Store, StoreError, Verification};
+use crate::store::{Location, Reader, Store, StoreError, Verification};
 
 /// Why a folder was neither checked nor rebuilt. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +28,17 @@ pub enum UpkeepError {
     Studio(String),
 }
 
+/// Why a running node's store was not checked. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The disk: the copy to check could not be made or removed.
+    #[error("the copy to check: {0}")]
+    Copy(std::io::Error),
+}
+
 /// A store that nobody else uses, and what its rows are judged by.
 struct Workshop {
     store: Store,
@@ -36,6 +51,31 @@ struct Workshop {
 pub fn verify(machine: &Machine) -> Result<Verification, UpkeepError> {
     let workshop = Workshop::open(machine)?;
     Ok(workshop.store.verify(&workshop.roster, &workshop.policy)?)
+}
+
+/// Checks the store of a node that runs, on a copy of one moment that is removed afterwards.
+pub(crate) fn verify_copy(
+    reader: &Reader,
+    folder: &Path,
+    roster: &Roster,
+) -> Result<Verification, VerifyError> {
+    /// One check at a time: all take the same place.
+    static CHECK: Mutex<()> = Mutex::new(());
+    let _turn = CHECK.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = folder.join("check");
+    // What is there was left behind by a process that ended in the middle.
+    let _ = fs::remove_dir_all(&place);
+    fs::create_dir(&place).map_err(VerifyError::Copy)?;
+    let found = verify_at(reader, &place, roster);
+    fs::remove_dir_all(&place).map_err(VerifyError::Copy)?;
+    Ok(found?)
+}
+
+fn verify_at(reader: &Reader, place: &Path, roster: &Roster) -> Result<Verification, StoreError> {
+    reader.copy_into(place)?;
+    let store = Store::open(Location::Folder(place.to_owned()), &Policy::default())?;
+    let policy = store.adopted().cloned().unwrap_or_default();
+    store.verify(roster, &policy)
 }
 
 /// Folds the state anew from the log; how many entities there are. `told` hears how far it is.

@@ -4,21 +4,29 @@
 //! A request that fails changes nothing: everything that waits stays in the log.
 
 mod client;
+mod credentials;
+mod device_flow;
+mod pins;
 mod tls;
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use studiovault_protocol::cloud::{Pong, PongHead};
 use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub use client::{CloudClient, UplinkError};
+pub use device_flow::{Code, DeviceFlow, Progress, may_be_asked};
+pub use pins::{PinError, PinSet};
 
-use crate::driver::Request;
+use crate::driver::{Introduction, Request};
+use crate::telemetry::Recorder;
 
 /// Runs requests until the sender is gone. Batch and question run beside each other; a batch ends a waiting question.
 pub fn spawn(
-    client: CloudClient,
+    (client, recorder): (CloudClient, Arc<Recorder>),
     mut requests: mpsc::Receiver<Request>,
     events: mpsc::Sender<UplinkEvent>,
 ) -> JoinHandle<()> {
@@ -33,9 +41,9 @@ pub fn spawn(
             {
                 question.abort();
             }
-            let (client, events) = (client.clone(), events.clone());
+            let (client, recorder, events) = (client.clone(), recorder.clone(), events.clone());
             let task = tokio::spawn(async move {
-                let event = carry(&client, request).await;
+                let event = carry((&client, &recorder), request).await;
                 // The receiver is gone only when the node stops.
                 let _ = events.send(event).await;
             });
@@ -53,7 +61,8 @@ pub fn spawn(
 }
 
 /// Carries one request and words what came of it.
-async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
+async fn carry((client, recorder): (&CloudClient, &Recorder), request: Request) -> UplinkEvent {
+    let begun = Instant::now();
     let failed = |order, error: UplinkError| {
         tracing::debug!(?order, %error, "a request to the cloud failed");
         UplinkEvent::Failed {
@@ -62,13 +71,22 @@ async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
         }
     };
     match request {
-        Request::Probe => match client.ping().await {
-            Ok(_) => UplinkEvent::Probed,
+        Request::Probe(introduction) => match probe(client, introduction).await {
+            Ok(pong) => UplinkEvent::Probed {
+                head: pong.head.map(PongHead::brief),
+            },
             Err(error) => failed(OrderKind::Probe, error),
         },
         Request::Batch(batch) => match client.batch(&batch).await {
-            Ok(answer) => UplinkEvent::Answered(Box::new(answer)),
+            Ok(answer) => {
+                recorder.batches.note(begun.elapsed());
+                UplinkEvent::Answered(Box::new(answer))
+            }
             Err(error) => failed(OrderKind::Batch, error),
+        },
+        Request::Tail(tail) => match client.tail(&tail).await {
+            Ok(answer) => UplinkEvent::Returned { head: answer.head },
+            Err(error) => failed(OrderKind::Tail, error),
         },
         Request::Changes(question) => match client.changes(&question).await {
             Ok(changes) => UplinkEvent::Changed(Box::new(changes)),
@@ -77,10 +95,24 @@ async fn carry(client: &CloudClient, request: Request) -> UplinkEvent {
     }
 }
 
+/// Asks whether the cloud is there; a machine that it does not know yet brings the roster.
+async fn probe(client: &CloudClient, introduction: Introduction) -> Result<Pong, UplinkError> {
+    match client.ping().await {
+        Err(UplinkError::Unknown(_)) => {
+            let (studio, records) = (introduction.studio, &introduction.records);
+            client.introduce(studio, records).await?;
+            client.ping().await
+        }
+        answer => answer,
+    }
+}
+
 fn failure_of(error: UplinkError) -> UplinkFailure {
     let detail = error.to_string();
     match error {
-        UplinkError::Unauthorised(_) => UplinkFailure::Unauthorised(detail),
+        UplinkError::Unauthorised(_) | UplinkError::Unknown(_) => {
+            UplinkFailure::Unauthorised(detail)
+        }
         UplinkError::TooLarge => UplinkFailure::TooLarge,
         UplinkError::Broken(_) => UplinkFailure::Broken(detail),
         UplinkError::Busy { retry_after, .. } => {
@@ -90,7 +122,8 @@ fn failure_of(error: UplinkError) -> UplinkFailure {
                 detail,
             }
         }
-        UplinkError::Nonsense(_) => UplinkFailure::Nonsense(detail),
+        UplinkError::Behind { held, .. } => UplinkFailure::Behind { held, detail },
+        UplinkError::Nonsense(_) | UplinkError::Missing(_) => UplinkFailure::Nonsense(detail),
         UplinkError::Unreachable(_) | UplinkError::Address(_) => UplinkFailure::Unreachable(detail),
     }
 }

@@ -2,18 +2,42 @@
 //!
 //! The plain JSON form of the same resources stands in [`crate::api`].
 
+mod proof;
+
+pub use proof::{NONCE_HEADER, PROOF_HEADER, Proof, ProofError, Prover, Target};
+
 use serde::{Deserialize, Serialize};
 
+use crate::feed::FeedHead;
 use crate::frontier::Frontier;
-use crate::id::{Author, CommandId, DeviceId, Dot, PublicKey, StudioId};
-use crate::membership::SignedRecord;
+use crate::id::{Author, CommandId, DeviceId, Dot, Hash, HashPrefix, PublicKey, StudioId};
+use crate::membership::{Roster, SignedRecord};
 use crate::merge::Code;
-use crate::policy::SignedPolicy;
+use crate::policy::{PolicyShelf, SignedPolicy};
 use crate::time::WallMs;
 use crate::wire::Packed;
 
 /// The media type of this form.
 pub const MEDIA_TYPE: &str = "application/vnd.studiovault.v1+postcard";
+
+/// Which signed records somebody holds, as digests. Where the asker's differ, the cloud answers with its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Known {
+    /// Of the roster.
+    pub roster: HashPrefix,
+    /// Of the policies that stand.
+    pub policies: HashPrefix,
+}
+
+impl Known {
+    /// What is held here.
+    pub fn of(roster: &Roster, policies: &PolicyShelf) -> Self {
+        Self {
+            roster: roster.digest().prefix(),
+            policies: policies.standing_digest().prefix(),
+        }
+    }
+}
 
 /// Body of `POST /v1/sync/batch`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -26,6 +50,8 @@ pub struct BatchRequest {
     pub since: u64,
     /// What the carrier's LAN holds, to be spared those bytes.
     pub have: Frontier,
+    /// Which records the carrier holds.
+    pub known: Known,
     /// Signed records that the cloud may lack.
     pub roster: Vec<SignedRecord>,
     /// The signed policies that hold at the carrier, if there are any.
@@ -65,6 +91,8 @@ pub struct ChangesRequest {
     pub since: u64,
     /// What the asker's LAN holds.
     pub have: Frontier,
+    /// Which records the asker holds.
+    pub known: Known,
     /// Wait up to this many seconds for something new, at most 30.
     pub wait_s: u8,
 }
@@ -72,6 +100,10 @@ pub struct ChangesRequest {
 /// A part of the feed with the bundles that it names and the asker lacks.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Changes {
+    /// All records of the cloud's roster, if the asker's is another one: what the bundles' authors rest on.
+    pub roster: Vec<SignedRecord>,
+    /// The policies that stand at the cloud, if others stand at the asker.
+    pub policies: Vec<SignedPolicy>,
     /// Signed pages after `since`, in order, at most 1 MiB with the bundles.
     pub pages: Vec<Packed>,
     /// Bundles that the pages name and `have` lacks, in the feed's order.
@@ -82,6 +114,28 @@ pub struct Changes {
     pub head: u64,
     /// The cloud's wall clock.
     pub server_time: WallMs,
+}
+
+/// Body of `POST /v1/sync/tail`: the end of its own feed, for a cloud whose database was put back to an earlier point.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TailRequest {
+    /// Who brings it.
+    pub device: DeviceId,
+    /// Signed records that the cloud may lack.
+    pub roster: Vec<SignedRecord>,
+    /// The signed policies that hold at the carrier, if there are any.
+    pub policies: Vec<SignedPolicy>,
+    /// Pages of the feed as the cloud had signed them, in order.
+    pub pages: Vec<Packed>,
+    /// The bundles that they name.
+    pub bundles: Vec<Packed>,
+}
+
+/// Answer of `POST /v1/sync/tail`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TailAnswer {
+    /// The feed's head now.
+    pub head: u64,
 }
 
 /// Answer of `GET /v1/logs/{device}?epoch=&from=` in this form: held bundles of one epoch, in order, at most 1 MiB.
@@ -204,6 +258,28 @@ pub struct Pong {
     pub nonce: String,
     /// The cloud's wall clock.
     pub server_time: WallMs,
+    /// Where the feed of the asker's studio ends: whoever asks learns by it what a gateway keeps back.
+    #[serde(default)]
+    pub head: Option<PongHead>,
+}
+
+/// Where a feed ends, in JSON.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PongHead {
+    /// The last position.
+    pub position: u64,
+    /// The hash of the page that ends there.
+    pub hash: Hash,
+}
+
+impl PongHead {
+    /// As machines tell it to each other.
+    pub fn brief(self) -> FeedHead {
+        FeedHead {
+            position: self.position,
+            hash: self.hash.prefix(),
+        }
+    }
 }
 
 /// Answer of `GET /v1/studios/{id}/summary` (JSON): what the cloud's own tables hold.

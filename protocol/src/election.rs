@@ -12,10 +12,10 @@ use crate::time::{MonoMs, WallMs};
 use crate::wire::{Gone, Status, Uplink};
 
 /// A machine's standing among candidates; higher is better.
-type Rank = (i32, bool, bool, Reverse<DeviceId>);
+type Rank = (bool, i32, bool, bool, Reverse<DeviceId>);
 
 /// What is known of another machine.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 struct Heard {
     status: Status,
     at: MonoMs,
@@ -26,13 +26,18 @@ struct Heard {
 }
 
 /// The election as one machine sees it.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct Election {
     own: Status,
     heard: BTreeMap<DeviceId, Heard>,
     preferences: BTreeMap<DeviceId, i32>,
+    /// The highest term ever claimed, as far as this machine heard; whoever claimed it may have resigned since.
+    last_term: u64,
     /// Since when this machine has outranked the holder.
     better_since: Option<MonoMs>,
+    /// Since when the uplink works without a break, and how often it had broken lately.
+    steady_since: Option<MonoMs>,
+    breaks: u32,
     told_at: MonoMs,
     told_sequence: u64,
     not_before: MonoMs,
@@ -53,7 +58,10 @@ impl Election {
             own,
             heard: BTreeMap::new(),
             preferences: BTreeMap::new(),
+            last_term: 0,
             better_since: None,
+            steady_since: None,
+            breaks: 0,
             told_at: now,
             told_sequence: 0,
             not_before: now.plus(quiet_ms),
@@ -99,9 +107,18 @@ impl Election {
     fn rank(&self, status: &Status) -> Rank {
         let preference = self.preferences.get(&status.device).copied().unwrap_or(0);
         let Uplink {
-            metered, battery, ..
+            metered,
+            battery,
+            shaky,
+            ..
         } = status.uplink;
-        (preference, !metered, !battery, Reverse(status.device))
+        (
+            !shaky,
+            preference,
+            !metered,
+            !battery,
+            Reverse(status.device),
+        )
     }
 
     fn eligible(status: &Status) -> bool {
@@ -121,6 +138,7 @@ impl Election {
             (status.run, status.sequence) > (heard.status.run, heard.status.sequence)
         });
         if newer {
+            self.last_term = self.last_term.max(status.claim.unwrap_or(0));
             self.heard.insert(
                 status.device,
                 Heard {
@@ -189,6 +207,8 @@ impl Election {
 
     /// This machine's uplink changed.
     pub fn set_uplink(&mut self, uplink: Uplink) {
+        let shaky = self.own.uplink.shaky;
+        let uplink = Uplink { shaky, ..uplink };
         if self.own.uplink != uplink {
             self.own.uplink = uplink;
             self.own.sequence += 1;
@@ -221,8 +241,14 @@ impl Election {
         if !Self::eligible(&self.own) {
             self.resign();
             self.better_since = None;
+            if let Some(since) = self.steady_since.take() {
+                let forgiven = u32::try_from(now.since(since) / limits::STEADY_MS);
+                let breaks = self.breaks.saturating_sub(forgiven.unwrap_or(u32::MAX));
+                self.breaks = (breaks + 1).min(limits::HOLD_DOUBLINGS);
+            }
             return;
         }
+        self.watch_uplink(now);
         let holder = self.best_claim().cloned();
         match holder {
             Some(holder) if holder.device == self.own.device => self.better_since = None,
@@ -235,7 +261,7 @@ impl Election {
                 }
                 let since = *self.better_since.get_or_insert(now);
                 if now.since(since) >= limits::HOLD_MS {
-                    self.claim(holder.claim.unwrap_or(0).saturating_add(1));
+                    self.claim();
                 }
             }
             None if now < self.not_before => {}
@@ -246,23 +272,28 @@ impl Election {
                     .map(|s| self.rank(s))
                     .max();
                 if best.is_none_or(|best| self.rank(&self.own) > best) {
-                    self.claim(self.highest_term().saturating_add(1));
+                    self.claim();
                 }
             }
         }
     }
 
-    fn claim(&mut self, term: u64) {
-        self.own.claim = Some(term);
-        self.own.sequence += 1;
-        self.better_since = None;
+    /// An uplink that broke lets others go first for a time that doubles with every break, so that one that comes and goes moves
+    /// the crown a few times and then leaves it where it is.
+    fn watch_uplink(&mut self, now: MonoMs) {
+        let since = *self.steady_since.get_or_insert(now);
+        let shaky = self.breaks > 0 && now.since(since) < limits::HOLD_MS << self.breaks;
+        if shaky != self.own.uplink.shaky {
+            self.own.uplink.shaky = shaky;
+            self.own.sequence += 1;
+        }
     }
 
-    fn highest_term(&self) -> u64 {
-        self.statuses()
-            .filter_map(|status| status.claim)
-            .max()
-            .unwrap_or(0)
+    fn claim(&mut self) {
+        self.last_term = self.last_term.saturating_add(1);
+        self.own.claim = Some(self.last_term);
+        self.own.sequence += 1;
+        self.better_since = None;
     }
 }
 
@@ -331,7 +362,65 @@ mod tests {
         exchange(&mut machines, MonoMs(4));
         machines[1].tick(MonoMs(5));
         assert!(machines[1].is_gateway());
-        assert!(machines[1].own().claim > Some(0));
+        // The term of whoever resigned is over, not forgotten.
+        assert_eq!(machines[1].own().claim, Some(2));
+    }
+
+    /// Changes of the gateway, as the third machine sees them, while the uplink of the best one comes and goes 100 times.
+    fn changes_of_a_hundred_flaps(seconds: u64) -> usize {
+        let mut machines = [machine(1), machine(2), machine(3)];
+        let (mut changes, mut gateway) = (0, None);
+        for at in 0..200 * seconds + 60 {
+            let now = MonoMs(at * 1000);
+            let is_up = at < 30 || ((at - 30) / seconds) % 2 == 1;
+            machines[0].set_uplink(if is_up { online() } else { Uplink::default() });
+            for machine in &mut machines {
+                machine.tick(now);
+            }
+            exchange(&mut machines, now);
+            let seen = machines[2].gateway();
+            if at >= 20 && seen.is_some() && seen != gateway {
+                changes += usize::from(gateway.is_some());
+                gateway = seen;
+            }
+        }
+        changes
+    }
+
+    #[test]
+    fn a_hundred_flaps_of_an_uplink_change_the_gateway_ten_times_at_most() {
+        for seconds in [1, 2, 4, 6, 9, 15, 30, 60, 90] {
+            let changes = changes_of_a_hundred_flaps(seconds);
+            assert!((1..=10).contains(&changes), "{changes} at {seconds} s");
+        }
+    }
+
+    #[test]
+    fn an_uplink_that_stays_gets_the_crown_back_and_its_hold_time_in_the_end() {
+        let mut machines = [machine(1), machine(2)];
+        let mut back = Vec::new();
+        for at in 0..3 * 86_400 {
+            let now = MonoMs(at * 1000);
+            let is_up = at < 100 && at % 10 >= 5 || at >= 100 && at != 2 * 86_400;
+            machines[0].set_uplink(if is_up { online() } else { Uplink::default() });
+            for machine in &mut machines {
+                machine.tick(now);
+            }
+            exchange(&mut machines, now);
+            if machines[0].is_gateway() && back.last().is_none_or(|(_, end)| end + 1 < at) {
+                back.push((at, at));
+            }
+            if let Some((_, end)) = back.last_mut().filter(|_| machines[0].is_gateway()) {
+                *end = at;
+            }
+        }
+        let [.., slow, soon] = back[..] else {
+            panic!("it came back twice at least: {back:?}");
+        };
+        assert!((95 + 645..=95 + 650).contains(&slow.0), "{back:?}");
+        // A day of peace forgave the breaks: after one more it waits 10 s, and the hold time.
+        let expected = 2 * 86_400 + 16;
+        assert!((expected..expected + 3).contains(&soon.0), "{back:?}");
     }
 
     #[test]

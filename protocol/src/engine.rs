@@ -4,7 +4,6 @@
 //! effect are durable before its sends go out; if a write fails, the engine is built anew from the store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use crate::bundle::{Bundle, Header};
 use crate::command::{Change, Command};
@@ -14,23 +13,28 @@ use crate::feed::{FeedIndex, Page};
 use crate::id::{Author, DeviceId, Dot, Epoch, Hash, PublicKey};
 use crate::keys::SecretKey;
 use crate::limits;
-use crate::log::{Admission, LogIndex};
-use crate::membership::Roster;
+use crate::log::LogIndex;
+use crate::membership::{Keyring, Roster};
 use crate::policy::PolicyShelf;
+use crate::sabotage::Bug;
 use crate::session::Session;
 use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
 
 mod changes;
+mod heads;
 mod hear;
+mod intake;
 mod links;
 mod narrow;
 mod records;
+mod rekey;
 mod repair;
 mod spread;
 mod uplink;
 
 pub use changes::{ChangeRefused, Place, RosterChange};
+pub use heads::FeedAlarm;
 pub use uplink::UplinkView;
 
 /// What makes this machine itself.
@@ -67,6 +71,10 @@ struct Link {
     heard_at: MonoMs,
     beat_at: MonoMs,
     session: Option<Session>,
+    /// It was made under an earlier key: it serves the roster and the new key alone.
+    under_earlier_key: bool,
+    /// Who greeted on such a link belongs.
+    greeted: bool,
 }
 
 /// A bundle or page that others may not have yet.
@@ -98,10 +106,17 @@ pub struct Engine {
     gateway: Option<DeviceId>,
     uplink: uplink::Uplink,
     fresh: Outbox,
-    feed_asked: Option<(LinkId, MonoMs)>,
+    heads: heads::Heads,
     next_transfer: u32,
     network: Network,
+    lan: Lan,
+}
+
+/// Where this machine listens on the LAN, and what it knows of the keys under it.
+#[derive(Clone, Debug)]
+struct Lan {
     port: u16,
+    keyring: Keyring,
 }
 
 impl Engine {
@@ -127,10 +142,13 @@ impl Engine {
             gateway: None,
             uplink: uplink::Uplink::new(roster.cloud().is_some(), now.mono),
             fresh: Outbox::default(),
-            feed_asked: None,
+            heads: heads::Heads::default(),
             next_transfer: 1,
             network: Network::Online,
-            port: 0,
+            lan: Lan {
+                port: 0,
+                keyring: Keyring::default(),
+            },
             roster,
             me,
         };
@@ -148,6 +166,9 @@ impl Engine {
             Input::Write(transaction) => self.write(moment, transaction, &mut fx),
             Input::Opened { link, key } => self.opened(moment, (link, key), &mut fx),
             Input::Closed(link) => self.closed(moment, link, &mut fx),
+            Input::Restrict(link) => self.restrict(link),
+            Input::Keyring(keyring) => self.lan.keyring = *keyring,
+            Input::Rekey(rekey) => self.rekey(*rekey, None, &mut fx),
             Input::Frame { link, frame } => self.frame(moment, link, *frame, &mut fx),
             Input::Block {
                 link,
@@ -174,7 +195,8 @@ impl Engine {
             Input::Network(network) => self.set_network(moment, network, &mut fx),
             Input::Record(record) => self.records(vec![*record], None, &mut fx),
             Input::Policy(record) => self.policy(*record, None, &mut fx),
-            Input::Listening(port) => self.port = port,
+            Input::Listening(port) => self.lan.port = port,
+            Input::Part { ticket, part } => self.take_part((ticket, *part), &mut fx),
             Input::Batched(bundles) => self.uplink.narrowing.batched(bundles),
         }
         self.fold(&mut fx);
@@ -364,64 +386,11 @@ impl Engine {
                 let chain = self.log.chain(tip.author).expect("a tip has a chain");
                 (*tip, chain.applied.expect("an applied tip has a bundle").1)
             });
+        if let Some((tip, _)) = parent.filter(|_| Bug::EpochKept.is_on()) {
+            let chain = self.log.chain(tip.author).expect("a tip has a chain");
+            return (tip.author, parent, chain.past.clone());
+        }
         (author, parent, Vector::EMPTY)
-    }
-
-    /// Takes in bundles from a peer, the cloud or gossip.
-    fn take_all(&mut self, bundles: Vec<Arc<[u8]>>, from: Option<LinkId>, fx: &mut Effects) {
-        for bytes in bundles {
-            self.take(bytes, from, fx);
-        }
-    }
-
-    /// Takes in one bundle. `Some(true)` if it was new, `None` if the sender is at fault.
-    fn take(&mut self, bytes: Arc<[u8]>, from: Option<LinkId>, fx: &mut Effects) -> Option<bool> {
-        let bundle = match Bundle::decode(bytes) {
-            Ok(bundle) => bundle,
-            Err(error) => return self.fault(from, &error.to_string(), fx),
-        };
-        let author = bundle.author();
-        if bundle.header().studio != self.roster.studio() {
-            return self.fault(from, "a bundle of another studio", fx);
-        }
-        let admission = self.log.judge(&bundle);
-        self.owe(from, &bundle);
-        match admission {
-            Admission::Duplicate => return Some(false),
-            Admission::Gap => {
-                self.gap(from, author);
-                return Some(false);
-            }
-            Admission::Contradiction(_) | Admission::Fresh => {}
-        }
-        let Some(member) = self.roster.member(author.device) else {
-            // Not an error of the peer: beats tell that the rosters differ, and the bundle will be asked for again.
-            return Some(false);
-        };
-        if let Err(error) = bundle.verify(&member.key) {
-            return self.fault(from, &error.to_string(), fx);
-        }
-        // Said of nobody who did not sign it.
-        if let Admission::Contradiction(reason) = admission {
-            let name = self.roster.name(author.device);
-            fx.notices.push(Notice::Fault(format!("{name}: {reason}")));
-            return Some(false);
-        }
-        self.log.hold(&bundle);
-        self.owe(from, &bundle);
-        fx.writes.push(Write::Store {
-            bundle: bundle.clone(),
-            own: false,
-        });
-        self.fresh.bundles.push(Fresh {
-            item: bundle.clone(),
-            from,
-        });
-        if self.log.is_ready(&bundle) {
-            self.apply(bundle, fx);
-            fx.notices.push(Notice::Applied);
-        }
-        Some(true)
     }
 
     fn apply(&mut self, bundle: Bundle, fx: &mut Effects) {
@@ -435,14 +404,6 @@ impl Engine {
             fx.notices.push(Notice::Folded(page.last()));
             fx.writes.push(Write::Fold(page));
         }
-    }
-
-    fn fault(&mut self, from: Option<LinkId>, reason: &str, fx: &mut Effects) -> Option<bool> {
-        match from {
-            Some(link) => self.close(link, reason, fx),
-            None => fx.notices.push(Notice::Fault(reason.to_owned())),
-        }
-        None
     }
 
     fn note_gateway(&mut self, fx: &mut Effects) {

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use crate::bundle::Bundle;
 use crate::cloud::{BatchAnswer, Changes, Only, Stuck};
 use crate::command::Command;
-use crate::feed::Page;
+use crate::feed::{FeedHead, Page};
 use crate::frontier::{Frontier, Range};
 use crate::id::{Author, DeviceId, PublicKey};
-use crate::membership::SignedRecord;
+use crate::membership::{Keyring, Rekey, SignedRecord};
+use crate::pack::{Part, Taken};
 use crate::policy::SignedPolicy;
+use crate::refusal::{Refusal, RefusedBy};
 use crate::time::Now;
 use crate::vector::Vector;
 use crate::wire::Frame;
@@ -46,6 +48,12 @@ pub enum Input {
     },
     /// A link closed.
     Closed(LinkId),
+    /// The link that just opened was made under an earlier key of the mesh.
+    Restrict(LinkId),
+    /// The keys of the mesh as this machine kept them.
+    Keyring(Box<Keyring>),
+    /// A person at this machine changes the key of the mesh.
+    Rekey(Box<Rekey>),
     /// A frame came (any but a block).
     Frame {
         /// From where.
@@ -100,6 +108,13 @@ pub enum Input {
     Record(Box<SignedRecord>),
     /// A policy to take in (from a person at this machine).
     Policy(Box<SignedPolicy>),
+    /// A part of a pack (from a file). The ticket names the answer.
+    Part {
+        /// Names the answer.
+        ticket: u64,
+        /// What it holds.
+        part: Box<Part>,
+    },
     /// The driver has worded a batch: the bundles in it, in order.
     Batched(Vec<Range>),
 }
@@ -130,11 +145,19 @@ pub struct Transaction {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UplinkEvent {
     /// A probe came back from the cloud itself, which takes the token.
-    Probed,
+    Probed {
+        /// Where its feed ends, if it said so.
+        head: Option<FeedHead>,
+    },
     /// A batch was answered.
     Answered(Box<BatchAnswer>),
     /// A question for changes was answered.
     Changed(Box<Changes>),
+    /// The cloud has a part of its own feed back.
+    Returned {
+        /// The feed's head there now.
+        head: u64,
+    },
     /// A request failed as a whole.
     Failed {
         /// Which order.
@@ -160,6 +183,13 @@ pub enum UplinkFailure {
     Broken(String),
     /// The token is refused: the uplink pauses until a person signs in.
     Unauthorised(String),
+    /// The cloud was put back to an earlier point: it decides nothing until it has its own feed back.
+    Behind {
+        /// The last position that it holds.
+        held: u64,
+        /// In words.
+        detail: String,
+    },
     /// The batch is too large: halve it.
     TooLarge,
     /// The cloud said something that makes no sense.
@@ -175,6 +205,8 @@ pub enum OrderKind {
     Batch,
     /// Changes.
     Changes,
+    /// The return of the feed's tail.
+    Tail,
 }
 
 /// An order to the uplink. At most one of a kind is under way; a batch ends a waiting question for changes unanswered.
@@ -182,6 +214,13 @@ pub enum OrderKind {
 pub enum Order {
     /// Is the cloud there, and does it know us?
     Probe,
+    /// Give the cloud its own feed back. The driver reads pages and the bundles that they name from the store.
+    Tail {
+        /// The last position that the cloud holds.
+        after: u64,
+        /// The last position whose bundles are all held here.
+        upto: u64,
+    },
     /// Send bundles that the cloud lacks. The driver reads them from the store in log order.
     Batch {
         /// The term, `None` outside of it.
@@ -288,6 +327,13 @@ pub enum Notice {
         /// Why and what to do.
         detail: String,
     },
+    /// A part of a pack was taken in.
+    TookPart {
+        /// Which.
+        ticket: u64,
+        /// What became of it.
+        taken: Taken,
+    },
     /// Bundles of others were applied.
     Applied,
     /// A peer is ready.
@@ -296,12 +342,27 @@ pub enum Notice {
     PeerGone(DeviceId),
     /// The gateway is now this device.
     Gateway(Option<DeviceId>),
+    /// Something about the feed does not fit, or does again.
+    FeedDoubted,
     /// The uplink's state changed.
     UplinkChanged,
+    /// The roster has new records.
+    RosterChanged,
     /// Another policy is in force.
     PolicyChanged,
+    /// The key of the mesh changed, or who is known to use it.
+    Rekeyed,
     /// The feed was folded up to here.
     Folded(u64),
+    /// A link was not served.
+    Turned {
+        /// Which.
+        link: LinkId,
+        /// Who said so.
+        by: RefusedBy,
+        /// Why.
+        refusal: Refusal,
+    },
     /// A peer or the cloud did something wrong; in words.
     Fault(String),
 }

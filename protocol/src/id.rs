@@ -200,6 +200,13 @@ impl Default for Hash {
     }
 }
 
+impl Default for HashPrefix {
+    /// Zeros: of nothing.
+    fn default() -> Self {
+        Self([0; 8])
+    }
+}
+
 impl Hash {
     /// BLAKE3 of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {

@@ -19,6 +19,12 @@ pub enum Purpose {
     Policy,
     /// Who a machine is, to another that it is paired with.
     Pairing,
+    /// A request to the cloud truth.
+    CloudRequest,
+    /// A change of the key under the mesh.
+    Rekey,
+    /// A machine's word that it uses that key.
+    Moved,
 }
 
 impl Purpose {
@@ -30,6 +36,9 @@ impl Purpose {
             Self::Record => b"studiovault roster record v1",
             Self::Policy => b"studiovault policy v1",
             Self::Pairing => b"studiovault pairing v1",
+            Self::CloudRequest => b"studiovault cloud request v1",
+            Self::Rekey => b"studiovault rekey v1",
+            Self::Moved => b"studiovault moved v1",
         }
     }
 

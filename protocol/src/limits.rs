@@ -33,6 +33,8 @@ pub const TIPS: usize = 1024;
 pub const TRAIL: usize = 24;
 /// Feed pages held in memory while the bundles they name are missing.
 pub const UNFOLDED_PAGES: usize = 256;
+/// Ends of held feed pages that are remembered, to hold another machine's feed against.
+pub const FEED_ENDS: usize = 256;
 /// Bytes of one feed page.
 pub const PAGE_BYTES: usize = 200 * 1024;
 /// Bytes of one policy document, so that it fits a frame beside its signature.
@@ -57,12 +59,34 @@ pub const CHAIN: usize = 16;
 pub const CUT_EPOCHS: usize = 4096;
 /// Records that one cut leaves standing, 32 bytes each: with the epochs they fit a frame.
 pub const CUT_KEEPS: usize = 2048;
+/// The highest number of a change of the mesh key: more than a studio makes in its life. What an admin that was shut out numbered beyond
+/// half of it stands no more, so there is always room for a later change.
+pub const REKEYS: u64 = 1_000_000;
 /// Devices whose election state is remembered.
 pub const STATUSES: usize = 256;
 /// Commands sent to the cloud in one batch.
 pub const BATCH_COMMANDS: usize = 5000;
 /// Uncompressed bytes of one batch to the cloud.
 pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of one part of a pack, unpacked: one frame's worth is gathered, and the longest single bundle, page or record still fits.
+pub const PACK_PART_BYTES: usize = 2 * FRAME_BYTES + 4096;
+/// Bytes of one part of a pack as it is sealed: what cannot be compressed grows a little.
+pub const PACK_CHUNK_BYTES: usize = PACK_PART_BYTES + 4096;
+/// Pages of the feed in one part of a pack: well below [`UNFOLDED_PAGES`], so that none of them finds no room.
+pub const PACK_PAGES: usize = 64;
+
+/// Connections to the listener of an invite at one time; more wait in the system's queue.
+pub const INVITE_CONNECTIONS: usize = 8;
+/// Genuine instances that discovery remembers: a studio has 64 devices, and each restart is a new instance until the old one lapses. When
+/// full the one seen longest ago makes room.
+pub const DISCOVERED: usize = 256;
+/// Addresses that discovery remembers of an instance, the latest first: two families on a handful of interfaces.
+pub const DISCOVERED_ADDRESSES: usize = 16;
+/// Connections that the local API holds at one time, of all its listeners: its 64 streams and as many programs again, thrice over.
+pub const API_CONNECTIONS: usize = 256;
+/// A connection of the local API on which nothing moved for this long is closed, ms: longer than clients keep one for their next question.
+pub const API_QUIET_MS: u64 = 120_000;
 
 /// A beat goes out this often, ms.
 pub const BEAT_MS: u64 = 900;
@@ -71,6 +95,8 @@ pub const BEAT_MS: u64 = 900;
 pub const LINK_DEAD_MS: u64 = 2_600;
 /// A hello must arrive within this long after a link opened, ms.
 pub const HELLO_MS: u64 = 5_000;
+/// A link that was made under an earlier key of the mesh ends this long after it opened, ms: long enough to tell the roster and the key.
+pub const EARLIER_KEY_MS: u64 = 1_500;
 /// A transfer that brought nothing for this long is asked of somebody else, ms.
 pub const TRANSFER_STALL_MS: u64 = 3_000;
 /// Frontiers are sent to one peer at most this often, ms.
@@ -81,6 +107,10 @@ pub const TOLERANCE_MS: i64 = 120_000;
 pub const CLOCK_SUSPECT_MS: i64 = 86_400_000;
 /// A better candidate takes the crown over only after being better for this long, ms.
 pub const HOLD_MS: u64 = 5_000;
+/// A broken uplink lets others go first for the hold time, doubled with every break, this often at most: 11 minutes.
+pub const HOLD_DOUBLINGS: u32 = 7;
+/// An uplink that worked for so long without a break has one break forgiven, ms.
+pub const STEADY_MS: u64 = 600_000;
 /// A relayed claim not heard again for this long is dead, ms: three relays of 10 s and a little.
 pub const CLAIM_DEAD_MS: u64 = 31_000;
 /// The whole roster is told again to a peer whose beats show another one at most this often, ms.
@@ -101,3 +131,96 @@ pub const MAX_RETRIES: u32 = 5;
 pub const TOMBSTONE_MS: i64 = 90 * 86_400_000;
 /// Deleted entities are looked through for old ones this often, ms.
 pub const COLLECT_MS: u64 = 3_600_000;
+
+/// What the mesh holds for peers and strangers: no queue, table or timer of it grows past a number in here.
+pub mod mesh {
+    use std::time::Duration;
+
+    /// Longest frame, bytes: the protocol's, and 1 KiB of envelope. A peer that announces more is malformed and is cut.
+    pub const MAX_FRAME_BYTES: usize = super::FRAME_BYTES + 1024;
+
+    /// Frames waiting to be written on one link, bytes. The engine keeps far below this; a link that reaches it is closed,
+    /// because its peer has stopped reading and holding more would only hide that.
+    pub const LINK_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+    /// What each waiting frame costs besides its bytes, so that a flood of empty frames is bounded too.
+    pub const FRAME_OVERHEAD_BYTES: usize = 64;
+
+    /// Waiting frames are gathered up to this many bytes before one write: two noise messages' worth. Larger gains nothing.
+    pub const WRITE_BATCH_BYTES: usize = 64 * 1024;
+
+    /// Read buffer of one link, bytes: a burst of small frames costs one lock of the stream, not one each.
+    pub const READ_BUFFER_BYTES: usize = 16 * 1024;
+
+    /// Events waiting for the engine. With the longest frames this is 32 MiB; then readers pause and TCP slows the peers.
+    pub const EVENT_QUEUE: usize = 128;
+
+    /// Commands (other than frames) waiting for the mesh task.
+    pub const COMMAND_QUEUE: usize = 256;
+
+    /// Events of the mesh task itself waiting behind a slow engine. Hints beyond it are dropped, and the network is not
+    /// polled again until it has drained.
+    pub const OUTBOX: usize = 256;
+
+    /// Peers connected at the same time: what one studio has, with room.
+    pub const MAX_PEERS: usize = 64;
+
+    /// Connections to one peer at the same time: both dial each other, and an old one may linger until it is noticed.
+    pub const MAX_CONNECTIONS_PER_PEER: usize = 4;
+
+    /// Inbound connections that have not finished their handshake. A stranger holds one for [`HANDSHAKE_TIMEOUT`] at most.
+    pub const MAX_HANDSHAKES: usize = 16;
+
+    /// Of these, from one address that is not loopback: one stranger alone cannot keep members out.
+    pub const MAX_HANDSHAKES_PER_ADDRESS: usize = 4;
+
+    /// Outgoing connection attempts under way at the same time; further addresses wait for their turn.
+    pub const MAX_DIALS: usize = 16;
+
+    /// Addresses waiting to be dialled. Beyond it a dial fails at once.
+    pub const MAX_DIALS_WAITING: usize = 256;
+
+    /// Next address of the same peer while the first has not answered (RFC 8305 recommends 250 ms).
+    pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+
+    /// TCP, pre-shared key, Noise and yamux together; also the time for a connection to open its link stream.
+    pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+    /// How long a link that we close may still write what it has queued, and a connection say goodbye.
+    pub const CLOSE_GRACE: Duration = Duration::from_secs(1);
+
+    /// Streams on one connection: the link, two of gossipsub, and room for a negotiation. One more ends the connection.
+    pub const MAX_STREAMS: usize = 8;
+
+    /// Receive window of one connection, bytes: 256 KiB a stream, the least yamux allows, and no growth. At a LAN's
+    /// round trip (0.3 to 5 ms) 256 KiB carries 50 to 800 MB/s. The default would be 1 GiB per connection.
+    pub const CONNECTION_WINDOW_BYTES: usize = MAX_STREAMS * 256 * 1024;
+
+    /// Largest data frame of yamux, bytes. Each is one noise message and one write; above 32 KiB throughput stays the same.
+    pub const YAMUX_SPLIT_BYTES: usize = 32 * 1024;
+
+    /// Longest gossip message, bytes. Larger payloads go over links.
+    pub const MAX_HINT_BYTES: usize = 64 * 1024;
+
+    /// Gossip messages waiting for one slow peer: 4 MiB of the longest, instead of the default 312 MiB.
+    pub const GOSSIP_QUEUE: usize = 64;
+
+    /// Keys under the mesh that are known at one time: the newest, and earlier ones until every machine has moved on.
+    pub const MESH_KEYS: usize = 4;
+
+    /// Faults of one peer past its handshake before it is kept out for a while: a bug may be met more than once.
+    pub const PEER_FAULTS: f64 = 4.0;
+
+    /// After so many seconds one more fault is borne of it.
+    pub const PEER_FAULT_S: f64 = 10.0;
+
+    /// Failed handshakes from one address (that is not loopback) before it is kept out for a moment: a studio's machines that have not
+    /// all heard of a change may fail a few times in a row.
+    pub const ADDRESS_FAULTS: f64 = 20.0;
+
+    /// So many more are borne of it each second.
+    pub const ADDRESS_FAULTS_PER_S: f64 = 2.0;
+
+    /// Peers, and addresses, whose faults are remembered: 1,024 times some 100 bytes.
+    pub const BLAMED: usize = 1024;
+}

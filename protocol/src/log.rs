@@ -9,6 +9,7 @@ use crate::bundle::{Bundle, Header, Seen};
 use crate::frontier::{Frontier, Range, Reach, Tip};
 use crate::id::{Author, DeviceId, Dot, Hash};
 use crate::limits;
+use crate::sabotage::Bug;
 use crate::vector::{Epochs, Parent, Vector};
 
 /// One epoch of one device as far as it is held.
@@ -126,7 +127,7 @@ impl LogIndex {
                 .get(&dot.author)
                 .is_some_and(|from| dot.counter >= *from)
         };
-        self.is_applied(dot) || lost()
+        self.is_applied(dot) || lost() || Bug::NoCausalWait.is_on()
     }
     /// What of a device stored bundles wait for and nothing brings: of each author the first counter that is not held.
     pub fn awaited(&self, device: DeviceId) -> Vec<(Author, u64)> {

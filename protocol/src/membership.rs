@@ -6,10 +6,12 @@
 
 mod cuts;
 mod record;
+mod rekey;
 mod roster;
 
 pub use cuts::Cuts;
 pub use record::{Act, Authority, Cut, RecordError, SignedRecord, Signer};
+pub use rekey::{Keyring, MeshKey, Moved, Rekey, RekeyError};
 pub use roster::{Member, Roster, Standing};
 
 use serde::{Deserialize, Serialize};

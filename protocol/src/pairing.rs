@@ -3,6 +3,7 @@
 //! Plain functions and state machines; sockets, clock and randomness are the node's.
 
 mod code;
+mod drawn;
 mod handshake;
 mod invite;
 mod words;

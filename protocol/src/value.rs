@@ -77,7 +77,7 @@ impl ValueKind {
     }
 }
 
-/// Whether `text` is a plausible calendar day, `YYYY-MM-DD`.
+/// Whether `text` is a day of the calendar, `YYYY-MM-DD`, from the year 1 on.
 fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let digits = |range: std::ops::Range<usize>| -> Option<u32> {
@@ -85,12 +85,21 @@ fn is_date(text: &str) -> bool {
         part.bytes().all(|b| b.is_ascii_digit()).then_some(())?;
         part.parse().ok()
     };
-    bytes.len() == 10
-        && bytes[4] == b'-'
-        && bytes[7] == b'-'
-        && digits(0..4).is_some()
-        && matches!(digits(5..7), Some(1..=12))
-        && matches!(digits(8..10), Some(1..=31))
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return false;
+    }
+    let (Some(year), Some(month), Some(day)) = (digits(0..4), digits(5..7), digits(8..10)) else {
+        return false;
+    };
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if is_leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    year > 0 && (1..=days).contains(&day)
 }
 
 impl Value {
@@ -135,7 +144,19 @@ mod tests {
     fn a_value_of_the_wrong_kind_is_refused() {
         assert_eq!(ValueKind::Int.from_json(&json!(1.5)), None);
         assert_eq!(ValueKind::Int.from_json(&json!("1")), None);
-        assert_eq!(ValueKind::Date.from_json(&json!("2026-13-01")), None);
+        for none in [
+            "2026-13-01",
+            "2026-02-29",
+            "2026-04-31",
+            "2100-02-29",
+            "0000-01-01",
+            "2026-01-00",
+        ] {
+            assert_eq!(ValueKind::Date.from_json(&json!(none)), None, "{none}");
+        }
+        for day in ["2026-12-31", "2028-02-29", "2000-02-29", "0001-01-01"] {
+            assert!(ValueKind::Date.from_json(&json!(day)).is_some(), "{day}");
+        }
         assert_eq!(ValueKind::Ref.from_json(&json!("x")), None);
         assert_eq!(ValueKind::Int.from_json(&json!(-7)), Some(Value::Int(-7)));
         assert_eq!(

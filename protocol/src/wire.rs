@@ -4,11 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::feed::FeedHead;
 use crate::frontier::Frontier;
 use crate::id::{DeviceId, Dot, Hash, HashPrefix, StudioId};
 use crate::limits;
-use crate::membership::{Grant, SignedRecord};
+use crate::membership::{Grant, Moved, Rekey, SignedRecord};
 use crate::policy::SignedPolicy;
+use crate::refusal::Refusal;
 use crate::time::WallMs;
 
 /// The numbers under which [`Frame::Block`], [`Frame::Push`] and [`Frame::Pages`] are encoded.
@@ -45,7 +47,9 @@ pub struct Hello {
 }
 
 /// How a machine reaches the cloud.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
 pub struct Uplink {
     /// A probe came back.
     pub reachable: bool,
@@ -55,10 +59,12 @@ pub struct Uplink {
     pub metered: bool,
     /// On battery.
     pub battery: bool,
+    /// It broke lately, and lets others go first.
+    pub shaky: bool,
 }
 
 /// One machine's uplink and claim, relayed through the whole mesh.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Status {
     /// Whose.
     pub device: DeviceId,
@@ -88,8 +94,8 @@ pub struct Gone {
 pub struct Beat {
     /// Of all held logs.
     pub frontier: HashPrefix,
-    /// The last held feed position.
-    pub feed: u64,
+    /// The end of the held feed.
+    pub feed: FeedHead,
     /// The sender's claim, if it is the gateway.
     pub claim: Option<u64>,
     /// Of the policy in force.
@@ -103,8 +109,8 @@ pub struct Beat {
 pub enum Frame {
     /// Who is there and what it holds.
     Hello(Box<Hello>),
-    /// Why the link is closed, in words for a person.
-    Refuse(String),
+    /// Why the link is closed.
+    Refuse(Refusal),
     /// Signed records that the other side may lack.
     Roster(Vec<SignedRecord>),
     /// A signed policy that the other side may lack. Travels before bundles, as records do.
@@ -155,6 +161,10 @@ pub enum Frame {
     Statuses(Vec<Status>),
     /// The link to a device closed: its status up to this one is void. Who still hears it tells it so, and it speaks up anew.
     Gone(Gone),
+    /// The newest change of the key under the mesh; never to whom it leaves out.
+    Rekey(Box<Rekey>),
+    /// Who uses that key.
+    Moved(Vec<Moved>),
 }
 
 /// Bytes that postcard copies as one run instead of one by one.
@@ -239,11 +249,12 @@ impl Frame {
                 frontier, devices, ..
             } => frontier.is_canonical() && devices.len() <= limits::TIPS,
             Self::Links(devices) => devices.len() <= limits::PEERS * 4,
+            Self::Moved(words) => words.len() <= limits::ROSTER_RECORDS,
             Self::Held(dots) => {
                 dots.len() <= limits::TIPS && dots.iter().all(|dot| dot.counter <= limits::COUNTER)
             }
             Self::Policy(record) => record.text.len() <= limits::POLICY_BYTES,
-            Self::Beat(beat) => beat.feed <= limits::COUNTER,
+            Self::Beat(beat) => beat.feed.position <= limits::COUNTER,
             Self::WantFeed(after) => *after <= limits::COUNTER,
             Self::Statuses(statuses) => {
                 let claims = || statuses.iter().filter_map(|status| status.claim);

@@ -15,6 +15,7 @@ use studiovault_protocol::policy::Policy;
 use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::{Epochs, Vector};
 
+pub mod clock;
 mod making;
 
 use making::Making;

@@ -5,6 +5,7 @@
 mod agent;
 mod api;
 mod binary;
+mod capture;
 mod fault;
 mod host;
 pub mod machine;
@@ -25,6 +26,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub use agent::Hearing;
 pub use api::{Answer, Api, Stream};
 pub use binary::{lab_agent, studiovault, studiovault_window, till};
+pub use capture::{Capture, Recording};
 pub use host::Host;
 pub use machine::Machine;
 pub use process::Process;
@@ -149,6 +151,11 @@ pub fn eventually<T>(
         ensure!(began.elapsed() < within, "not within {within:?}: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+/// Whether the long forms of the tests are wanted: `LAB_LONG=1`. They are the same tests with the issue's own durations.
+pub fn long() -> bool {
+    std::env::var_os("LAB_LONG").is_some_and(|value| value == "1")
 }
 
 /// Prints a measured time beside its limit; fails if it is over.

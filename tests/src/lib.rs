@@ -2,6 +2,15 @@
 //! Nothing here is part of the product, and nothing in the product may depend on it.
 
 pub mod bench;
+#[path = "../../node/cloud/src/tests/cluster.rs"]
+pub mod cluster;
+#[cfg(target_os = "linux")]
+pub mod commits;
+pub mod conformance;
+#[cfg(target_os = "linux")]
+pub mod crowd;
+pub mod flood;
+pub mod fuzz;
 pub mod histories;
 #[cfg(target_os = "linux")]
 pub mod kills;
@@ -12,6 +21,7 @@ pub mod power;
 #[cfg(target_os = "linux")]
 pub mod processes;
 pub mod queue;
+pub mod sabotage;
 pub mod served;
 pub mod sim;
 pub mod tidy;

@@ -34,7 +34,13 @@ pub struct Said {
 impl Running {
     /// Starts `studiovault --json --data FOLDER ARGUMENTS` and waits for its first line.
     pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_in(folder, arguments, &[])
+    }
+
+    /// The same with variables of the environment.
+    pub fn start_in(folder: &Path, arguments: &[&str], variables: &[(&str, &Path)]) -> Self {
         let mut child = command(folder, &[&["--json"], arguments].concat())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -72,18 +78,30 @@ impl Running {
         Self::start(folder, &["cloud", "--plain", "--listen", "127.0.0.1:0"])
     }
 
-    fn line(&self) -> String {
+    /// The next line that it prints.
+    pub fn line(&self) -> String {
         let line = self.lines.recv_timeout(SILENT);
         line.expect("it says something before long")
     }
 
-    /// Sends it a signal: `STOP`, `CONT`, `TERM`.
+    /// The process's id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal: `STOP`, `CONT`, `INT`, `TERM`, `KILL`.
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill")
             .args([&format!("-{name}"), &id])
             .status();
         assert!(sent.expect("kill is there").success());
+    }
+
+    /// Waits until it ends by itself; how it did.
+    pub fn ended(mut self) -> i32 {
+        let status = self.child.wait().expect("ends");
+        status.code().unwrap_or(-1)
     }
 
     /// Asks it to end and waits for it.
@@ -105,6 +123,7 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(studiovault().expect("the product is built"));
     command.arg("--data").arg(folder).args(arguments);
     command
+        .env("STUDIOVAULT_KEYS", "file")
         .env_remove("STUDIOVAULT_DATA")
         .env_remove("STUDIOVAULT_CLOUD_TOKEN");
     command
@@ -112,7 +131,16 @@ fn command(folder: &Path, arguments: &[&str]) -> Command {
 
 /// Runs a command to its end.
 pub fn say(folder: &Path, arguments: &[&str]) -> Said {
-    let output = command(folder, arguments).output().expect("runs");
+    say_in(folder, arguments, &[])
+}
+
+/// The same with variables of the environment.
+pub fn say_in(folder: &Path, arguments: &[&str], variables: &[(&str, &Path)]) -> Said {
+    let mut command = command(folder, arguments);
+    let output = command
+        .envs(variables.iter().copied())
+        .output()
+        .expect("runs");
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     Said {
         code: output.status.code().unwrap_or(-1),

@@ -56,8 +56,10 @@ pub struct Outcome {
     pub broken: u64,
     /// Virtual ms until nothing moved any more.
     pub virtual_ms: u64,
-    /// Time that driver, store and truth worked from the first batch on until every good command was confirmed.
-    pub work: Duration,
+    /// Time that driver and store worked from the first batch on until every good command was confirmed.
+    pub at_machine: Duration,
+    /// Time that the truth worked meanwhile.
+    pub at_cloud: Duration,
     /// Rows of the queue that count an attempt without being stuck.
     pub blamed: u64,
 }
@@ -65,7 +67,7 @@ pub struct Outcome {
 impl Outcome {
     /// Confirmed commands per second of work.
     pub fn confirmed_per_second(&self) -> f64 {
-        self.counts.confirmed as f64 / self.work.as_secs_f64()
+        self.counts.confirmed as f64 / (self.at_machine + self.at_cloud).as_secs_f64()
     }
 }
 
@@ -94,7 +96,7 @@ pub fn campaign(commands: u64) -> Result<()> {
     };
     let (refused, poison) = (commands / 10, commands / 1_000);
     // Both runs in turns, and the best of each: what else the machine does costs one as much as the other.
-    let (mut alone, mut among): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
+    let (mut alone, mut among) = (Vec::new(), Vec::new());
     for _ in 0..3 {
         let outcome = run(Load {
             commands: commands - refused,
@@ -104,18 +106,20 @@ pub fn campaign(commands: u64) -> Result<()> {
             outcome.counts.confirmed == commands - refused,
             "{outcome:?}"
         );
-        alone.push(outcome.confirmed_per_second());
+        alone.push(outcome);
         let outcome = run(Load { refused, ..quiet });
         let counts = outcome.counts;
         ensure!(counts.confirmed == commands - refused, "{outcome:?}");
         ensure!(counts.dead_letters == refused, "{outcome:?}");
-        among.push(outcome.confirmed_per_second());
+        among.push(outcome);
     }
-    let best = |rates: &[f64]| rates.iter().copied().fold(0.0, f64::max);
-    let (alone, among) = (best(&alone), best(&among));
+    let (alone, among) = (fastest(alone), fastest(among));
+    let share = among.confirmed_per_second() / alone.confirmed_per_second();
     println!(
-        "{refused} refused among {commands}: all good ones confirmed, {refused} in the bin; {among:.0} good ones a second beside {alone:.0} without the refused ones: {:.1} %",
-        100.0 * among / alone
+        "{refused} refused among {commands}: all good ones confirmed, {refused} in the bin; {} good ones a second beside {} without the refused ones: {:.1} %",
+        rate_of(&among),
+        rate_of(&alone),
+        100.0 * share
     );
     let outcome = run(Load { poison, ..quiet });
     let counts = outcome.counts;
@@ -146,11 +150,32 @@ pub fn campaign(commands: u64) -> Result<()> {
         outcome.requests,
         outcome.virtual_ms as f64 / 1e3
     );
-    ensure!(
-        among >= 0.9 * alone,
-        "refused commands slow the good ones down"
-    );
+    ensure!(share >= 0.9, "refused commands slow the good ones down");
     Ok(())
+}
+
+fn fastest(outcomes: Vec<Outcome>) -> Outcome {
+    let by_rate = |one: &Outcome, other: &Outcome| {
+        one.confirmed_per_second()
+            .total_cmp(&other.confirmed_per_second())
+    };
+    let fastest = outcomes.into_iter().max_by(by_rate);
+    fastest.expect("there was a run")
+}
+
+/// The rate, and where the time went.
+fn rate_of(outcome: &Outcome) -> String {
+    format!(
+        "{:.0} ({:.2} s at the machine, {:.2} s at the cloud)",
+        outcome.confirmed_per_second(),
+        outcome.at_machine.as_secs_f64(),
+        outcome.at_cloud.as_secs_f64()
+    )
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let began = Instant::now();
+    (work(), began.elapsed())
 }
 
 struct World {
@@ -295,16 +320,17 @@ impl World {
         let requests = self.step(vec![Event::Write(self.tickets, request)]);
         let probes = requests
             .iter()
-            .all(|request| matches!(request, Request::Probe));
+            .all(|request| matches!(request, Request::Probe(_)));
         assert!(probes, "writing comes first");
     }
 
     /// Steps, and answers every request after a round trip, until nothing is to be expected any more.
     fn settle(mut self, load: Load) -> Outcome {
-        let mut under_way: Vec<(u64, UplinkEvent)> = vec![(self.now, UplinkEvent::Probed)];
-        let (begun, mut calm_since) = (Instant::now(), None);
+        let mut under_way: Vec<(u64, UplinkEvent)> =
+            vec![(self.now, UplinkEvent::Probed { head: None })];
+        let mut calm_since = None;
         let good = load.commands - load.refused - load.poison;
-        let mut work = None;
+        let (mut at_machine, mut at_cloud, mut works) = (Duration::ZERO, Duration::ZERO, true);
         loop {
             let due: Vec<UplinkEvent> = under_way
                 .extract_if(.., |(at, _)| *at <= self.now)
@@ -312,19 +338,21 @@ impl World {
                 .collect();
             let moved = due
                 .iter()
-                .any(|event| !matches!(event, UplinkEvent::Probed));
-            for request in self.step(due.into_iter().map(Event::Uplink).collect()) {
+                .any(|event| !matches!(event, UplinkEvent::Probed { .. }));
+            let (requests, took) =
+                timed(|| self.step(due.into_iter().map(Event::Uplink).collect()));
+            at_machine += if works { took } else { Duration::ZERO };
+            for request in requests {
                 if matches!(request, Request::Batch(_)) {
                     // It ends a waiting question unanswered.
                     under_way.retain(|(_, event)| !matches!(event, UplinkEvent::Changed(_)));
                 }
-                let answer = self.answer(request);
+                let (answer, took) = timed(|| self.answer(request));
+                at_cloud += if works { took } else { Duration::ZERO };
                 under_way.push(answer);
             }
             let counts = self.driver.store().counts().expect("memory reads");
-            if counts.confirmed == good && work.is_none() {
-                work = Some(begun.elapsed());
-            }
+            works &= counts.confirmed < good;
             if moved || calm_since.is_none() {
                 let done = counts.confirmed == good
                     && counts.dead_letters == load.refused
@@ -341,7 +369,8 @@ impl World {
                     requests: self.requests,
                     broken: self.broken,
                     virtual_ms: calm_since.unwrap_or(self.now),
-                    work: work.unwrap_or_else(|| begun.elapsed()),
+                    at_machine,
+                    at_cloud,
                 };
             }
             let wake = self.driver.next_wake(MonoMs(self.now)).0;
@@ -362,7 +391,8 @@ impl World {
             (at, UplinkEvent::Failed { order, failure })
         };
         match request {
-            Request::Probe => (at, UplinkEvent::Probed),
+            Request::Probe(_) => (at, UplinkEvent::Probed { head: None }),
+            Request::Tail(_) => panic!("this cloud was never put back"),
             Request::Batch(_) if is_busy => busy(OrderKind::Batch),
             Request::Changes(_) if is_busy => busy(OrderKind::Changes),
             Request::Batch(batch) => match self.truth.batch(&batch, wall) {

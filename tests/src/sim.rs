@@ -10,6 +10,9 @@ mod check;
 mod clouds;
 pub(crate) mod dice;
 mod faults;
+pub mod gatekeeper;
+pub mod large;
+mod liar;
 mod network;
 mod people;
 mod plan;
@@ -62,9 +65,32 @@ impl Report {
     }
 }
 
+/// Who takes part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cast {
+    /// Machines that run the product.
+    Honest,
+    /// One of them lies, while the world is bad.
+    Liar,
+}
+
 /// Runs one seed; shows what happens, if asked to.
 pub fn run(seed: u64, is_shown: bool) -> Report {
-    let outcome = catch_unwind(AssertUnwindSafe(|| live(seed, is_shown)));
+    watched(seed, Cast::Honest, is_shown)
+}
+
+/// Runs one seed with somebody else among the machines.
+pub fn run_with(seed: u64, cast: Cast) -> Report {
+    watched(seed, cast, false)
+}
+
+/// The same, line by line.
+pub fn replay(seed: u64, cast: Cast) -> Report {
+    watched(seed, cast, true)
+}
+
+fn watched(seed: u64, cast: Cast, is_shown: bool) -> Report {
+    let outcome = catch_unwind(AssertUnwindSafe(|| live((seed, cast), is_shown)));
     outcome.unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<String>()
@@ -91,8 +117,8 @@ enum Phase {
     },
 }
 
-fn live(seed: u64, is_shown: bool) -> Report {
-    let mut world = World::new(seed, is_shown);
+fn live((seed, cast): (u64, Cast), is_shown: bool) -> Report {
+    let mut world = World::new(seed, cast, is_shown);
     let mut phase = Phase::Bad;
     let mut calm_after_ms = 0;
     while let Some(happening) = world.next() {

@@ -31,3 +31,10 @@ fn the_merge_agrees_with_a_naive_one_on_a_hundred_thousand_random_histories() {
         assert!(count > tally.histories, "{word} came {count} times");
     }
 }
+
+#[test]
+fn a_clock_that_is_a_year_off_changes_which_value_is_shown_and_nothing_else() {
+    let picks = histories::clock::compare(0, 1_000).unwrap_or_else(|why| panic!("{why}"));
+    println!("of 2,000 histories {picks} suggest another side");
+    assert!(picks > 100, "the clocks were not off: {picks}");
+}

@@ -212,6 +212,72 @@ async fn a_read_token_given_back_tells_what_the_person_had_seen() {
     served.stop().await;
 }
 
+/// A conflict is decided on what was seen: its read token covers all sides shown beside it, however old the status is, and an
+/// answer that did not see one of them is stopped.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_to_a_conflict_that_changed_after_it_was_read_is_stopped() {
+    let served = Served::start().await;
+    let (_, written) = answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let id = written["ids"][0].as_str().expect("an id");
+    let read = written["vv"].clone();
+    let update = async |name: &str| {
+        let fields = json!({"name": name});
+        let mutation =
+            json!({"type": "client", "op": "update", "id": id, "fields": fields, "read": read});
+        answer(served.post("/local/v1/tx", &json!({"mutations": [mutation]}))).await
+    };
+    update("Sousa").await;
+    update("Costa").await;
+    let (_, page) = answer(served.get("/local/v1/conflicts")).await;
+    let seen = page["conflicts"][0].clone();
+    let path = format!(
+        "/local/v1/conflicts/{}",
+        seen["id"].as_str().expect("an id")
+    );
+    let resolve = async |conflict: &Value| {
+        let request = json!({"choice": {"value": "Reis"}, "read": conflict["vv"]});
+        answer(served.post(&format!("{path}/resolve"), &request)).await
+    };
+    update("Lopes").await;
+    let (status, problem) = resolve(&seen).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("CHANGED_MEANWHILE")),
+        "{problem}"
+    );
+    let (_, now) = answer(served.get(&path)).await;
+    let (status, written) = resolve(&now).await;
+    assert_eq!(status, StatusCode::OK, "{written}");
+    let (_, page) = answer(served.get("/local/v1/conflicts")).await;
+    assert_eq!(page["conflicts"], json!([]));
+    served.stop().await;
+}
+
+/// Whoever decides whether a thing is deleted sees who deleted it and who edited what to which value.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_of_life_carries_what_each_side_did() {
+    let served = Served::start().await;
+    let (_, written) = answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let id = written["ids"][0].as_str().expect("an id");
+    let read = written["vv"].clone();
+    for (op, fields) in [("update", json!({"phone": "912"})), ("delete", json!({}))] {
+        let mutation =
+            json!({"type": "client", "op": op, "id": id, "fields": fields, "read": read});
+        let request = json!({"actor": op, "mutations": [mutation]});
+        let (status, told) = answer(served.post("/local/v1/tx", &request)).await;
+        assert_eq!(status, StatusCode::OK, "{told}");
+    }
+    let (_, page) = answer(served.get("/local/v1/conflicts")).await;
+    let conflict = &page["conflicts"][0];
+    assert_eq!(conflict["field"], json!(null), "{page}");
+    let deeds = conflict["sides"].as_array().expect("sides").iter();
+    let deeds: Vec<&Value> = deeds.map(|side| &side["deed"]).collect();
+    let edit = json!({"op": "update", "actor": "update", "fields": {"phone": "912"}});
+    let delete = json!({"op": "delete", "actor": "delete", "fields": {}});
+    assert!(deeds.contains(&&edit) && deeds.contains(&&delete), "{page}");
+    served.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_documented_path_answers() {
     let served = Served::start().await;
@@ -448,5 +514,55 @@ async fn a_policy_is_shown_checked_and_set_and_its_types_work_at_once() {
         StatusCode::UNPROCESSABLE_ENTITY,
         "not the same version twice"
     );
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn activity_tells_what_happened_newest_first_and_page_by_page() {
+    let served = Served::start().await;
+    for name in ["Silva", "Costa", "Reis"] {
+        answer(served.post("/local/v1/tx", &create(json!({"name": name})))).await;
+    }
+    let (status, page) = answer(served.get("/local/v1/activity?limit=2")).await;
+    assert_eq!(status, StatusCode::OK, "{page}");
+    let labels = |page: &Value| -> Vec<String> {
+        let rows = page["rows"].as_array().expect("rows").iter();
+        rows.map(|row| row["label"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    };
+    assert_eq!(labels(&page), ["Reis", "Costa"]);
+    assert_eq!(page["rows"][0]["device"], json!("front-desk"));
+    assert_eq!(page["rows"][0]["fields"], json!({"name": "Reis"}));
+    assert_eq!(
+        page["rows"][0]["sync_state"],
+        json!({"state": "saved_here"})
+    );
+    let next = page["next"].as_u64().expect("another page");
+    let (_, page) = answer(served.get(&format!("/local/v1/activity?before={next}"))).await;
+    assert_eq!(
+        (labels(&page), &page["next"]),
+        (vec!["Silva".into()], &Value::Null)
+    );
+    let (status, _) = answer(served.get("/local/v1/activity?limit=0")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_node_proves_its_store_and_leaves_no_copy_behind() {
+    let served = Served::start().await;
+    answer(served.post("/local/v1/tx", &create(json!({"name": "Silva"})))).await;
+    let (status, found) = answer(served.post("/local/v1/verify", &json!({}))).await;
+    assert_eq!(status, StatusCode::OK, "{found}");
+    assert_eq!(
+        (
+            &found["commands"],
+            &found["entities"],
+            &found["fault_count"]
+        ),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    let folder = served.folder().path().to_owned();
+    assert!(!folder.join("check").exists());
     served.stop().await;
 }

@@ -7,13 +7,22 @@ mod netns {
     mod bad_input;
     mod crowd;
     mod demo;
+    mod doctor;
+    mod eavesdrop;
+    mod election;
+    mod field;
+    mod filled;
+    mod flood;
     mod gateway;
     mod kills;
+    mod lans;
     mod pairing;
     mod primitives;
+    mod rekey;
     mod restart;
     mod restored;
     mod stranger;
     mod together;
     mod window;
+    mod witness;
 }

@@ -1,6 +1,20 @@
 //! The product as people run it: processes and commands, from the first word to what they print.
 #![cfg(target_os = "linux")]
 
+#[path = "processes/doctor.rs"]
+mod doctor;
+#[cfg(target_os = "linux")]
+#[path = "processes/keychain.rs"]
+mod keychain;
+#[path = "processes/packs.rs"]
+mod packs;
+#[path = "processes/recovery.rs"]
+mod recovery;
+#[path = "processes/service.rs"]
+mod service;
+#[path = "processes/why.rs"]
+mod why;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command as Process;
@@ -259,16 +273,19 @@ fn a_machine_with_an_old_policy(place: &Place) -> (Running, PathBuf) {
 #[test]
 fn what_the_cloud_refuses_is_a_letter_to_be_mended_or_given_up() {
     let place = Place::new();
-    let (_cloud, laptop) = a_machine_with_an_old_policy(&place);
+    let (cloud, laptop) = a_machine_with_an_old_policy(&place);
+    // The policy in force comes with the cloud's first word.
+    cloud.signal("STOP");
     let node = Running::node(&laptop, &[]);
     let none = done(&laptop, &["dead-letters"]);
     assert!(none.contains("nothing needs fixing"), "{none}");
     let notes = format!("notes={}", "n".repeat(100));
-    let [mended, given_up] = ["Costa", "Reis"].map(|name| {
-        let id = put(&laptop, &["client", &format!("name={name}"), &notes]);
-        stands(&laptop, ("client", &id), "needs fixing");
-        id
-    });
+    let [mended, given_up] =
+        ["Costa", "Reis"].map(|name| put(&laptop, &["client", &format!("name={name}"), &notes]));
+    cloud.signal("CONT");
+    for id in [&mended, &given_up] {
+        stands(&laptop, ("client", id), "needs fixing");
+    }
     let listed = json(&laptop, &["dead-letters", "list"]);
     let letters = listed["dead_letters"].as_array().expect("letters");
     assert_eq!(letters.len(), 2);
@@ -503,4 +520,30 @@ fn after_an_update_of_the_program_its_first_start_folds_the_state_anew() {
         rebuilt.out.contains("1 entities") && rebuilt.error.contains("100 %"),
         "{rebuilt:?}"
     );
+}
+
+/// One kill of 10,000 met a machine between making its socket's folder and moving the socket: it never started again.
+#[test]
+fn whatever_a_start_was_killed_at_the_next_one_serves() {
+    let place = Place::new();
+    let office = place.found("office", None);
+    let node = Running::node(&office, &[]);
+    let id = put(&office, &["client", "name=Silva"]);
+    drop(node);
+    // All that a start makes is made under a name of its own first; some of it stays behind.
+    for left in ["api.sock.new", "api.new"] {
+        fs::create_dir(office.join(left)).expect("makes");
+        fs::write(office.join(left).join("s"), "").expect("writes");
+    }
+    for left in ["api.token.new", "api.json.new", "studio.json.new"] {
+        fs::write(office.join(left), "half of it").expect("writes");
+    }
+    let node = Running::node(&office, &[]);
+    let address = fs::read_to_string(office.join("api.json")).expect("an address");
+    let address: Value = serde_json::from_str(&address).expect("JSON");
+    assert!(address["socket"].is_string(), "{address}");
+    let client = json(&office, &["get", "client", &id]);
+    assert_eq!(client["fields"], json!({"name": "Silva"}));
+    assert!(!office.join("api.token.new").exists() && !office.join("api.sock.new").exists());
+    node.stop();
 }

@@ -410,3 +410,21 @@ fn an_exemption_covers_its_item_only_and_is_found_when_idle() {
     );
     assert_eq!(idle_exemptions(&[], &[long]), [&long]);
 }
+
+#[test]
+fn the_tests_that_the_page_on_testing_names_exist() {
+    let page = std::fs::read_to_string(workspace_root().join("tests/README.md")).expect("a page");
+    let words = page.split('`').skip(1).step_by(2);
+    // A test's name is a claim; short words in code are commands.
+    let named: Vec<&str> = words
+        .filter(|word| word.matches('_').count() >= 3 && !word.contains(' '))
+        .collect();
+    assert!(named.len() > 30, "the page names tests: {named:?}");
+    let tree = tree();
+    let is_there = |name: &str| {
+        let line = format!("fn {name}(");
+        tree.rust.iter().any(|file| file.text.contains(&line))
+    };
+    let missing: Vec<&&str> = named.iter().filter(|name| !is_there(name)).collect();
+    assert!(missing.is_empty(), "renamed or gone: {missing:?}");
+}

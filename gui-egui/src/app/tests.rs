@@ -1,5 +1,12 @@
 //! The whole window, driven by its labels and keys, without a display.
 
+mod pages;
+mod picture;
+mod pictures;
+mod reader;
+mod speed;
+mod states;
+
 use std::sync::mpsc as blocking;
 
 use egui_kittest::Harness;
@@ -8,11 +15,15 @@ use studiovault_protocol::api::{Choice, ConflictPage, ConflictView, NetworkState
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::message::{Failure, Request};
+use crate::failure::Failure;
+use crate::message::{Making, Preferences, Request};
 use crate::model::fixture::{
-    NOW, deleted_and_edited, studio_of, three_machines, two_dates, two_prices,
+    NOW, a_bad_day, a_checkup, a_stuck_sale, deleted_and_edited, its_history, studio_of,
+    three_machines, two_dates, two_fields_three_machines, two_prices, what_happened,
+    why_not_everywhere,
 };
 use egui::{Key, Modifiers};
+use picture::Textures;
 
 /// Ctrl as Linux and Windows report it.
 const CTRL: Modifiers = Modifiers {
@@ -29,14 +40,24 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
+        Self::painted(Textures::default(), egui::Theme::Dark, [1080.0, 700.0])
+    }
+
+    fn painted(textures: Textures, theme: egui::Theme, size: [f32; 2]) -> Self {
         let (tell, messages) = blocking::sync_channel(64);
-        let (requests, asked) = mpsc::channel(8);
+        let (requests, asked) = mpsc::channel(64);
         let wires = Wires { requests, messages };
         let harness = Harness::builder()
-            .with_size([1080.0, 700.0])
+            .with_size(size)
+            .with_theme(theme)
+            .renderer(textures)
             .build_eframe(|creation| {
                 let mut app = App::new(&creation.egui_ctx, wires);
                 app.clock = || NOW;
+                app.theme = Some(match theme {
+                    egui::Theme::Dark => Theme::Dark,
+                    egui::Theme::Light => Theme::Light,
+                });
                 app
             });
         Self {
@@ -66,6 +87,34 @@ impl Stage {
     fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.run();
+    }
+
+    /// The answers that were sent.
+    fn answers(&mut self) -> Vec<(String, Choice)> {
+        let Some(Request::Resolve(answers)) = self.asked() else {
+            panic!("nothing was sent");
+        };
+        let answers = answers.into_iter();
+        answers.map(|one| (one.conflict.id, one.choice)).collect()
+    }
+
+    /// The only answer that was sent.
+    fn answer(&mut self) -> (String, Choice) {
+        self.answers().remove(0)
+    }
+
+    /// What was asked last, but for looks.
+    fn asked(&mut self) -> Option<Request> {
+        let mut last = None;
+        while let Ok(request) = self.asked.try_recv() {
+            if !matches!(
+                request,
+                Request::LookAt(..) | Request::LookAtLetter(_) | Request::Activity(_)
+            ) {
+                last = Some(request);
+            }
+        }
+        last
     }
 
     fn shows(&self, part: &str) -> bool {
@@ -105,9 +154,11 @@ fn tabs_turn_by_mouse_and_by_keys() {
     stage.click("Devices");
     assert!(stage.shows("3 machines of Lisbon"));
     stage.press(CTRL, Key::Tab);
+    assert!(stage.shows("Signed in: the cloud takes"));
+    stage.press(CTRL, Key::Tab);
     assert!(stage.shows("This machine: laptop"));
     stage.press(CTRL | Modifiers::SHIFT, Key::Tab);
-    assert!(stage.shows("3 machines of Lisbon"));
+    assert!(stage.shows("Signed in: the cloud takes"));
     stage.press(Modifiers::COMMAND, Key::Num2);
     assert!(stage.shows("No open conflicts."));
     stage.press(Modifiers::COMMAND, Key::Num1);
@@ -133,13 +184,11 @@ fn a_conflict_is_resolved_with_the_mouse() {
     ] {
         assert!(stage.shows(part), "not on screen: {part}");
     }
-    stage.click("Use the value of laptop");
+    stage.click("Use the shoot_date of laptop: 2026-11-21");
     stage.click("Apply");
-    let Ok(Request::Resolve { id, answer, .. }) = stage.asked.try_recv() else {
-        panic!("nothing was asked");
-    };
+    let (id, choice) = stage.answer();
     assert_eq!(id, "c-dates");
-    assert_eq!(answer.choice, Choice::Side("a:12".to_owned()));
+    assert_eq!(choice, Choice::Side("a:12".to_owned()));
     assert!(stage.shows("The answer is on its way."));
 }
 
@@ -150,11 +199,9 @@ fn a_conflict_is_resolved_with_the_keyboard_alone() {
     stage.press(Modifiers::NONE, Key::J);
     stage.press(Modifiers::NONE, Key::Num2);
     stage.press(Modifiers::NONE, Key::Enter);
-    let Ok(Request::Resolve { id, answer, .. }) = stage.asked.try_recv() else {
-        panic!("nothing was asked");
-    };
+    let (id, choice) = stage.answer();
     assert_eq!(id, "c-prices");
-    assert_eq!(answer.choice, Choice::Side("b:7".to_owned()));
+    assert_eq!(choice, Choice::Side("b:7".to_owned()));
 }
 
 #[test]
@@ -166,32 +213,29 @@ fn keys_that_fall_into_one_frame_all_count() {
         .key_press_modifiers(Modifiers::COMMAND, Key::Num2);
     keys.iter().for_each(|key| stage.harness.key_press(*key));
     stage.harness.step();
-    let Ok(Request::Resolve { id, answer, .. }) = stage.asked.try_recv() else {
-        panic!("nothing was asked");
-    };
+    let (id, choice) = stage.answer();
     assert_eq!(id, "c-prices");
-    assert_eq!(answer.choice, Choice::Side("a:12".to_owned()));
+    assert_eq!(choice, Choice::Side("a:12".to_owned()));
 }
 
 #[test]
 fn typing_a_value_does_not_press_keys_of_the_panel() {
     let mut stage = Stage::showing(three_machines(), vec![two_dates(), two_prices()]);
     stage.press(Modifiers::COMMAND, Key::Num2);
-    stage.harness.get_by_label("Another value").focus();
-    stage.harness.run();
+    stage.press(Modifiers::NONE, Key::E);
     stage.press(Modifiers::NONE, Key::Num1);
     stage.press(Modifiers::NONE, Key::J);
+    stage.press(CTRL, Key::A);
     stage
         .harness
-        .get_by_label("Another value")
+        .get_by_label("Own value of shoot_date")
         .type_text("2027-01-05");
     stage.harness.run();
-    stage.click("Apply");
-    let Ok(Request::Resolve { id, answer, .. }) = stage.asked.try_recv() else {
-        panic!("nothing was asked");
-    };
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.press(Modifiers::NONE, Key::Enter);
+    let (id, choice) = stage.answer();
     assert_eq!(id, "c-dates");
-    assert_eq!(answer.choice, Choice::Value("2027-01-05".into()));
+    assert_eq!(choice, Choice::Value("2027-01-05".into()));
 }
 
 #[test]
@@ -199,13 +243,11 @@ fn a_deletion_is_answered_with_restore_or_accept() {
     let mut stage = Stage::showing(three_machines(), vec![deleted_and_edited()]);
     stage.click("Conflicts 1");
     assert!(stage.shows("Project was deleted remotely, by front-desk."));
-    assert!(!stage.shows("Use the value of"));
+    assert!(!stage.shows("Use the "));
     stage.click("Restore with the edits");
     stage.click("Apply");
-    let Ok(Request::Resolve { answer, .. }) = stage.asked.try_recv() else {
-        panic!("nothing was asked");
-    };
-    assert_eq!(answer.choice, Choice::Restore);
+    let (_, choice) = stage.answer();
+    assert_eq!(choice, Choice::Restore);
 }
 
 #[test]
@@ -213,6 +255,7 @@ fn ten_thousand_conflicts_draw_only_what_is_in_sight() {
     let many = (0..10_000).map(|at| {
         let mut row = two_dates();
         row.id = format!("c-{at}");
+        row.entity.0[..4].copy_from_slice(&u32::to_be_bytes(at));
         row.label = format!("project {at}");
         row
     });
@@ -238,13 +281,11 @@ fn taking_the_machine_off_the_network_asks_the_node() {
     let mut stage = Stage::showing(three_machines(), Vec::new());
     stage.click("Devices");
     stage.click("Take this machine off the network");
-    assert_eq!(
-        stage.asked.try_recv().ok(),
-        Some(Request::Network(NetworkState::Offline))
-    );
+    assert_eq!(stage.asked(), Some(Request::Network(NetworkState::Offline)));
     let mut status = three_machines();
     status.network = NetworkState::Offline;
     stage.tell(Message::Status(Box::new(status)));
+    assert!(stage.shows("Put it back on"));
     assert!(stage.shows("Put this machine back on the network"));
     assert!(stage.shows("This machine is off the network: what is written now is safe here"));
 }
@@ -288,7 +329,7 @@ fn every_failure_says_what_to_do() {
             "{failure:?}"
         );
         stage.click("Look again now");
-        assert_eq!(stage.asked.try_recv().ok(), Some(Request::Reconnect));
+        assert_eq!(stage.asked(), Some(Request::Reconnect));
     }
 }
 
@@ -329,4 +370,206 @@ fn keys_are_listed_on_demand() {
     let mut stage = Stage::showing(three_machines(), Vec::new());
     stage.click("Keys");
     assert!(stage.shows("Ctrl+Tab") && stage.shows("apply the chosen answer"));
+}
+
+#[test]
+fn every_field_of_a_case_is_answered_by_keys_and_all_of_them_with_shift() {
+    let mut stage = Stage::showing(three_machines(), two_fields_three_machines());
+    stage.press(Modifiers::COMMAND, Key::Num2);
+    stage.tell(Message::Entity(Box::new(its_history())));
+    for part in [
+        "Silva wedding: 2 fields changed differently",
+        "1 Mine: laptop",
+        "2 Theirs: front-desk",
+        "3 Theirs: editor",
+        "Use the base of notes: 2 albums",
+        "merged: outdoor, vip",
+        "+vip, -draft",
+        "cloud accepted front-desk at 184102",
+    ] {
+        assert!(stage.shows(part), "not on screen: {part}");
+    }
+    // The keys speak to shoot_date's elder sister in the alphabet first: notes has no side of the editor, shoot_date has.
+    stage.press(Modifiers::NONE, Key::Num4);
+    stage.press(Modifiers::NONE, Key::Num3);
+    stage.press(Modifiers::NONE, Key::Enter);
+    let sent = stage.answers();
+    assert_eq!(
+        sent[0],
+        ("c-notes".to_owned(), Choice::Value("2 albums".into()))
+    );
+    assert_eq!(
+        sent[1],
+        ("c-dates".to_owned(), Choice::Side("c:3".to_owned()))
+    );
+
+    let mut stage = Stage::showing(three_machines(), two_fields_three_machines());
+    stage.press(Modifiers::COMMAND, Key::Num2);
+    stage.press(Modifiers::SHIFT, Key::Num2);
+    stage.press(Modifiers::NONE, Key::Enter);
+    let choices: Vec<Choice> = stage
+        .answers()
+        .into_iter()
+        .map(|(_, choice)| choice)
+        .collect();
+    assert_eq!(choices, vec![Choice::Side("b:7".to_owned()); 2]);
+}
+
+#[test]
+fn the_same_choice_goes_to_all_that_are_similar_by_keys() {
+    let many = (0..5).map(|at| {
+        let mut row = two_dates();
+        (row.id, row.entity.0[0]) = (format!("c-{at}"), at);
+        row
+    });
+    let mut stage = Stage::showing(three_machines(), many.collect());
+    stage.press(Modifiers::COMMAND, Key::Num2);
+    stage.press(Modifiers::NONE, Key::Num1);
+    assert!(stage.shows("Same choice for 4 similar (B)"));
+    stage.press(Modifiers::NONE, Key::B);
+    stage.press(Modifiers::NONE, Key::Enter);
+    assert_eq!(stage.answers().len(), 5);
+}
+
+#[test]
+fn a_deleted_thing_has_three_ways_on_each_with_its_key() {
+    let mut stage = Stage::showing(three_machines(), vec![deleted_and_edited()]);
+    stage.press(Modifiers::COMMAND, Key::Num2);
+    let mut facts = its_history();
+    facts.history.entity = deleted_and_edited().entity;
+    stage.tell(Message::Entity(Box::new(facts)));
+    stage.press(Modifiers::NONE, Key::Num3);
+    assert!(stage.shows("It will be deleted, the edits copied as new everywhere."));
+    stage.press(Modifiers::NONE, Key::Enter);
+    let Some(Request::Resolve(answers)) = stage.asked() else {
+        panic!("nothing was sent");
+    };
+    assert_eq!(answers[0].choice, Choice::AcceptDelete);
+    let copy = answers[0].copy.as_ref().expect("a copy");
+    assert_eq!(copy.mutations[0].fields["title"], "Silva wedding");
+}
+
+#[test]
+fn what_the_cloud_did_not_take_is_mended_in_place() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.tell(Message::Letters(vec![a_bad_day(), a_stuck_sale()]));
+    stage.click("Needs fixing 2");
+    for part in [
+        "Costa portraits: shoot_date not taken",
+        "takes a day, as 2026-11-20",
+        "A value breaks a rule of the policy. (VALIDATION_FAILED)",
+        "2 later changes wait behind it.",
+    ] {
+        assert!(stage.shows(part), "not on screen: {part}");
+    }
+    stage.press(Modifiers::NONE, Key::E);
+    stage.press(CTRL, Key::A);
+    stage
+        .harness
+        .get_by_label("shoot_date")
+        .type_text("2026-11-23");
+    stage.harness.run();
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.press(Modifiers::NONE, Key::Enter);
+    let Some(Request::Fix { dot, fix, .. }) = stage.asked() else {
+        panic!("nothing was sent");
+    };
+    assert_eq!(dot, "a:20");
+    assert_eq!(fix.fields["shoot_date"], "2026-11-23");
+    stage.press(Modifiers::NONE, Key::J);
+    assert!(stage.shows("A sale is never discarded") && !stage.shows("Reason"));
+}
+
+#[test]
+fn a_change_is_given_up_only_with_a_reason() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.tell(Message::Letters(vec![a_bad_day()]));
+    stage.press(Modifiers::COMMAND, Key::Num3);
+    stage.click("Discard");
+    assert_eq!(stage.asked(), None);
+    stage.harness.get_by_label("Reason").focus();
+    stage.harness.run();
+    stage.harness.get_by_label("Reason").type_text("a test");
+    stage.harness.run();
+    stage.click("Discard");
+    assert!(matches!(stage.asked(), Some(Request::Discard { reason, .. }) if reason == "a test"));
+}
+
+#[test]
+fn what_happened_is_narrowed_down_and_leads_to_a_history() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.press(Modifiers::COMMAND, Key::Num4);
+    stage.tell(Message::Activity(Box::new(what_happened(300)), None));
+    assert!(stage.shows("client 0") && stage.shows("on 2 of 3 machines"));
+    stage.click("confirmed");
+    assert!(!stage.shows("on 2 of 3 machines") && stage.shows("100 shown"));
+    stage.press(Modifiers::NONE, Key::J);
+    let mut facts = its_history();
+    facts.history.entity.0 = [2; 16];
+    stage.tell(Message::Entity(Box::new(facts)));
+    assert!(stage.shows("History of project"));
+    stage.press(Modifiers::NONE, Key::Escape);
+    assert!(!stage.shows("History of project"));
+    stage.click("Export CSV");
+    assert!(matches!(stage.asked(), Some(Request::Export(_))));
+    stage.click("Verify all");
+    assert_eq!(stage.asked(), Some(Request::Verify));
+}
+
+#[test]
+fn what_cannot_be_taken_back_is_asked_once_more() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.click("Devices");
+    stage.click("editor");
+    stage.click("Shut out");
+    assert_eq!(stage.asked(), None);
+    stage.click("No, leave it");
+    stage.click("Shut out");
+    stage.click("Yes: shut out editor");
+    let editor = three_machines().members[2].device;
+    assert_eq!(stage.asked(), Some(Request::Revoke(editor)));
+    stage.click("Prefer as gateway");
+    assert!(
+        matches!(stage.asked(), Some(Request::SetRole(device, place))
+        if device == editor && place.gateway_preference == Some(1))
+    );
+}
+
+#[test]
+fn a_token_is_handed_over_and_the_size_is_kept() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.press(Modifiers::COMMAND, Key::Num6);
+    stage.harness.get_by_label("New token").focus();
+    stage.harness.run();
+    stage.harness.get_by_label("New token").type_text("secret");
+    stage.harness.run();
+    stage.click("Sign in with this token");
+    assert_eq!(stage.asked(), Some(Request::SignIn("secret".to_owned())));
+    stage.click("200 %");
+    assert!(matches!(stage.asked(), Some(Request::Keep(kept)) if kept.scale == 200));
+}
+
+#[test]
+fn a_machine_joins_or_founds_a_studio_from_the_window() {
+    let mut stage = Stage::new();
+    stage.tell(Message::Lost(Failure::NoMachine {
+        folder: "/data/lisbon".to_owned(),
+    }));
+    for (label, text) in [
+        ("Name of this machine", "laptop"),
+        ("Code that the other machine shows", "42-maple-orbit-velvet"),
+    ] {
+        stage.harness.get_by_label(label).focus();
+        stage.harness.run();
+        stage.harness.get_by_label(label).type_text(text);
+        stage.harness.run();
+    }
+    stage.click("Join the studio");
+    assert!(matches!(stage.asked(), Some(Request::Join { code, .. }) if code.starts_with("42-")));
+    stage.tell(Message::Making(Making::Words {
+        words: "river candle".to_owned(),
+        host: "front-desk".to_owned(),
+        studio: "Lisbon".to_owned(),
+    }));
+    assert!(stage.shows("river candle"));
 }

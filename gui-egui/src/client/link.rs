@@ -7,20 +7,32 @@ use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use studiovault_protocol::api::{
-    ConflictPage, NetworkRequest, NetworkState, PREFIX, Problem, ResolveRequest, Status,
+    ActivityPage, ConflictPage, DeadLetter, DeadLetterPage, DoctorView, EntityView, HistoryPage,
+    InviteView, PAGE_ROWS, PREFIX, PolicyView, Problem, ResolveRequest, Status, TxAnswer,
+    VerifyView, WhyView,
 };
+use studiovault_protocol::id::EntityId;
 
 use super::stream::{Broken, EventStream};
+use crate::failure::Failure;
 use crate::folder::Entrance;
-use crate::message::Failure;
 
 /// A node that has not answered by then is not well.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
+/// The doctor tries doors that may stay silent, and the cloud.
+const DOCTOR_LIMIT: Duration = Duration::from_secs(60);
+/// Proving a large store takes its time.
+const VERIFY_LIMIT: Duration = Duration::from_secs(3600);
 /// Bytes of an answer at most: a status of a large studio is some 100 kB, ten thousand conflicts some 20 MB.
 const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
+/// What a person asked for, or the node's refusal in sentences.
+pub(super) type Asked<T> = Result<T, String>;
+
 /// The API of one run of a node.
+#[derive(Clone)]
 pub(super) struct Link {
     http: Client,
     entrance: Entrance,
@@ -39,13 +51,63 @@ impl Link {
     }
 
     pub(super) async fn status(&self) -> Result<Status, Failure> {
-        let bytes = self.page("/status").await?;
-        serde_json::from_slice(&bytes).map_err(|_| wrong_version(&bytes))
+        self.told("/status").await
     }
 
     pub(super) async fn conflicts(&self) -> Result<ConflictPage, Failure> {
-        let bytes = self.page("/conflicts").await?;
-        serde_json::from_slice(&bytes).map_err(|_| wrong_version(&bytes))
+        self.told("/conflicts").await
+    }
+
+    pub(super) async fn letters(&self) -> Result<DeadLetterPage, Failure> {
+        self.told("/dead-letters").await
+    }
+
+    pub(super) async fn policy(&self) -> Result<PolicyView, Failure> {
+        self.told("/policy").await
+    }
+
+    /// The newest, or what came before a position.
+    pub(super) async fn activity(&self, before: Option<u64>) -> Result<ActivityPage, Failure> {
+        let before = before.map(|before| format!("&before={before}"));
+        let path = format!("/activity?limit={PAGE_ROWS}{}", before.unwrap_or_default());
+        self.told(&path).await
+    }
+
+    pub(super) async fn letter(&self, dot: &str) -> Result<Asked<DeadLetter>, Failure> {
+        self.find(&format!("/dead-letters/{}", plain(dot)?)).await
+    }
+
+    pub(super) async fn history(&self, entity: EntityId) -> Result<Asked<HistoryPage>, Failure> {
+        self.find(&format!("/history/{entity}")).await
+    }
+
+    pub(super) async fn entity(
+        &self,
+        entity_type: &str,
+        entity: EntityId,
+    ) -> Result<Asked<EntityView>, Failure> {
+        self.find(&format!("/entities/{}/{entity}", plain(entity_type)?))
+            .await
+    }
+
+    /// The invite of this machine, if it has one.
+    pub(super) async fn invite(&self) -> Result<Option<InviteView>, Failure> {
+        Ok(self.find("/pairing").await?.ok())
+    }
+
+    pub(super) async fn verify(&self) -> Result<Asked<VerifyView>, Failure> {
+        let request = self.http.post(self.url("/verify"));
+        let request = request.json(&serde_json::json!({}));
+        self.asked(request.timeout(VERIFY_LIMIT)).await
+    }
+
+    pub(super) async fn why(&self, entity: EntityId) -> Result<Asked<WhyView>, Failure> {
+        self.find(&format!("/why/{entity}")).await
+    }
+
+    pub(super) async fn doctor(&self) -> Result<Asked<DoctorView>, Failure> {
+        let request = self.http.get(self.url("/doctor"));
+        self.asked(request.timeout(DOCTOR_LIMIT)).await
     }
 
     /// The events; the stream has no end of its own.
@@ -58,41 +120,47 @@ impl Link {
         &self,
         id: &str,
         answer: &ResolveRequest,
-    ) -> Result<Result<(), String>, Failure> {
-        if !id
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
-        {
-            let reason = "a conflict has a name that is none".to_owned();
-            return Err(Failure::Unwell { reason });
-        }
-        self.ask(&format!("/conflicts/{id}/resolve"), answer).await
-    }
-
-    pub(super) async fn set_network(
-        &self,
-        network: NetworkState,
-    ) -> Result<Result<(), String>, Failure> {
-        self.ask("/network", &NetworkRequest { network }).await
+    ) -> Result<Asked<TxAnswer>, Failure> {
+        let path = format!("/conflicts/{}/resolve", plain(id)?);
+        self.post(&path, answer).await
     }
 
     /// Something a person asked for: the inner error is the node's refusal, in sentences.
-    async fn ask<T: Serialize>(&self, path: &str, body: &T) -> Result<Result<(), String>, Failure> {
-        let request = self
-            .http
-            .post(self.url(path))
-            .json(body)
-            .timeout(CALL_LIMIT);
+    pub(super) async fn post<A: DeserializeOwned, T: Serialize>(
+        &self,
+        path: &str,
+        body: &T,
+    ) -> Result<Asked<A>, Failure> {
+        let request = self.http.post(self.url(path)).json(body);
+        self.asked(request.timeout(CALL_LIMIT)).await
+    }
+
+    /// Something that may not be there: the inner error says so.
+    async fn find<A: DeserializeOwned>(&self, path: &str) -> Result<Asked<A>, Failure> {
+        self.asked(self.http.get(self.url(path)).timeout(CALL_LIMIT))
+            .await
+    }
+
+    async fn asked<A: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<Asked<A>, Failure> {
         let answer = self.send(request).await?;
         let status = answer.status();
-        if status.is_success() {
-            return Ok(Ok(()));
-        }
         if status == StatusCode::UNAUTHORIZED {
             return Err(self.token_refused());
         }
         let bytes = body_of(answer).await?;
-        Ok(Err(refusal(status, &bytes)))
+        if !status.is_success() {
+            return Ok(Err(refusal(status, &bytes)));
+        }
+        let read = serde_json::from_slice(&bytes);
+        read.map(Ok).map_err(|_| wrong_version(&bytes))
+    }
+
+    async fn told<A: DeserializeOwned>(&self, path: &str) -> Result<A, Failure> {
+        let bytes = self.page(path).await?;
+        serde_json::from_slice(&bytes).map_err(|_| wrong_version(&bytes))
     }
 
     async fn page(&self, path: &str) -> Result<Vec<u8>, Failure> {
@@ -154,6 +222,16 @@ impl Link {
             file: self.entrance.token_file.clone(),
         }
     }
+}
+
+/// A name that may stand in an address; the node hands out no other.
+fn plain(name: &str) -> Result<&str, Failure> {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if !name.is_empty() && name.chars().all(is_plain) {
+        return Ok(name);
+    }
+    let reason = "it names something with a name that is none".to_owned();
+    Err(Failure::Unwell { reason })
 }
 
 async fn body_of(mut answer: Response) -> Result<Vec<u8>, Failure> {

@@ -9,10 +9,12 @@ use std::{env, fs};
 
 use serde_json::json;
 use studiovault_protocol::api::{
-    ADDRESS_FILE, Choice, ConflictPage, Problem, ResolveRequest, TOKEN_FILE,
+    ADDRESS_FILE, Choice, ConflictPage, DeadLetterPage, PolicyName, PolicyView, Problem,
+    TOKEN_FILE, TxAnswer,
 };
 
 use super::*;
+use crate::message::{Answer, Done};
 use crate::model::fixture::{three_machines, two_dates};
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -63,7 +65,7 @@ impl StageNode {
 
     fn client(&self) -> Wires {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        start(self.folder.clone(), || {}).unwrap()
+        start(Place::of(self.folder.clone()), || {}).unwrap()
     }
 
     fn change(&self, change: impl FnOnce(&mut Script)) {
@@ -90,6 +92,35 @@ fn page(conflicts: usize) -> String {
         vv: "v1".to_owned(),
     };
     serde_json::to_string(&page).unwrap()
+}
+
+fn letters() -> String {
+    let dead_letters = Vec::new();
+    serde_json::to_string(&DeadLetterPage { dead_letters }).unwrap()
+}
+
+fn policy() -> String {
+    let view = PolicyView {
+        name: PolicyName {
+            version: 1,
+            hash: "ab".to_owned(),
+            signed: None,
+        },
+        document: "version = 1".to_owned(),
+        beside: Vec::new(),
+    };
+    serde_json::to_string(&view).unwrap()
+}
+
+fn written() -> String {
+    let answer = TxAnswer {
+        bundle: None,
+        ids: Vec::new(),
+        receipts: Vec::new(),
+        skipped: 0,
+        vv: "v9".to_owned(),
+    };
+    serde_json::to_string(&answer).unwrap()
 }
 
 /// Reads one request and answers it; a stream of events stays open.
@@ -131,9 +162,11 @@ fn answer(mut stream: TcpStream, script: &Mutex<Script>) {
         }
         "/local/v1/status" => ("200 OK", script.status.clone()),
         "/local/v1/conflicts" => ("200 OK", script.conflicts.clone()),
+        "/local/v1/dead-letters" => ("200 OK", letters()),
+        "/local/v1/policy" => ("200 OK", policy()),
         _ => match &script.refusal {
             Some(problem) => ("409 Conflict", serde_json::to_string(problem).unwrap()),
-            None => ("200 OK", "{}".to_owned()),
+            None => ("200 OK", written()),
         },
     };
     let length = text.len();
@@ -151,30 +184,46 @@ fn next(wires: &Wires) -> Message {
 }
 
 fn next_failure(wires: &Wires) -> Failure {
-    match next(wires) {
-        Message::Lost(failure) => failure,
-        other => panic!("no failure: {other:?}"),
+    loop {
+        match next(wires) {
+            Message::Lost(failure) => return failure,
+            Message::Preferences(_) => {}
+            other => panic!("no failure: {other:?}"),
+        }
     }
 }
 
 fn resolve_request() -> Request {
-    Request::Resolve {
-        id: "c-dates".to_owned(),
-        label: "Silva wedding".to_owned(),
-        answer: ResolveRequest {
-            choice: Choice::Side("a:12".to_owned()),
-            actor: None,
-            read: Some("v1".to_owned()),
-        },
+    Request::Resolve(vec![Answer {
+        conflict: two_dates(),
+        choice: Choice::Side("a:12".to_owned()),
+        copy: None,
+    }])
+}
+
+/// What the client tells before anything is asked: how the window is wanted, then all there is.
+fn arrive(wires: &Wires) {
+    let mut told = Vec::new();
+    while !matches!(told.last(), Some(Message::Policy(_))) {
+        told.push(next(wires));
     }
+    assert!(matches!(
+        told[..],
+        [
+            Message::Preferences(_),
+            Message::Status(_),
+            Message::Conflicts(_),
+            Message::Letters(_),
+            Message::Policy(_)
+        ]
+    ));
 }
 
 #[test]
 fn it_tells_status_and_conflicts_and_what_an_event_points_at() {
     let node = StageNode::start("events");
     let wires = node.client();
-    assert_eq!(next(&wires), Message::Status(Box::new(three_machines())));
-    assert!(matches!(next(&wires), Message::Conflicts(page) if page.conflicts.is_empty()));
+    arrive(&wires);
     node.change(|script| script.conflicts = page(1));
     node.send_event(&Event::Conflicts { open: 1 });
     assert!(matches!(next(&wires), Message::Conflicts(page) if page.conflicts.len() == 1));
@@ -184,8 +233,7 @@ fn it_tells_status_and_conflicts_and_what_an_event_points_at() {
 fn an_unchanged_status_wakes_nobody() {
     let node = StageNode::start("unchanged");
     let wires = node.client();
-    next(&wires);
-    next(&wires);
+    arrive(&wires);
     let mut later = three_machines();
     later.at = WallMs(later.at.0 + 5000);
     node.change(|script| script.status = serde_json::to_string(&later).unwrap());
@@ -204,12 +252,14 @@ fn an_unchanged_status_wakes_nobody() {
 fn an_answer_goes_out_as_the_api_takes_it_and_a_refusal_comes_back_in_sentences() {
     let node = StageNode::start("resolve");
     let wires = node.client();
-    next(&wires);
-    next(&wires);
+    arrive(&wires);
     wires.requests.try_send(resolve_request()).unwrap();
     let done = Message::Answered {
         request: resolve_request(),
-        outcome: Ok(()),
+        outcome: Ok(Done {
+            vv: Some("v9".to_owned()),
+            ..Done::default()
+        }),
     };
     assert_eq!(next(&wires), done);
     let sent = node.script.lock().unwrap().asked.iter().any(|asked| {
@@ -230,7 +280,8 @@ fn an_answer_goes_out_as_the_api_takes_it_and_a_refusal_comes_back_in_sentences(
             break outcome;
         }
     };
-    assert_eq!(outcome, Err("Another side came. Look again.".to_owned()));
+    let refused = outcome.unwrap().refusals;
+    assert_eq!(refused, [(0, "Another side came. Look again.".to_owned())]);
 }
 
 #[test]
@@ -293,8 +344,7 @@ fn a_port_where_nobody_listens_is_a_node_that_does_not_run() {
 fn a_connection_that_breaks_is_told_and_made_again() {
     let node = StageNode::start("breaks");
     let wires = node.client();
-    next(&wires);
-    next(&wires);
+    arrive(&wires);
     node.change(|script| {
         for stream in script.streams.drain(..) {
             stream.shutdown(std::net::Shutdown::Both).unwrap();

@@ -84,7 +84,20 @@ fn safe_in_cloud(status: &Status, now: WallMs) -> (Tone, String) {
         return (Tone::Quiet, sentence.to_owned());
     }
     if pending == 0 {
-        return (Tone::Good, "The cloud has confirmed everything.".to_owned());
+        return match status.counts.dead_letters {
+            0 => (Tone::Good, "The cloud has confirmed everything.".to_owned()),
+            1 => (
+                Tone::Attention,
+                "The cloud did not take 1 change: see Needs fixing.".to_owned(),
+            ),
+            refused => (
+                Tone::Attention,
+                format!(
+                    "The cloud did not take {} changes: see Needs fixing.",
+                    count(refused)
+                ),
+            ),
+        };
     }
     let waiting = match pending {
         1 => "1 change waits for the cloud".to_owned(),
@@ -182,6 +195,14 @@ pub fn pending_facts(status: &Status, now: WallMs) -> Vec<Fact> {
             "Waiting for the cloud",
             waiting,
         ));
+        if counts.own_pending > 0 {
+            let here = format!(
+                "{} ({} sent)",
+                count(counts.own_pending),
+                count(counts.own_sent)
+            );
+            facts.push(Fact::new(Tone::Waiting, "Of those, of this machine", here));
+        }
         let refused = some(counts.rejected, Tone::Attention);
         facts.push(Fact::new(
             refused,

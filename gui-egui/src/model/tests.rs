@@ -3,13 +3,21 @@
 use serde_json::json;
 use studiovault_protocol::api::{Choice, ConflictPage, ConflictView, NetworkState};
 
-use super::fixture::{NOW, deleted_and_edited, studio_of, three_machines, two_dates, two_prices};
+use studiovault_protocol::api::ActivityPage;
+use studiovault_protocol::id::EntityId;
+
+use super::fixture::{
+    NOW, a_bad_day, a_stuck_sale, deleted_and_edited, its_history, studio_of, three_machines,
+    two_dates, two_fields_three_machines, two_prices, what_happened,
+};
 use super::*;
+use crate::action::Step;
+use crate::message::Done;
 
 fn model_with(conflicts: Vec<ConflictView>) -> Model {
     let mut model = Model::default();
-    model.handle_message(Message::Status(Box::new(three_machines())));
-    model.handle_message(page(conflicts));
+    tell(&mut model, Message::Status(Box::new(three_machines())));
+    tell(&mut model, page(conflicts));
     model
 }
 
@@ -20,9 +28,26 @@ fn page(conflicts: Vec<ConflictView>) -> Message {
     }))
 }
 
+fn tell(model: &mut Model, message: Message) {
+    let _asked = model.handle_message(message);
+}
+
+fn draft(model: &mut Model, id: &str, draft: Draft) {
+    let _asked = model.handle_action(Action::Case(CaseAction::Draft(id.to_owned(), draft)));
+}
+
+fn apply(model: &mut Model) -> Option<Request> {
+    model.handle_action(Action::Case(CaseAction::Apply))
+}
+
+/// The first conflict of the open case.
+fn open(model: &Model) -> Option<&str> {
+    model.board.opened().map(|case| case.head().id.as_str())
+}
+
 fn choice(request: Option<Request>) -> Choice {
     match request {
-        Some(Request::Resolve { answer, .. }) => answer.choice,
+        Some(Request::Resolve(answers)) => answers[0].choice.clone(),
         other => panic!("no answer was sent: {other:?}"),
     }
 }
@@ -66,6 +91,18 @@ fn a_studio_without_a_cloud_waits_for_nothing() {
 }
 
 #[test]
+fn what_the_cloud_did_not_take_is_not_called_confirmed() {
+    let mut status = three_machines();
+    (status.counts.pending, status.counts.dead_letters) = (0, 2);
+    let (tone, sentence) = safety_sentence(&status, NOW);
+    assert_eq!(tone, Tone::Attention);
+    assert!(
+        sentence.ends_with("The cloud did not take 2 changes: see Needs fixing."),
+        "{sentence}"
+    );
+}
+
+#[test]
 fn a_refused_token_asks_for_a_person_and_an_unreachable_cloud_does_not() {
     let mut status = three_machines();
     status.cloud.authorised = false;
@@ -96,83 +133,90 @@ fn nothing_on_screen_ever_says_syncing() {
 #[test]
 fn what_the_node_said_last_stays_when_it_falls_silent() {
     let mut model = model_with(vec![two_dates()]);
-    model.handle_message(Message::Lost(Failure::NotRunning {
-        folder: "/data".to_owned(),
-    }));
+    tell(
+        &mut model,
+        Message::Lost(Failure::NotRunning {
+            folder: "/data".to_owned(),
+        }),
+    );
     assert!(!model.is_current());
     assert!(model.status.is_some() && model.board.opened().is_some());
-    model.handle_message(Message::Status(Box::new(three_machines())));
+    tell(&mut model, Message::Status(Box::new(three_machines())));
     assert!(model.is_current());
 }
 
 #[test]
 fn an_answer_is_sent_once_and_with_the_read_token_of_what_was_seen() {
     let mut model = model_with(vec![two_dates()]);
-    assert_eq!(model.handle_action(Action::Apply), None);
+    assert_eq!(apply(&mut model), None);
     assert!(
         model
             .notice
             .as_ref()
             .is_some_and(|n| n.sentence.contains("choose a side"))
     );
-    model.handle_action(Action::Draft(Draft::Side("a:12".to_owned())));
-    let request = model.handle_action(Action::Apply);
-    let Some(Request::Resolve { id, answer, .. }) = request else {
+    draft(&mut model, "c-dates", Draft::Side("a:12".to_owned()));
+    let request = apply(&mut model);
+    let Some(Request::Resolve(answers)) = request else {
         panic!("nothing was sent");
     };
+    let answer = answers[0].request();
     assert_eq!(
-        (id.as_str(), answer.read.as_deref()),
+        (answers[0].conflict.id.as_str(), answer.read.as_deref()),
         ("c-dates", Some("v1"))
     );
     assert_eq!(answer.choice, Choice::Side("a:12".to_owned()));
-    assert_eq!(model.handle_action(Action::Apply), None, "sent twice");
+    assert_eq!(apply(&mut model), None, "sent twice");
 }
 
 #[test]
 fn a_side_that_changes_under_the_hand_stops_the_answer() {
     let mut model = model_with(vec![two_dates()]);
-    model.handle_action(Action::Draft(Draft::Side("b:7".to_owned())));
+    draft(&mut model, "c-dates", Draft::Side("b:7".to_owned()));
     let mut changed = two_dates();
     changed.sides[1].value = json!("2026-12-24");
     changed.vv = "v2".to_owned();
-    model.handle_message(page(vec![changed]));
-    assert_eq!(model.board.drafted(), None);
+    tell(&mut model, page(vec![changed]));
+    assert_eq!(model.board.drafted("c-dates"), None);
     assert!(
         model
             .notice
             .as_ref()
             .is_some_and(|n| n.sentence.contains("changed while it was open"))
     );
-    assert_eq!(model.handle_action(Action::Apply), None);
+    assert_eq!(apply(&mut model), None);
 }
 
 #[test]
 fn other_writes_leave_a_prepared_answer_alone() {
     let mut model = model_with(vec![two_dates()]);
-    model.handle_action(Action::Draft(Draft::Side("b:7".to_owned())));
+    draft(&mut model, "c-dates", Draft::Side("b:7".to_owned()));
     let mut same = two_dates();
     same.vv = "v2".to_owned();
-    model.handle_message(page(vec![two_prices(), same]));
-    assert_eq!(model.board.drafted(), Some(&Draft::Side("b:7".to_owned())));
+    tell(&mut model, page(vec![two_prices(), same]));
+    assert_eq!(
+        model.board.drafted("c-dates"),
+        Some(&Draft::Side("b:7".to_owned()))
+    );
     assert_eq!(model.notice, None);
 }
 
 #[test]
 fn an_own_answer_is_not_called_settled_elsewhere_but_anothers_is() {
     let mut model = model_with(vec![two_dates(), two_prices()]);
-    model.handle_action(Action::Draft(Draft::Side("b:7".to_owned())));
-    let request = model.handle_action(Action::Apply).expect("sent");
-    model.handle_message(Message::Answered {
-        request,
-        outcome: Ok(()),
-    });
-    model.handle_message(page(vec![two_prices()]));
-    assert!(model.notice.as_ref().is_some_and(|n| n.tone == Tone::Good));
-    assert_eq!(
-        model.board.opened().map(|c| c.id.as_str()),
-        Some("c-prices")
+    draft(&mut model, "c-dates", Draft::Side("b:7".to_owned()));
+    let request = apply(&mut model).expect("sent");
+    tell(
+        &mut model,
+        Message::Answered {
+            request,
+            outcome: Ok(Done::default()),
+        },
     );
-    model.handle_message(page(Vec::new()));
+    tell(&mut model, page(vec![two_prices()]));
+    assert!(model.notice.as_ref().is_some_and(|n| n.tone == Tone::Good));
+    assert_eq!(open(&model), Some("c-prices"));
+    tell(&mut model, page(Vec::new()));
     assert!(
         model
             .notice
@@ -185,49 +229,52 @@ fn an_own_answer_is_not_called_settled_elsewhere_but_anothers_is() {
 #[test]
 fn a_refused_answer_can_be_given_again() {
     let mut model = model_with(vec![two_dates()]);
-    model.handle_action(Action::Draft(Draft::Side("b:7".to_owned())));
-    let request = model.handle_action(Action::Apply).expect("sent");
-    model.handle_message(Message::Answered {
-        request,
-        outcome: Err("The disk is full. Make room and try again.".to_owned()),
-    });
+    draft(&mut model, "c-dates", Draft::Side("b:7".to_owned()));
+    let request = apply(&mut model).expect("sent");
+    tell(
+        &mut model,
+        Message::Answered {
+            request,
+            outcome: Err("The disk is full. Make room and try again.".to_owned()),
+        },
+    );
     assert!(
         model
             .notice
             .as_ref()
             .is_some_and(|n| n.sentence.contains("disk is full"))
     );
-    assert!(model.handle_action(Action::Apply).is_some());
+    assert!(apply(&mut model).is_some());
 }
 
 #[test]
 fn a_typed_value_keeps_the_kind_of_the_field() {
     let mut model = model_with(vec![two_prices()]);
-    model.handle_action(Action::Draft(Draft::Value("cheap".to_owned())));
-    assert_eq!(model.handle_action(Action::Apply), None);
+    draft(&mut model, "c-prices", Draft::Value("cheap".to_owned()));
+    assert_eq!(apply(&mut model), None);
     assert!(
         model
             .notice
             .as_ref()
             .is_some_and(|n| n.sentence.contains("write it like 12000"))
     );
-    model.handle_action(Action::Draft(Draft::Value("12750".to_owned())));
-    let sent = model.handle_action(Action::Apply);
+    draft(&mut model, "c-prices", Draft::Value("12750".to_owned()));
+    let sent = apply(&mut model);
     assert_eq!(choice(sent), Choice::Value(json!(12_750)));
 
     let mut model = model_with(vec![two_dates()]);
-    model.handle_action(Action::Draft(Draft::Value("17".to_owned())));
-    let sent = model.handle_action(Action::Apply);
+    draft(&mut model, "c-dates", Draft::Value("17".to_owned()));
+    let sent = apply(&mut model);
     assert_eq!(choice(sent), Choice::Value(json!("17")));
 }
 
 #[test]
 fn a_question_of_life_takes_only_restore_or_accept() {
     let mut model = model_with(vec![deleted_and_edited()]);
-    model.handle_action(Action::Draft(Draft::Side("a:12".to_owned())));
-    assert_eq!(model.board.drafted(), None);
-    model.handle_action(Action::Draft(Draft::Restore));
-    let sent = model.handle_action(Action::Apply);
+    draft(&mut model, "c-life", Draft::Side("a:12".to_owned()));
+    assert_eq!(model.board.drafted("c-dates"), None);
+    draft(&mut model, "c-life", Draft::Restore);
+    let sent = apply(&mut model);
     assert_eq!(choice(sent), Choice::Restore);
 }
 
@@ -241,34 +288,37 @@ fn the_filter_looks_at_labels_fields_machines_and_values() {
         ("front", 3),
         ("zebra", 0),
     ] {
-        model.handle_action(Action::FilterConflicts(text.to_owned()));
+        let _asked = model.handle_action(Action::Write(Entry::ConflictFilter, text.to_owned()));
         assert_eq!(model.board.shown().len(), found, "{text}");
     }
     assert_eq!(model.board.opened(), None);
-    model.handle_action(Action::FilterConflicts(String::new()));
+    let _asked = model.handle_action(Action::Write(Entry::ConflictFilter, String::new()));
     assert!(model.board.opened().is_some());
 }
 
 #[test]
 fn steps_stay_within_the_list_and_drop_the_prepared_answer() {
     let mut model = model_with(vec![two_dates(), two_prices()]);
-    model.handle_action(Action::Draft(Draft::Side("b:7".to_owned())));
+    draft(&mut model, "c-dates", Draft::Side("b:7".to_owned()));
     for (step, id) in [
         (Step::Back, "c-dates"),
         (Step::Next, "c-prices"),
         (Step::Next, "c-prices"),
     ] {
-        model.handle_action(Action::StepConflict(step));
-        assert_eq!(model.board.opened().map(|c| c.id.as_str()), Some(id));
+        let _asked = model.handle_action(Action::Case(CaseAction::Step(step)));
+        assert_eq!(open(&model), Some(id));
     }
-    assert_eq!(model.board.drafted(), None);
+    assert_eq!(model.board.drafted("c-dates"), None);
 }
 
 #[test]
 fn the_title_counts_what_waits() {
     let mut model = model_with(vec![two_dates()]);
-    assert_eq!(model.window_title(), "(1 conflict) StudioVault - Lisbon");
-    model.handle_message(page(Vec::new()));
+    assert_eq!(
+        model.window_title(),
+        "(1 conflict, 8 pending) StudioVault - Lisbon"
+    );
+    tell(&mut model, page(Vec::new()));
     assert_eq!(model.window_title(), "(8 pending) StudioVault - Lisbon");
 }
 
@@ -277,4 +327,197 @@ fn this_machine_comes_first_and_the_cloud_is_no_machine() {
     let model = model_with(Vec::new());
     let names: Vec<_> = model.machines().iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["laptop", "editor", "front-desk"]);
+}
+
+#[test]
+fn all_fields_of_one_thing_are_one_case_with_this_machine_in_front() {
+    let mut rows = two_fields_three_machines();
+    rows.push(two_prices());
+    let model = model_with(rows);
+    assert_eq!((model.board.cases().len(), model.open_conflicts()), (2, 3));
+    let case = model.board.opened().expect("open");
+    let columns: Vec<String> = case
+        .columns("laptop")
+        .into_iter()
+        .map(|c| c.device)
+        .collect();
+    assert_eq!(columns, ["laptop", "front-desk", "editor"]);
+    assert_eq!(
+        case_title(case),
+        "Silva wedding: 2 fields changed differently"
+    );
+}
+
+#[test]
+fn each_field_has_its_own_answer_and_one_press_sends_them_together() {
+    let mut model = model_with(two_fields_three_machines());
+    draft(&mut model, "c-dates", Draft::Base);
+    draft(
+        &mut model,
+        "c-notes",
+        Draft::Value("3 albums, +proofs".to_owned()),
+    );
+    let Some(Request::Resolve(answers)) = apply(&mut model) else {
+        panic!("nothing was sent");
+    };
+    let sent: Vec<_> = answers
+        .into_iter()
+        .map(|one| (one.conflict.id, one.choice))
+        .collect();
+    assert_eq!(
+        sent,
+        [
+            (
+                "c-notes".to_owned(),
+                Choice::Value(json!("3 albums, +proofs"))
+            ),
+            ("c-dates".to_owned(), Choice::Value(json!("2026-11-20"))),
+        ]
+    );
+}
+
+#[test]
+fn the_same_choice_goes_to_all_that_are_similar_and_to_no_other() {
+    let mut others = Vec::new();
+    for at in 0..3 {
+        let mut row = two_dates();
+        (row.id, row.entity) = (format!("c-{at}"), EntityId([20 + at; 16]));
+        others.push(row);
+    }
+    others[2].sides[0].device = "editor".to_owned();
+    let mut rows = vec![two_dates(), two_prices(), deleted_and_edited()];
+    rows.extend(others);
+    let mut model = model_with(rows);
+    draft(&mut model, "c-dates", Draft::Side("a:12".to_owned()));
+    assert_eq!(model.board.alike(), 2);
+    let _asked = model.handle_action(Action::Case(CaseAction::Batch(true)));
+    let Some(Request::Resolve(answers)) = apply(&mut model) else {
+        panic!("nothing was sent");
+    };
+    let ids: Vec<_> = answers.iter().map(|one| one.conflict.id.as_str()).collect();
+    assert_eq!(ids, ["c-dates", "c-0", "c-1"]);
+}
+
+#[test]
+fn an_answer_taken_back_opens_the_question_as_it_was() {
+    let mut model = model_with(vec![two_dates()]);
+    draft(&mut model, "c-dates", Draft::Side("a:12".to_owned()));
+    let request = apply(&mut model).expect("sent");
+    let vv = Some("v9".to_owned());
+    let outcome = Ok(Done {
+        vv,
+        ..Done::default()
+    });
+    tell(&mut model, Message::Answered { request, outcome });
+    tell(&mut model, page(Vec::new()));
+    let Some(Request::Undo { tx, .. }) = model.handle_action(Action::Undo) else {
+        panic!("nothing was sent");
+    };
+    // Both values stand beside each other again; the one that was shown is written last. Neither covers what came later.
+    let values: Vec<_> = tx
+        .mutations
+        .iter()
+        .map(|m| m.fields["shoot_date"].clone())
+        .collect();
+    assert_eq!(values, [json!("2026-11-21"), json!("2026-11-22")]);
+    assert!(tx.mutations.iter().all(|m| m.read.as_deref() == Some("v9")));
+    assert_eq!(model.handle_action(Action::Undo), None, "taken back twice");
+}
+
+#[test]
+fn a_change_meanwhile_names_the_machine_and_what_it_says_now() {
+    let mut model = model_with(two_fields_three_machines());
+    draft(&mut model, "c-dates", Draft::Base);
+    let mut rows = two_fields_three_machines();
+    (rows[0].sides[1].dot, rows[0].sides[1].value) = ("b:9".to_owned(), json!("2027-01-01"));
+    tell(&mut model, page(rows));
+    let changed = model.board.changed().expect("told");
+    assert!(
+        changed.contains("front-desk says shoot_date 2027-01-01 now."),
+        "{changed}"
+    );
+    assert_eq!(apply(&mut model), None);
+}
+
+#[test]
+fn edits_of_a_deleted_thing_can_be_copied_as_new() {
+    let facts = its_history();
+    let view = facts.view.expect("shown");
+    let tx = copy_as_new(&view, Policy::default().entity_type("project"));
+    let copy = &tx.mutations[0];
+    assert_eq!(
+        (copy.id, copy.op),
+        (None, studiovault_protocol::command::Op::Create)
+    );
+    assert_eq!(copy.fields["tags"], json!(["outdoor", "vip"]));
+}
+
+#[test]
+fn a_mended_letter_goes_out_with_the_values_that_were_typed_and_no_others() {
+    let mut model = model_with(Vec::new());
+    let _asked = model.handle_message(Message::Letters(vec![a_bad_day()]));
+    assert_eq!(failing_field(&a_bad_day()), Some("shoot_date"));
+    let write =
+        |text: &str| Action::Write(Entry::LetterField("shoot_date".to_owned()), text.to_owned());
+    let _nothing = model.handle_action(write("2026-11-23"));
+    let fix = model.handle_action(Action::Letter(LetterAction::Fix));
+    let Some(Request::Fix { fix, .. }) = fix else {
+        panic!("nothing was sent");
+    };
+    assert_eq!(json!(fix.fields), json!({"shoot_date": "2026-11-23"}));
+}
+
+#[test]
+fn a_sale_is_never_given_up_and_nothing_without_a_reason() {
+    let mut model = model_with(Vec::new());
+    let discard = || Action::Letter(LetterAction::Discard);
+    let _asked = model.handle_message(Message::Letters(vec![a_stuck_sale()]));
+    let _nothing = model.handle_action(Action::Write(Entry::Reason, "rung up twice".to_owned()));
+    assert_eq!(model.handle_action(discard()), None);
+    assert!(
+        model
+            .notice
+            .as_ref()
+            .is_some_and(|n| n.sentence.contains("never discarded"))
+    );
+    let _asked = model.handle_message(Message::Letters(vec![a_bad_day()]));
+    assert_eq!(model.handle_action(discard()), None);
+    let _nothing = model.handle_action(Action::Write(Entry::Reason, "a test".to_owned()));
+    assert!(matches!(
+        model.handle_action(discard()),
+        Some(Request::Discard { .. })
+    ));
+}
+
+#[test]
+fn new_changes_join_the_list_and_a_gap_begins_it_anew() {
+    let mut model = model_with(Vec::new());
+    let show = Action::Show(Tab::Activity);
+    assert_eq!(model.handle_action(show), Some(Request::Activity(None)));
+    let all = what_happened(30);
+    let part = |from: usize| ActivityPage {
+        rows: all.rows[from..].to_vec(),
+        next: Some(7),
+    };
+    tell(&mut model, Message::Activity(Box::new(part(10)), None));
+    tell(&mut model, Message::Activity(Box::new(all.clone()), None));
+    assert_eq!(model.activity.rows(), all.rows);
+    let mut far = what_happened(5);
+    far.rows.iter_mut().for_each(|row| row.dot.insert(0, 'z'));
+    tell(&mut model, Message::Activity(Box::new(far), None));
+    assert_eq!(model.activity.rows().len(), 5);
+}
+
+#[test]
+fn the_swim_lane_marks_the_sides_their_base_and_the_clouds_word() {
+    let case = Case::group(vec![two_dates()]).remove(0);
+    let facts = its_history();
+    let picture = lanes(&facts.history, Some(&case), ("laptop", NOW));
+    assert_eq!(picture.lanes, ["laptop", "front-desk", "cloud"]);
+    let kinds: Vec<MarkKind> = picture.marks.iter().map(|mark| mark.kind).collect();
+    use MarkKind::{Base, Mine, Taken, Theirs, Write};
+    assert_eq!(kinds, [Base, Taken, Mine, Write, Theirs, Write]);
+    let columns = case.columns("laptop");
+    let sets = merged(&facts.history, &case, &columns);
+    assert_eq!(sets[0].changes, ["+outdoor", "+vip, -draft"]);
 }

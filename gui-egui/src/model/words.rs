@@ -1,9 +1,12 @@
 //! Numbers, ages and values as people read them.
 
-use serde_json::Value as Json;
-use studiovault_protocol::api::ConflictView;
+use serde_json::{Map, Value as Json};
+use studiovault_protocol::command::Op;
 use studiovault_protocol::merge::ConflictKind;
 use studiovault_protocol::time::WallMs;
+
+use super::case::Case;
+use super::locale::{amount_text, day_text, decimal_mark, number_text};
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -12,17 +15,9 @@ const DAY: i64 = 24 * HOUR;
 /// Letters of a value shown in a row; the rest is cut.
 const VALUE_LETTERS: usize = 160;
 
-/// A number with its thousands apart: `184,220`.
+/// A number with its thousands apart, as the system writes it: `184,220`.
 pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    number_text(number)
 }
 
 /// A number with what is counted: `1 machine`, `3 machines`.
@@ -44,7 +39,8 @@ pub fn bytes_text(bytes: u64) -> String {
         unit = next;
     }
     let decimals = usize::from(size < 10.0);
-    format!("{size:.decimals$} {unit}")
+    let size = format!("{size:.decimals$}").replace('.', &decimal_mark().to_string());
+    format!("{size} {unit}")
 }
 
 /// How long ago something was. Steps are coarse, so that a window in view is repainted a few times a minute, not 60 a second.
@@ -83,7 +79,12 @@ pub fn value_text(value: &Json) -> String {
     let text = match value {
         Json::Null => return "(none)".to_owned(),
         Json::String(text) if text.is_empty() => return "(empty)".to_owned(),
-        Json::String(text) => text.clone(),
+        Json::String(text) => day_text(text).unwrap_or_else(|| text.clone()),
+        Json::Array(elements) => elements
+            .iter()
+            .map(value_text)
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.to_string(),
     };
     let mut line: String = text
@@ -97,18 +98,107 @@ pub fn value_text(value: &Json) -> String {
     line
 }
 
-/// A conflict in one line: what happened to what.
-pub fn conflict_title(conflict: &ConflictView) -> String {
-    let what = &conflict.label;
-    let field = conflict.field.as_deref().unwrap_or("a field");
-    match conflict.kind {
-        ConflictKind::UpdateUpdate => format!("{what}: {field} changed differently"),
+/// The value of a field: an amount in cents as an amount, else as it is.
+pub fn field_text(field: &str, value: &Json) -> String {
+    match value.as_i64() {
+        Some(cents) if field.ends_with("_cents") => amount_text(cents),
+        _ => value_text(value),
+    }
+}
+
+/// A case in one line: what happened to what.
+pub fn case_title(case: &Case) -> String {
+    let head = case.head();
+    let what = &head.label;
+    let field = match case.rows() {
+        [row] => row.field.clone().unwrap_or_else(|| "a field".to_owned()),
+        rows => format!("{} fields", rows.len()),
+    };
+    match head.kind {
         ConflictKind::DeleteUpdate => {
             format!("{what}: deleted on one machine, edited on another")
         }
         ConflictKind::CreateCreate => format!("{what}: {field} is taken by another one"),
-        ConflictKind::LostAtCloud => format!("{what}: {field} not taken by the cloud"),
+        ConflictKind::LostAtCloud if case.rows().len() == 1 => {
+            format!("{what}: {field} not taken by the cloud")
+        }
+        ConflictKind::UpdateUpdate | ConflictKind::LostAtCloud => {
+            format!("{what}: {field} changed differently")
+        }
     }
+}
+
+/// What a code of the cloud means, as a sentence; the code itself stands beside it.
+pub fn code_words(code: &str) -> &'static str {
+    match code {
+        "VALIDATION_FAILED" => "A value breaks a rule of the policy.",
+        "FORBIDDEN" => "The machine's role may not write this.",
+        "IMMUTABLE_FIELD" => "The field is set once and never changes.",
+        "DUPLICATE_KEY" => "Another one has this name already.",
+        "CONFLICT_UPDATE_UPDATE" => "The cloud had accepted another value before.",
+        "CONFLICT_DELETE_UPDATE" => "It was edited, and the cloud had accepted that before.",
+        "CONFLICT_UPDATE_DELETE" => "It was deleted remotely before.",
+        "ENTITY_NOT_FOUND" => "The cloud knows nothing that this could change.",
+        "DEPENDS_ON_REJECTED" => "It rests on a change that was not taken.",
+        "DEVICE_REVOKED" => "The machine had been shut out.",
+        "APPEND_ONLY" => "An entry of the point of sale never changes.",
+        "IDEMPOTENCY_MISMATCH" => "Another change came under its number.",
+        "WITHDRAWN" => "Another change stands in its place.",
+        "INTERNAL" | "STUCK" => "The cloud breaks on it and tries again now and then.",
+        _ => "The cloud did not take it.",
+    }
+}
+
+/// A word for an operation.
+pub fn op_words(op: Op) -> &'static str {
+    match op {
+        Op::Create => "created",
+        Op::Update => "changed",
+        Op::Delete => "deleted",
+        Op::Restore => "restored",
+        Op::Resolve => "decided",
+        Op::Discard => "given up",
+        Op::Newer(_) => "written by a newer version",
+    }
+}
+
+/// A change of a field: a value, `+added -removed` of a set, `+3` of a counter.
+pub fn change_text(change: &Json) -> String {
+    let Json::Object(parts) = change else {
+        return value_text(change);
+    };
+    let list = |name: &str, sign: &str| {
+        let elements = parts.get(name).and_then(Json::as_array);
+        let elements = elements.into_iter().flatten();
+        elements
+            .map(|element| format!("{sign}{}", value_text(element)))
+            .collect::<Vec<_>>()
+    };
+    let mut words = list("add", "+");
+    words.extend(list("remove", "-"));
+    if let Some(by) = parts.get("increment").and_then(Json::as_i64) {
+        words.push(format!("{by:+}"));
+    }
+    if words.is_empty() {
+        value_text(change)
+    } else {
+        words.join(", ")
+    }
+}
+
+/// The changes of a command on one line.
+pub fn changes_text(fields: &Map<String, Json>) -> String {
+    let parts = fields.iter().map(|(name, change)| {
+        format!(
+            "{name} {}",
+            if change.is_object() {
+                change_text(change)
+            } else {
+                field_text(name, change)
+            }
+        )
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -1,11 +1,12 @@
-//! The parts that several panels share: cards, statements with their icon, and rows of figures.
+//! The parts that several panels share: cards, statements with their icon, buttons, fields and rows of figures.
 //!
 //! A statement is one label to a screen reader; the icon before it says nothing the words do not.
 
-use egui::{CornerRadius, Frame, Label, Margin, RichText, Stroke, Ui};
+use egui::{Button, CornerRadius, Frame, Label, Margin, Response, RichText, Stroke, TextEdit, Ui};
 
 use super::icon::Icon;
 use super::palette::Palette;
+use crate::action::{Action, Entry};
 use crate::model::{Fact, Tone};
 
 /// A card with a heading.
@@ -39,6 +40,37 @@ pub fn statement_ui(ui: &mut Ui, tone: Tone, words: &str) {
         };
         ui.add(Label::new(RichText::new(words).color(color)).wrap());
     });
+}
+
+/// Something of lesser weight.
+pub fn aside_ui(ui: &mut Ui, words: &str) {
+    let palette = Palette::of(ui);
+    ui.add(Label::new(RichText::new(words).small().color(palette.weak)).wrap());
+}
+
+/// The button that does what a panel is for.
+pub(super) fn main_button_ui(ui: &mut Ui, words: &str, enabled: bool) -> Response {
+    let palette = Palette::of(ui);
+    let text = RichText::new(words).strong();
+    let button = if enabled {
+        Button::new(text.color(palette.page)).fill(palette.accent)
+    } else {
+        Button::new(text)
+    };
+    ui.add_enabled(enabled, button)
+}
+
+/// A field with its label above; what was written, if it is something else now.
+pub fn entry_ui(ui: &mut Ui, label: &str, (entry, text): (Entry, &str)) -> Option<Action> {
+    let mut written = text.to_owned();
+    let palette = Palette::of(ui);
+    let label = ui.label(RichText::new(label).color(palette.weak));
+    let field = TextEdit::singleline(&mut written)
+        .margin(Margin::symmetric(8, 5))
+        .desired_width(360.0)
+        .password(entry == Entry::Token);
+    ui.add(field).labelled_by(label.id);
+    (written != text).then_some(Action::Write(entry, written))
 }
 
 /// Figures in two columns, those that need somebody with their icon.

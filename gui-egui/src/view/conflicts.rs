@@ -1,186 +1,181 @@
 //! The open questions: a list that only draws what is in sight, and the open one beside or below it.
 
-use egui::{
-    Align, Layout, RichText, ScrollArea, Sense, TextEdit, Ui, WidgetInfo, WidgetType, vec2,
-};
-use studiovault_protocol::api::ConflictView;
+use egui::{Align, Layout, Margin, RichText, ScrollArea, TextEdit, Ui, vec2};
 use studiovault_protocol::time::WallMs;
 
 use super::card::{card_ui, statement_ui};
-use super::conflict::conflict_ui;
+use super::case::case_ui;
 use super::icon::Icon;
+use super::list::{Row, list_ui, two_lines_ui};
 use super::palette::Palette;
-use crate::action::Action;
-use crate::model::{Age, Board, Model, Tone, conflict_title, counted};
+use crate::action::{Action, CaseAction, Entry};
+use crate::model::{Age, Board, Case, CaseKind, Model, Tone, case_title, counted};
 
-const ROW: f32 = 46.0;
-const LIST_WIDTH: f32 = 360.0;
+/// How wide a list beside its detail is.
+pub const LIST_WIDTH: f32 = 320.0;
+/// Below this width the list stands above the detail.
+pub const TWO_COLUMNS: f32 = 760.0;
+
+/// Below this height the list is folded away, and what is open scrolls with it.
+const SHORT: f32 = 280.0;
 
 /// The panel.
 pub fn conflicts_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     let board = &model.board;
-    if board.rows().is_empty() {
-        card_ui(ui, "", |ui| {
-            statement_ui(
-                ui,
-                Tone::Good,
-                "No open conflicts. When two machines give one thing different values, both are kept and the question appears here.",
-            );
-        });
-        return None;
+    if board.cases().is_empty() {
+        return nothing_ui(ui, board);
     }
-    let mut action = None;
+    let list = |ui: &mut Ui| filter_ui(ui, board).or_else(|| cases_ui(ui, board, now));
+    let detail = |ui: &mut Ui| match board.opened() {
+        Some(case) => case_ui(ui, (model, case), now),
+        None => {
+            ui.label("No conflict contains this text.");
+            None
+        }
+    };
+    side_by_side_ui(ui, "open case", (list, detail))
+}
+
+/// A list with what is open of it: beside each other, or in a narrow window one above the other.
+pub fn side_by_side_ui(
+    ui: &mut Ui,
+    id: &'static str,
+    (list, detail): (
+        impl FnOnce(&mut Ui) -> Option<Action>,
+        impl FnOnce(&mut Ui) -> Option<Action>,
+    ),
+) -> Option<Action> {
     let whole = ui.available_size();
-    ui.horizontal_top(|ui| {
-        let width = LIST_WIDTH.min(whole.x * 0.42);
-        let layout = Layout::top_down(Align::Min);
-        ui.allocate_ui_with_layout(vec2(width, whole.y), layout, |ui| {
+    let layout = Layout::top_down(Align::Min);
+    let scroll = ScrollArea::vertical().id_salt(id).auto_shrink(false);
+    if whole.y < SHORT {
+        let shown = scroll.show(ui, |ui| {
+            let all = egui::CollapsingHeader::new("All of them").id_salt((id, "all"));
+            let chosen = all.show(ui, |ui| {
+                ui.set_max_height(SHORT);
+                list(ui)
+            });
+            chosen.body_returned.flatten().or_else(|| detail(ui))
+        });
+        return shown.inner;
+    }
+    if whole.x < TWO_COLUMNS {
+        let high = (whole.y * 0.36).clamp(90.0, 240.0);
+        let action = ui.allocate_ui_with_layout(vec2(whole.x, high), layout, |ui| {
+            ui.set_min_height(high);
+            list(ui)
+        });
+        ui.add_space(6.0);
+        return action.inner.or(scroll.show(ui, detail).inner);
+    }
+    let shown = ui.horizontal_top(|ui| {
+        let width = LIST_WIDTH.min(whole.x * 0.36);
+        let action = ui.allocate_ui_with_layout(vec2(width, whole.y), layout, |ui| {
             ui.set_width(width);
-            let filtered = filter_ui(ui, board);
-            action = filtered.or(list_ui(ui, board, now));
+            list(ui)
         });
         ui.add_space(4.0);
         let rest = vec2(ui.available_width(), whole.y);
-        ui.allocate_ui_with_layout(rest, layout, |ui| {
-            let Some(open) = board.opened() else {
-                ui.label("No conflict contains this text.");
-                return;
-            };
-            let scroll = ScrollArea::vertical()
-                .id_salt("open conflict")
-                .auto_shrink(false);
-            let chosen = scroll
-                .show(ui, |ui| conflict_ui(ui, (model, open), now))
-                .inner;
-            action = action.take().or(chosen);
-        });
+        let chosen = ui.allocate_ui_with_layout(rest, layout, |ui| scroll.show(ui, detail).inner);
+        action.inner.or(chosen.inner)
+    });
+    shown.inner
+}
+
+fn nothing_ui(ui: &mut Ui, board: &Board) -> Option<Action> {
+    let mut action = None;
+    card_ui(ui, "", |ui| {
+        statement_ui(
+            ui,
+            Tone::Good,
+            "No open conflicts. When two machines give one thing different values, both are kept and the question appears here.",
+        );
+        if board.can_undo() && ui.button("Take the last answer back (U)").clicked() {
+            action = Some(Action::Undo);
+        }
     });
     action
 }
 
 fn filter_ui(ui: &mut Ui, board: &Board) -> Option<Action> {
+    let palette = Palette::of(ui);
     let mut text = board.filter_text().to_owned();
     let mut action = None;
     ui.horizontal(|ui| {
-        let label = ui.label("Filter");
+        for (mine, words) in [(false, "All"), (true, "Mine")] {
+            if ui
+                .selectable_label(board.only_mine() == mine, words)
+                .clicked()
+            {
+                action = Some(Action::Case(CaseAction::Mine(mine)));
+            }
+        }
         let field = TextEdit::singleline(&mut text)
-            .margin(egui::Margin::symmetric(8, 5))
+            .margin(Margin::symmetric(8, 5))
             .desired_width(f32::INFINITY)
-            .hint_text("name, field, machine or value");
-        let field = ui.add(field).labelled_by(label.id);
-        let asked = |ui: &Ui| {
-            let by_command =
-                ui.input(|input| input.modifiers.command && input.key_pressed(egui::Key::F));
-            by_command
-                || !ui.ctx().text_edit_focused()
-                    && ui.input(|input| input.key_pressed(egui::Key::Slash))
-        };
-        if asked(ui) {
+            .hint_text("Filter: name, field, machine, value");
+        let field = ui.add(field);
+        field.widget_info(|| egui::WidgetInfo::labeled(egui::WidgetType::TextEdit, true, "Filter"));
+        if is_wanted(ui) {
             field.request_focus();
             // The stroke that asked for the field is no text in it.
             text = board.filter_text().to_owned();
         }
         if field.changed() && text != board.filter_text() {
-            action = Some(Action::FilterConflicts(text));
+            action = Some(Action::Write(Entry::ConflictFilter, text));
         }
     });
-    let palette = Palette::of(ui);
-    let (shown, all) = (board.shown().len() as u64, board.rows().len() as u64);
+    let open = counted(board.conflicts() as u64, "open conflict");
+    let (shown, all) = (board.shown().len(), board.cases().len());
     let words = if shown == all {
-        counted(all, "open conflict")
+        open
     } else {
-        format!("{} of {}", shown, counted(all, "open conflict"))
+        format!("{shown} of {all} shown, {open}")
     };
     ui.label(RichText::new(words).small().color(palette.weak));
     action
 }
 
-fn list_ui(ui: &mut Ui, board: &Board, now: WallMs) -> Option<Action> {
+/// Whether a key asks for the filter of the panel.
+pub fn is_wanted(ui: &Ui) -> bool {
+    let by_command = ui.input(|input| input.modifiers.command && input.key_pressed(egui::Key::F));
+    let by_slash = || ui.input(|input| input.key_pressed(egui::Key::Slash));
+    by_command || !ui.ctx().text_edit_focused() && by_slash()
+}
+
+fn cases_ui(ui: &mut Ui, board: &Board, now: WallMs) -> Option<Action> {
     let mut action = None;
     let position = board.position();
-    let step = ROW + ui.spacing().item_spacing.y;
-    let list = ScrollArea::vertical()
-        .id_salt("conflicts")
-        .auto_shrink(false);
-    list.show_rows(ui, ROW, board.shown().len(), |ui, seen| {
-        bring_into_view(ui, position, (seen.start, step));
-        for at in seen {
-            let row = &board.rows()[board.shown()[at]];
-            if row_ui(ui, row, position == Some(at), now) {
-                action = Some(Action::OpenConflict(row.id.clone()));
-            }
+    let size = (board.shown().len(), super::list::ROW, position);
+    list_ui(ui, "conflicts", size, |ui, at| {
+        let case = &board.cases()[board.shown()[at]];
+        if row_ui(ui, case, position == Some(at), now) {
+            let id = case.head().id.clone();
+            action = Some(Action::Case(CaseAction::Open(id)));
         }
     });
     action
 }
 
-/// Scrolls to the open row if it is another than in the last frame; later scrolling by hand is left alone.
-fn bring_into_view(ui: &Ui, position: Option<usize>, (first, step): (usize, f32)) {
-    let id = ui.id().with("open row");
-    let before = ui.data_mut(|data| data.get_temp::<Option<usize>>(id).flatten());
-    if before == position {
-        return;
-    }
-    ui.data_mut(|data| data.insert_temp(id, position));
-    if let Some(position) = position {
-        let mut row = ui.max_rect();
-        row.min.y += (position as f32 - first as f32) * step;
-        row.max.y = row.min.y + ROW;
-        ui.scroll_to_rect(row, None);
-    }
-}
-
-fn row_ui(ui: &mut Ui, row: &ConflictView, selected: bool, now: WallMs) -> bool {
+fn row_ui(ui: &mut Ui, case: &Case, selected: bool, now: WallMs) -> bool {
     let palette = Palette::of(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), ROW), Sense::click());
-    let title = conflict_title(row);
-    response
-        .widget_info(|| WidgetInfo::selected(WidgetType::SelectableLabel, true, selected, &title));
-    if !ui.is_rect_visible(rect) {
-        return false;
-    }
-    let painter = ui.painter();
-    let fill = if selected {
-        palette.chosen
-    } else {
-        palette.card
+    let age = case.newest().map(|then| Age::of(then, now).ago());
+    let machines = case.machines().join(" x ");
+    let below = format!(
+        "{} - {machines} - {}",
+        case.head().entity_type,
+        age.unwrap_or_default()
+    );
+    let icon = match case.kind() {
+        CaseKind::Fields => Icon::Warning,
+        CaseKind::Life => Icon::Away,
+        CaseKind::Name => Icon::Dot,
     };
-    painter.rect_filled(rect, 6.0, fill);
-    if selected || response.hovered() || response.has_focus() {
-        let stroke = egui::Stroke::new(1.2, palette.accent);
-        painter.rect_stroke(rect, 6.0, stroke, egui::StrokeKind::Inside);
-    }
-    Icon::Warning.paint(
-        painter,
-        rect.left_center() + vec2(18.0, 0.0),
-        15.0,
-        palette.attention,
-    );
-    let newest = row.sides.iter().map(|side| side.ts).max();
-    let age = newest
-        .map(|then| Age::of(then, now).ago())
-        .unwrap_or_default();
-    let mut machines: Vec<&str> = row.sides.iter().map(|side| side.device.as_str()).collect();
-    machines.dedup();
-    let below = format!("{} - {} - {age}", row.entity_type, machines.join(" x "));
-    text_line(ui, rect, 14.0, (&title, 14.0, palette.text));
-    text_line(ui, rect, 33.0, (&below, 12.0, palette.weak));
-    response.clicked()
-}
-
-fn text_line(
-    ui: &Ui,
-    rect: egui::Rect,
-    down: f32,
-    (words, size, color): (&str, f32, egui::Color32),
-) {
-    let format = egui::TextFormat::simple(egui::FontId::proportional(size), color);
-    let mut job = egui::text::LayoutJob::single_section(words.to_owned(), format);
-    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width() - 46.0);
-    let galley = ui.painter().layout_job(job);
-    let from = egui::pos2(
-        rect.left() + 36.0,
-        rect.top() + down - galley.size().y / 2.0,
-    );
-    ui.painter().galley(from, galley, color);
+    let row = Row {
+        icon: (icon, palette.attention),
+        title: &case_title(case),
+        below: &below,
+        selected,
+    };
+    two_lines_ui(ui, &row)
 }

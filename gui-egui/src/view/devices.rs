@@ -2,21 +2,47 @@
 
 use egui::{Grid, RichText, ScrollArea, Ui};
 use studiovault_protocol::api::{MemberView, NetworkState, PeerView, Status};
-use studiovault_protocol::membership::Role;
+use studiovault_protocol::membership::Standing;
 use studiovault_protocol::time::WallMs;
 
 use super::card::card_ui;
+use super::device::device_ui;
+use super::doctor::doctor_ui;
 use super::icon::Icon;
 use super::overview::reachable;
+use super::pairing::pairing_ui;
 use super::palette::Palette;
-use crate::action::Action;
-use crate::model::{Age, Model, Tone, count, counted};
+use super::stick::stick_ui;
+use crate::action::{Action, DeviceAction};
+use crate::model::{Age, DevicesPage, Model, Tone, count, counted, role_words};
 
 const HEADINGS: [&str; 6] = ["Machine", "Role", "Link", "Lag", "Address", "Last seen"];
 
-/// The panel.
+/// The panel: one of its pages.
 pub fn devices_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     let status = model.status.as_ref()?;
+    let page = model.desk.page();
+    let mut action = None;
+    ui.horizontal_wrapped(|ui| {
+        for one in DevicesPage::ALL {
+            if ui.selectable_label(page == one, one.title()).clicked() {
+                action = Some(Action::Page(one));
+            }
+        }
+    });
+    ui.add_space(4.0);
+    let scroll = ScrollArea::vertical()
+        .id_salt(page.title())
+        .auto_shrink(false);
+    let shown = scroll.show(ui, |ui| match page {
+        DevicesPage::Machines => machines_ui(ui, (model, status), now),
+        DevicesPage::Doctor => doctor_ui(ui, (model, status), now),
+        DevicesPage::Stick => stick_ui(ui, model),
+    });
+    action.or(shown.inner)
+}
+
+fn machines_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Option<Action> {
     let machines = model.machines();
     let heading = format!(
         "{} of {}",
@@ -24,11 +50,11 @@ pub fn devices_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
         status.node.studio_name
     );
     let mut action = None;
-    ScrollArea::both().auto_shrink(false).show(ui, |ui| {
-        card_ui(ui, &heading, |ui| {
+    card_ui(ui, &heading, |ui| {
+        ScrollArea::horizontal().id_salt("machines").show(ui, |ui| {
             let grid = Grid::new("machines")
                 .num_columns(HEADINGS.len())
-                .spacing([28.0, 10.0]);
+                .spacing([24.0, 8.0]);
             grid.show(ui, |ui| {
                 headings_ui(ui);
                 for member in machines {
@@ -42,10 +68,20 @@ pub fn devices_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
                 }
             });
         });
-        ui.add_space(10.0);
-        action = action.take().or(network_ui(ui, model, status));
     });
-    action
+    ui.add_space(10.0);
+    let chosen = model.desk.device();
+    let member = status
+        .members
+        .iter()
+        .find(|member| chosen == Some(member.device));
+    if let Some(member) = member {
+        action = action.take().or(device_ui(ui, (model, status), member));
+        ui.add_space(10.0);
+    }
+    action = action.take().or(pairing_ui(ui, model));
+    ui.add_space(10.0);
+    action.take().or(network_ui(ui, model, status))
 }
 
 /// One machine with what is known of it.
@@ -126,10 +162,10 @@ fn row_ui(ui: &mut Ui, row: &Row<'_>, now: WallMs) -> Option<Action> {
     let member = row.member;
     let mut action = None;
     ui.horizontal(|ui| {
-        let selected = row.model.device == Some(member.device);
+        let selected = row.model.desk.device() == Some(member.device);
         let name = RichText::new(&member.name).strong();
         if ui.selectable_label(selected, name).clicked() {
-            action = Some(Action::OpenDevice(member.device));
+            action = Some(Action::Device(DeviceAction::Open(member.device)));
         }
         let gateway = row.status.gateway.as_ref();
         if gateway.is_some_and(|gateway| gateway.device == member.device) {
@@ -137,11 +173,9 @@ fn row_ui(ui: &mut Ui, row: &Row<'_>, now: WallMs) -> Option<Action> {
             ui.label(RichText::new("gateway").small().color(palette.weak));
         }
     });
-    ui.label(match member.role {
-        Role::Admin => "admin",
-        Role::Member => "member",
-        Role::Cloud => "cloud",
-        Role::Guest => "guest",
+    ui.label(match member.standing {
+        Standing::Active => role_words(member.role),
+        standing => standing.word(),
     });
     ui.horizontal(|ui| {
         let (icon, tone, words) = row.link();

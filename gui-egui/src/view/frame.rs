@@ -1,6 +1,6 @@
 //! What stands around every panel: the header with the tabs, the banners, and the sentence that says what is safe where.
 
-use egui::{Align, Layout, RichText, Ui};
+use egui::{Align, Frame, Layout, Margin, RichText, Stroke, Ui, vec2};
 use studiovault_protocol::api::{NetworkState, Status};
 use studiovault_protocol::time::WallMs;
 
@@ -9,7 +9,17 @@ use super::icon::Icon;
 use super::keys;
 use super::palette::Palette;
 use crate::action::Action;
-use crate::model::{Connection, Model, Tab, Tone, attention_sentence, counted, safety_sentence};
+use crate::failure::Failure;
+use crate::model::{
+    Connection, Model, Tab, Tone, attention_sentence, banners, count, counted, safety_sentence,
+};
+
+/// A window below this height has no room to spare.
+const SHORT: f32 = 420.0;
+/// Below this width the tabs stand closer, so that they keep to one line.
+const NARROW: f32 = 640.0;
+/// Banners at one time: the most urgent ones; all are among the findings of the devices.
+const BANNERS: usize = 3;
 
 /// The name of the studio, what it can reach, and the tabs.
 pub fn header_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
@@ -69,11 +79,20 @@ fn tabs_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     ui.add_space(4.0);
     let mut action = None;
     ui.horizontal_wrapped(|ui| {
+        if ui.available_width() < NARROW {
+            ui.spacing_mut().item_spacing.x = 0.0;
+            ui.spacing_mut().button_padding.x = 6.0;
+            ui.style_mut().override_text_style = Some(egui::TextStyle::Small);
+        }
         for tab in Tab::ALL {
-            let open = model.open_conflicts();
-            let title = match tab {
-                Tab::Conflicts if open > 0 => format!("{} {open}", tab.title()),
-                _ => tab.title().to_owned(),
+            let waiting = match tab {
+                Tab::Conflicts => model.open_conflicts(),
+                Tab::Fixing => model.letters.rows().len() as u64,
+                _ => 0,
+            };
+            let title = match waiting {
+                0 => tab.title().to_owned(),
+                waiting => format!("{} {}", tab.title(), count(waiting)),
             };
             let selected = model.tab == tab;
             let text = RichText::new(title);
@@ -94,38 +113,29 @@ fn tabs_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     action
 }
 
-/// What a person should know before they read on: the connection, warnings, the last answer, the keys.
-pub fn banners_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
+/// What a person should know before they read on: the connection, what is amiss, the last answer, the keys.
+pub fn banners_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
     let mut action = None;
     if let (Some(_), Connection::Lost(failure)) = (&model.status, &model.connection) {
-        card_ui(ui, "", |ui| {
-            let words = format!(
-                "{failure} What is shown is what it said last. {}",
-                failure.next_step()
-            );
-            statement_ui(ui, Tone::Attention, &words);
-            for command in failure.commands() {
-                ui.code(command);
-            }
-        });
-        ui.add_space(8.0);
+        let words = format!(
+            "{failure} What is shown is what it said last. {}",
+            failure.next_step()
+        );
+        let button = match failure {
+            Failure::NotRunning { .. } => ("Start the node", Action::StartNode),
+            _ => ("Look again now", Action::Reconnect),
+        };
+        action = banner_ui(ui, (Tone::Attention, &words), Some(button));
     }
     if let Some(notice) = &model.notice {
-        card_ui(ui, "", |ui| {
-            ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-                if ui.small_button("Put away").clicked() {
-                    action = Some(Action::Dismiss);
-                }
-                ui.with_layout(Layout::left_to_right(Align::Min), |ui| {
-                    statement_ui(ui, notice.tone, &notice.sentence);
-                });
-            });
-        });
-        ui.add_space(8.0);
+        let button = Some(("Put away", Action::Dismiss));
+        let put_away = banner_ui(ui, (notice.tone, &notice.sentence), button);
+        action = action.or(put_away);
     }
-    for (tone, words) in model.status.iter().flat_map(warnings) {
-        card_ui(ui, "", |ui| statement_ui(ui, tone, &words));
-        ui.add_space(8.0);
+    let all = model.status.iter().flat_map(|status| banners(status, now));
+    for banner in all.take(BANNERS) {
+        let pressed = banner_ui(ui, (banner.tone, &banner.sentence), banner.button);
+        action = action.or(pressed);
     }
     if model.help {
         card_ui(ui, "Keys", keys_ui);
@@ -134,20 +144,36 @@ pub fn banners_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     action
 }
 
-fn warnings(status: &Status) -> Vec<(Tone, String)> {
-    let mut all = Vec::new();
-    if status.network == NetworkState::Offline {
-        let words = "This machine is off the network by hand. It goes on working; put it back on under Devices.";
-        all.push((Tone::Waiting, words.to_owned()));
-    }
-    if let Some(problem) = &status.cloud.problem {
-        all.push((Tone::Waiting, format!("The cloud: {problem}.")));
-    }
-    for warning in &status.warnings {
-        let words = format!("{} {}", warning.sentence, warning.next_step);
-        all.push((Tone::Attention, words));
-    }
-    all
+/// One statement with its button at the right.
+fn banner_ui(
+    ui: &mut Ui,
+    (tone, words): (Tone, &str),
+    button: Option<(&str, Action)>,
+) -> Option<Action> {
+    let palette = Palette::of(ui);
+    let frame = Frame::new()
+        .fill(palette.card)
+        .stroke(Stroke::new(1.0, palette.line))
+        .corner_radius(8)
+        .inner_margin(Margin::symmetric(12, 7));
+    let shown = frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        let mut action = None;
+        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
+            if let Some((label, press)) = button
+                && ui.button(label).clicked()
+            {
+                action = Some(press);
+            }
+            let room = ui.available_width();
+            ui.allocate_ui_with_layout(vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
+                statement_ui(ui, tone, words);
+            });
+        });
+        action
+    });
+    ui.add_space(8.0);
+    shown.inner
 }
 
 fn keys_ui(ui: &mut Ui) {
@@ -163,12 +189,25 @@ fn keys_ui(ui: &mut Ui) {
         });
 }
 
+/// In a window without room the sentence keeps to one line, and is whole when it is pointed at.
+fn short_ui(ui: &mut Ui, tone: Tone, sentence: &str) {
+    let palette = Palette::of(ui);
+    ui.horizontal(|ui| {
+        Icon::of(tone).ui(ui, 13.0, palette.tone(tone));
+        let words = RichText::new(sentence).small();
+        ui.add(egui::Label::new(words).truncate());
+    });
+}
+
 /// The sentence at the bottom of every panel.
 pub fn safety_ui(ui: &mut Ui, model: &Model, now: WallMs) {
     let Some(status) = &model.status else {
         return;
     };
     let (tone, sentence) = safety_sentence(status, now);
+    if ui.ctx().content_rect().height() < SHORT {
+        return short_ui(ui, tone, &sentence);
+    }
     if model.is_current() {
         statement_ui(ui, tone, &sentence);
     } else {

@@ -10,7 +10,7 @@ use studiovault_protocol::time::WallMs;
 
 use super::icon::Icon;
 use super::palette::Palette;
-use crate::action::Action;
+use crate::action::{Action, DeviceAction};
 use crate::model::{Age, Link, MeshGraph, MeshNode, Place, count};
 
 /// How large a machine is drawn.
@@ -50,7 +50,7 @@ pub fn mesh_ui(ui: &mut Ui, graph: &MeshGraph, size: Vec2, now: WallMs) -> Optio
     for node in &graph.nodes {
         let place = Rect::from_center_size(at(node.place), node_size);
         if node_ui(ui, node, place, now).clicked() {
-            action = Some(Action::OpenDevice(node.device));
+            action = Some(Action::Device(DeviceAction::Open(node.device)));
         }
     }
     action

@@ -2,14 +2,15 @@
 
 use egui::{Layout, RichText, ScrollArea, Ui, Vec2, vec2};
 use studiovault_protocol::api::{Copies, Status};
+use studiovault_protocol::membership::Role;
 use studiovault_protocol::time::WallMs;
 
-use super::card::{card_ui, facts_ui, statement_ui};
+use super::card::{aside_ui, card_ui, facts_ui, statement_ui};
 use super::icon::Icon;
 use super::mesh::{link_line, mesh_ui};
 use super::palette::Palette;
-use crate::action::Action;
-use crate::model::{MeshGraph, Tone, cloud_line, counted, mesh_graph, pending_facts};
+use crate::action::{Action, DeviceAction};
+use crate::model::{MeshGraph, Model, Tone, cloud_line, counted, mesh_graph, pending_facts};
 
 /// Below this width the picture and the figures stand one above the other.
 const TWO_COLUMNS: f32 = 760.0;
@@ -17,14 +18,13 @@ const TWO_COLUMNS: f32 = 760.0;
 const FIGURES: f32 = 320.0;
 
 /// The panel.
-pub fn overview_ui(ui: &mut Ui, status: &Status, now: WallMs) -> Option<Action> {
+pub fn overview_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Option<Action> {
     if ui.available_width() < TWO_COLUMNS {
         let scrolled = ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             let size = vec2(ui.available_width(), 340.0);
             let action = picture_ui(ui, status, now, size);
             ui.add_space(10.0);
-            figures_ui(ui, status, now);
-            action
+            action.or(figures_ui(ui, (model, status), now))
         });
         return scrolled.inner;
     }
@@ -36,9 +36,9 @@ pub fn overview_ui(ui: &mut Ui, status: &Status, now: WallMs) -> Option<Action> 
         ui.add_space(4.0);
         let column = vec2(ui.available_width(), whole.y);
         ui.allocate_ui_with_layout(column, Layout::top_down(egui::Align::Min), |ui| {
-            ScrollArea::vertical()
-                .auto_shrink(false)
-                .show(ui, |ui| figures_ui(ui, status, now));
+            let scroll = ScrollArea::vertical().auto_shrink(false);
+            let pressed = scroll.show(ui, |ui| figures_ui(ui, (model, status), now));
+            action = action.take().or(pressed.inner);
         });
     });
     action
@@ -84,8 +84,9 @@ fn legend_ui(ui: &mut Ui, graph: &MeshGraph) {
     });
 }
 
-fn figures_ui(ui: &mut Ui, status: &Status, now: WallMs) {
+fn figures_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Option<Action> {
     let node = &status.node;
+    let mut action = None;
     card_ui(ui, &format!("This machine: {}", node.name), |ui| {
         copies_ui(ui, status.copies);
         ui.add_space(6.0);
@@ -103,6 +104,59 @@ fn figures_ui(ui: &mut Ui, status: &Status, now: WallMs) {
         ui.label(weak(format!("state {hash}")))
             .on_hover_text("Machines that show the same state have applied the same changes.");
     });
+    ui.add_space(10.0);
+    if status.cloud.configured {
+        card_ui(ui, "Gateway", |ui| action = gateway_ui(ui, model, status));
+    }
+    action
+}
+
+/// Who carries to the cloud, who is next, and the wish that it be this machine.
+fn gateway_ui(ui: &mut Ui, model: &Model, status: &Status) -> Option<Action> {
+    let own = status.node.device;
+    let (tone, words) = match &status.gateway {
+        Some(gateway) if gateway.device == own => (
+            Tone::Good,
+            format!("This machine carries to the cloud, term {}.", gateway.term),
+        ),
+        Some(gateway) => (
+            Tone::Good,
+            format!(
+                "{} carries to the cloud, term {}.",
+                gateway.name, gateway.term
+            ),
+        ),
+        None => (
+            Tone::Waiting,
+            "No machine carries to the cloud now.".to_owned(),
+        ),
+    };
+    statement_ui(ui, tone, &words);
+    if let Some(next) = next_gateway(status) {
+        aside_ui(ui, &format!("Next gateway: {next}"));
+    }
+    let mut others = status.members.iter().filter(|member| member.device != own);
+    let mine = status.members.iter().find(|member| member.device == own);
+    let wish = mine.map_or(0, |mine| mine.gateway_preference);
+    let first = others.all(|other| other.gateway_preference < wish);
+    if first || !model.is_admin() {
+        return None;
+    }
+    let button = ui.add_enabled(model.is_current(), egui::Button::new("Prefer this machine"));
+    let prefer = Action::Device(DeviceAction::Prefer(own));
+    button.clicked().then_some(prefer)
+}
+
+/// The machine that is preferred of those that are reached and do not carry already.
+fn next_gateway(status: &Status) -> Option<&str> {
+    let gateway = status.gateway.as_ref()?.device;
+    let others = status.members.iter().filter(|member| {
+        let may = !matches!(member.role, Role::Cloud | Role::Guest);
+        may && member.online && member.device != gateway
+    });
+    let next =
+        others.max_by_key(|member| (member.gateway_preference, std::cmp::Reverse(member.device)));
+    next.map(|member| member.name.as_str())
 }
 
 /// The first address that other machines can use, not loopback and not bound to one link.

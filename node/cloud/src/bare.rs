@@ -6,6 +6,7 @@ use studiovault_protocol::cloud::{
     BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolRequest, Summary,
 };
 use studiovault_protocol::command::Command;
+use studiovault_protocol::feed::FeedHead;
 use studiovault_protocol::id::Author;
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::policy::Policy;
@@ -87,7 +88,8 @@ impl BareTruth {
     /// Tells what is new, as `POST /v1/sync/changes` does, without waiting for it.
     pub fn changes(&self, request: &ChangesRequest, at: WallMs) -> Result<Changes, BareError> {
         let studio = self.studio()?;
-        let mut changes = studio.changes(&self.truth, request.since, &request.have)?;
+        let changes = studio.changes(&self.truth, request.since, &request.have)?;
+        let mut changes = studio.with_records(request.known, changes);
         changes.server_time = at;
         Ok(changes)
     }
@@ -96,6 +98,13 @@ impl BareTruth {
     pub fn summary(&self) -> Result<Summary, BareError> {
         let studio = self.studio()?;
         Ok(studio.summary(&self.truth)?)
+    }
+
+    /// Where its feed ends, as `GET /v1/ping` tells.
+    pub fn head(&self) -> Result<FeedHead, BareError> {
+        let (position, hash) = self.studio()?.state().head;
+        let hash = hash.prefix();
+        Ok(FeedHead { position, hash })
     }
 
     /// Forgets all but the database, as a crash and a restart do.

@@ -46,12 +46,20 @@ pub enum CloudError {
     /// The database holds a feed that another key signed.
     #[error("the signing key in {} is not the one that signed this folder's feed: restore it from a backup", .0.display())]
     WrongKey(PathBuf),
+    /// The person's: what the folder holds goes on elsewhere.
+    #[error("what {} holds was moved into a shared database: start it with --database and that address", .0.display())]
+    Moved(PathBuf),
     /// The person's: one folder, one server.
     #[error("another cloud truth runs on {}: stop it, or choose another folder", .0.display())]
     InUse(PathBuf),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The person's: an identity provider that cannot be one.
+    #[error(
+        "the identity provider {0} cannot be used ({1}): correct --issuer and what belongs to it"
+    )]
+    Issuer(String, String),
     /// A bug or a broken system.
     #[error(
         "cannot prepare TLS ({0}): delete cert.pem and cert-key.pem in the folder to have them made again"

@@ -1,23 +1,38 @@
 //! The routes, and what every one of them needs: who asks, for which studio, and a thread that may wait for the disk.
 
 mod access;
+mod asked;
+mod conflicts;
+mod events;
 mod logs;
 mod meta;
+mod oauth;
 mod plain;
+mod routes;
 mod studios;
 mod sync;
+mod telemetry;
 mod tokens;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
-use tokio::sync::watch;
+use axum::http::header;
+use axum::middleware::from_fn_with_state;
+use axum::routing::get;
+use bytes::Bytes;
+use tokio::sync::{Semaphore, watch};
 
 use crate::body::WIRE_BYTES;
+use crate::contract::PREFIX;
+use crate::issuer::Issuer;
+use crate::metrics::{self, Metrics};
 use crate::problem::Problem;
 use crate::truth::Truth;
+
+/// Streams of events open at one time.
+pub const STREAMS: usize = 256;
 
 /// What every request can reach.
 #[derive(Clone)]
@@ -26,6 +41,14 @@ pub struct App {
     pub truth: Arc<Truth>,
     /// Turns true when the server stops: nobody waits any longer.
     pub closing: watch::Receiver<bool>,
+    /// What it counts of itself.
+    pub metrics: Arc<Metrics>,
+    /// One permit an open stream of events.
+    pub streams: Arc<Semaphore>,
+    /// An identity provider that is not ours, if there is one.
+    pub issuer: Option<Arc<Issuer>>,
+    /// How this server is spoken to, as it knows.
+    pub scheme: &'static str,
 }
 
 impl App {
@@ -42,24 +65,20 @@ impl App {
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    let routes = Router::new()
-        .route("/ping", get(meta::ping))
-        .route("/meta", get(meta::meta))
-        .route("/health", get(meta::health))
-        .route("/studios", post(studios::enrol))
-        .route("/studios/{id}/summary", get(studios::summary))
-        .route("/studios/{id}/roster", get(studios::roster))
-        .route("/tokens", get(tokens::list).post(tokens::create))
-        .route("/tokens/{id}", delete(tokens::revoke))
-        .route("/sync/batch", post(sync::batch))
-        .route("/sync/changes", get(plain::changes).post(sync::changes))
-        .route("/logs/{device}", get(logs::logs));
+    let (routes, document) = routes::contract().finish();
+    let document = Bytes::from(document.to_string());
+    let served = async move || {
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            document.clone(),
+        )
+    };
+    let routes = routes.route("/openapi.json", get(served));
     Router::new()
-        .nest("/v1", routes)
+        .nest(PREFIX, routes)
         .fallback(async || Problem::not_found("there is nothing at this address"))
-        .method_not_allowed_fallback(async || {
-            Problem::not_found("this address does not answer to this method")
-        })
+        .method_not_allowed_fallback(async || Problem::method())
         .layer(DefaultBodyLimit::max(WIRE_BYTES))
+        .layer(from_fn_with_state(app.clone(), metrics::count))
         .with_state(app)
 }

@@ -11,13 +11,15 @@ use std::time::Duration;
 use axum::Router;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use crate::config::{CloudConfig, Transport};
 use crate::connections::Bounded;
 use crate::error::CloudError;
-use crate::handlers::{App, router};
+use crate::handlers::{App, STREAMS, router};
+use crate::issuer::Issuer;
+use crate::store::Store;
 use crate::tls::{self, Identity};
 use crate::truth::Truth;
 
@@ -30,13 +32,15 @@ pub struct RunningCloud {
     pub address: SocketAddr,
     /// Hexadecimal SHA-256 of the certificate's SubjectPublicKeyInfo; `None` without TLS.
     pub pin: Option<String>,
+    /// The same of the key that lies in reserve.
+    pub backup_pin: Option<String>,
     /// Enrols studios and makes tokens.
     pub admin_token: String,
     handle: Handle<SocketAddr>,
     closing: watch::Sender<bool>,
     task: JoinHandle<std::io::Result<()>>,
     /// Held as long as the server runs: two servers on one folder would write two feeds.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl fmt::Debug for RunningCloud {
@@ -63,13 +67,23 @@ pub async fn serve(config: CloudConfig) -> Result<RunningCloud, CloudError> {
     }
     let folder = config.folder.as_path();
     make_folder(folder)?;
-    let lock = lock(folder)?;
-    let truth = Truth::open(folder)?;
-    let admin_token = truth.admin_token(folder)?;
+    // Servers that share a database may share a folder as well.
+    let lock = match config.database {
+        None => Some(lock(folder)?),
+        Some(_) => None,
+    };
+    let opening = config.clone();
+    let opening = tokio::task::spawn_blocking(move || open(&opening));
+    let (truth, admin_token) = match opening.await {
+        Ok(opened) => opened?,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    };
+    let truth = Arc::new(truth);
     let identity = match config.transport {
         Transport::Tls => Some(tls::load_or_create(folder, &config.names)?),
         Transport::PlainLoopback => None,
     };
+    let issuer = config.issuer.clone().map(Issuer::new).transpose()?;
     let listener = listen(config.listen)?;
     let failed = |source| CloudError::Listen {
         address: config.listen,
@@ -77,22 +91,58 @@ pub async fn serve(config: CloudConfig) -> Result<RunningCloud, CloudError> {
     };
     let address = listener.local_addr().map_err(failed)?;
     let (closing, closed) = watch::channel(false);
+    follow(truth.clone(), closed.clone());
     let routes = router(App {
-        truth: Arc::new(truth),
+        truth,
         closing: closed,
+        metrics: Arc::default(),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+        issuer: issuer.map(Arc::new),
+        scheme: match config.transport {
+            Transport::Tls => "https",
+            Transport::PlainLoopback => "http",
+        },
     });
     let handle = Handle::new();
     let pin = identity.as_ref().map(|identity| identity.pin.clone());
+    let backup_pin = identity
+        .as_ref()
+        .map(|identity| identity.backup_pin.clone());
     let task = spawn((listener, routes), identity, handle.clone()).map_err(failed)?;
     Ok(RunningCloud {
         address,
         pin,
+        backup_pin,
         admin_token,
         handle,
         closing,
         task,
         _lock: lock,
     })
+}
+
+fn open(config: &CloudConfig) -> Result<(Truth, String), CloudError> {
+    let folder = config.folder.as_path();
+    let truth = match &config.database {
+        None => Truth::open(folder)?,
+        Some(address) => {
+            if config.move_in {
+                let _lock = lock(folder)?;
+                let rows = Store::open(folder)?.move_into(&Store::shared(address)?)?;
+                tracing::info!(rows, "moved into the shared database");
+            }
+            Truth::open_shared(folder, address)?
+        }
+    };
+    let admin_token = truth.admin_token(folder)?;
+    Ok((truth, admin_token))
+}
+
+/// Takes in what other servers write as long as this one runs.
+fn follow(truth: Arc<Truth>, closed: watch::Receiver<bool>) {
+    if truth.store.is_shared() {
+        std::thread::spawn(move || truth.follow(|| *closed.borrow()));
+    }
 }
 
 fn spawn(

@@ -1,26 +1,34 @@
-//! The truth's tables: one SQLite database for all studios, and the only place that names it.
+//! The truth's tables, and the only place that names a database: SQLite in the folder, or a PostgreSQL that several servers
+//! share.
 //!
-//! Every write happens in a transaction of [`Store::write`], which commits whole or leaves nothing; WAL with
-//! `synchronous=FULL` is asserted when the database is opened.
+//! Every write happens in a transaction of [`Store::write`], which commits whole or leaves nothing. The statements are the
+//! same for both databases; what a database must do stands in [`TruthStore`].
 
 mod audit;
 mod cell;
 mod commands;
 #[cfg(test)]
 pub mod damage;
+mod database;
 mod entities;
 mod feed;
 mod held;
 mod logs;
+mod moving;
+mod postgres;
 mod schema;
+mod sign_ins;
+mod sqlite;
 mod studios;
+mod telemetry;
 mod tokens;
 
+use std::error::Error;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Params, Row, TransactionBehavior};
+use cell::{Cell, cells};
+use database::{Access, Dialect, Row, Transaction, TruthStore};
 
 pub use audit::Audit;
 pub use commands::{HistoryRow, NewCommand};
@@ -28,11 +36,7 @@ pub use entities::EntityRow;
 pub use held::Place;
 pub use logs::{BundleRow, Reading};
 pub use studios::StudioRow;
-
-/// Statements kept prepared for each connection.
-const STATEMENTS: usize = 96;
-/// How long a read waits while the database is being opened elsewhere, such as by a backup.
-const BUSY: Duration = Duration::from_secs(5);
+pub use telemetry::Told;
 
 /// Why the database did not do what was asked. Nothing changed.
 #[derive(Debug, thiserror::Error)]
@@ -48,73 +52,85 @@ pub enum StoreError {
     /// A row that this version cannot read: a broken disk or a bug.
     #[error("the database holds a damaged row ({0}): restore the folder from a backup")]
     Damaged(&'static str),
+    /// The person's: studios would be mixed.
+    #[error("the shared database has studios already: give an empty one")]
+    NotEmpty,
     /// A test's: it asked the server to break.
     #[error("a failure that a test asked for")]
     Provoked,
+    /// The database refuses what a row says: a bug, or damage. It concerns that row alone.
+    #[error("the database refuses a row ({0}): restore it from a backup")]
+    Row(#[source] Box<dyn Error + Send + Sync>),
+    /// The person's: an address that names no database.
+    #[error(
+        "the database's address cannot be used ({0}): give it as postgres://USER:PASSWORD@HOST:PORT/NAME"
+    )]
+    Address(String),
+    /// The network's, or whoever runs the database: it is away, restarting or overloaded.
+    #[error(
+        "the database is away ({0}): nothing is lost, clients will send again; check that it runs and can be reached"
+    )]
+    Away(#[source] Box<dyn Error + Send + Sync>),
     /// Anything else the database says.
     #[error(
         "the database cannot be used ({0}): check that its folder is writable and that no other program holds it"
     )]
-    Database(#[source] rusqlite::Error),
+    Database(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl StoreError {
     /// Whether it concerns the touched rows alone, so that other commands may go on.
     pub fn is_of_the_row(&self) -> bool {
         match self {
-            Self::Damaged(_) => true,
-            Self::Database(error) => matches!(
-                error.sqlite_error_code(),
-                Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
-            ),
-            Self::Newer(_) | Self::Full | Self::Provoked => false,
-        }
-    }
-}
-
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Database(error),
+            Self::Damaged(_) | Self::Row(_) => true,
+            Self::Newer(_)
+            | Self::Full
+            | Self::NotEmpty
+            | Self::Provoked
+            | Self::Address(_)
+            | Self::Away(_)
+            | Self::Database(_) => false,
         }
     }
 }
 
 /// The database.
 pub struct Store {
-    writer: Mutex<Connection>,
-    /// In memory there is one connection for both.
-    reader: Option<Mutex<Connection>>,
+    database: Box<dyn TruthStore>,
 }
 
 impl Store {
     /// Opens or makes the database of a folder and brings it to this version's tables.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        let path = folder.join("cloud.db");
-        let mut writer = Connection::open(&path)?;
-        prepare(&writer)?;
-        schema::migrate(&mut writer, &path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let reader = Connection::open_with_flags(&path, flags)?;
-        reader.busy_timeout(BUSY)?;
-        reader.set_prepared_statement_cache_capacity(STATEMENTS);
         Ok(Self {
-            writer: Mutex::new(writer),
-            reader: Some(Mutex::new(reader)),
+            database: Box::new(sqlite::Sqlite::open(folder)?),
         })
     }
 
     /// The same tables in memory: gone with the process.
     pub fn in_memory() -> Result<Self, StoreError> {
-        let mut writer = Connection::open_in_memory()?;
-        writer.set_prepared_statement_cache_capacity(STATEMENTS);
-        writer.pragma_update(None, "foreign_keys", true)?;
-        schema::migrate(&mut writer, Path::new("memory"))?;
         Ok(Self {
-            writer: Mutex::new(writer),
-            reader: None,
+            database: Box::new(sqlite::Sqlite::in_memory()?),
         })
+    }
+
+    /// Connects to a PostgreSQL and brings it to this version's tables. Not on a thread that must not wait.
+    pub fn shared(address: &str) -> Result<Self, StoreError> {
+        Ok(Self {
+            database: Box::new(postgres::Postgres::open(address)?),
+        })
+    }
+
+    /// Names the studios that other servers wrote to, until `changed` breaks; `None` means any.
+    pub fn follow(&self, changed: &mut dyn FnMut(Option<i64>) -> ControlFlow<()>) {
+        if self.is_shared() {
+            self.database.follow(changed);
+        }
+    }
+
+    /// Whether other servers may write to the same database.
+    pub fn is_shared(&self) -> bool {
+        self.database.dialect() == Dialect::Postgres
     }
 
     /// Runs `work` in one transaction: all of it stays, or none if `work` or the commit fails.
@@ -122,14 +138,11 @@ impl Store {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = hold(&self.writer);
-        let transaction = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(StoreError::from)?;
+        let transaction = self.database.begin(Access::Write)?;
         let done = work(&Session {
-            connection: &transaction,
+            transaction: &*transaction,
         })?;
-        transaction.commit().map_err(StoreError::from)?;
+        transaction.commit()?;
         Ok(done)
     }
 
@@ -138,99 +151,79 @@ impl Store {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = hold(self.reader.as_ref().unwrap_or(&self.writer));
-        let transaction = connection.transaction().map_err(StoreError::from)?;
+        let transaction = self.database.begin(Access::Read)?;
         work(&Session {
-            connection: &transaction,
+            transaction: &*transaction,
         })
     }
 }
 
-/// A panic while the lock was held rolled its transaction back, so the connection is sound.
-fn hold(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn prepare(connection: &Connection) -> Result<(), StoreError> {
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "fullfsync", true)?;
-    connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update(None, "cache_size", -32_768)?;
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    if mode != "wal" || synchronous != 2 {
-        return Err(StoreError::Damaged("the file system allows no durable log"));
-    }
-    Ok(())
-}
-
 /// One open transaction.
 pub struct Session<'a> {
-    connection: &'a Connection,
+    transaction: &'a dyn Transaction,
 }
 
 impl Session<'_> {
     /// Begins a savepoint that [`Self::release`] keeps and [`Self::roll_back`] undoes. They nest by name.
     pub fn savepoint(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().0, [])
+        self.run(name.statements().0, cells![])
     }
 
     /// Keeps what happened since the savepoint.
     pub fn release(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().1, [])
+        self.run(name.statements().1, cells![])
     }
 
     /// Undoes what happened since the savepoint and ends it.
     pub fn roll_back(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().2, [])?;
+        self.run(name.statements().2, cells![])?;
         self.release(name)
     }
 
-    fn run(&self, sql: &str, parameters: impl Params) -> Result<(), StoreError> {
-        self.connection.prepare_cached(sql)?.execute(parameters)?;
-        Ok(())
+    fn run(&self, sql: &str, cells: &[Cell<'_>]) -> Result<(), StoreError> {
+        self.count(sql, cells).map(drop)
     }
 
     /// Like `run`, and tells how many rows it touched.
-    fn count(&self, sql: &str, parameters: impl Params) -> Result<usize, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.execute(parameters)?)
+    fn count(&self, sql: &str, cells: &[Cell<'_>]) -> Result<usize, StoreError> {
+        self.transaction.execute(sql, cells)
     }
 
-    fn insert(&self, sql: &str, parameters: impl Params) -> Result<i64, StoreError> {
-        Ok(self.connection.prepare_cached(sql)?.insert(parameters)?)
+    /// Inserts a row; the statement returns its name inside the database.
+    fn insert(&self, sql: &str, cells: &[Cell<'_>]) -> Result<i64, StoreError> {
+        let row = self.first(sql, cells, |row| row.get(0))?;
+        row.ok_or(StoreError::Damaged("an insert that returns nothing"))
     }
 
     /// The first row, read by `read`.
     fn first<T>(
         &self,
         sql: &str,
-        parameters: impl Params,
-        read: impl FnOnce(&Row<'_>) -> Result<T, StoreError>,
+        cells: &[Cell<'_>],
+        read: impl FnOnce(Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(parameters)?;
-        match rows.next()? {
-            Some(row) => read(row).map(Some),
-            None => Ok(None),
-        }
+        let (mut read, mut first) = (Some(read), None);
+        self.transaction.query(sql, cells, &mut |row| {
+            if let Some(read) = read.take() {
+                first = Some(read(row)?);
+            }
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(first)
     }
 
     /// Every row, read by `read`.
     fn all<T>(
         &self,
         sql: &str,
-        parameters: impl Params,
-        mut read: impl FnMut(&Row<'_>) -> Result<T, StoreError>,
+        cells: &[Cell<'_>],
+        mut read: impl FnMut(Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
-        let mut statement = self.connection.prepare_cached(sql)?;
-        let mut rows = statement.query(parameters)?;
         let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
+        self.transaction.query(sql, cells, &mut |row| {
             all.push(read(row)?);
-        }
+            Ok(ControlFlow::Continue(()))
+        })?;
         Ok(all)
     }
 }

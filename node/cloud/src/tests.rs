@@ -1,5 +1,6 @@
 //! A cloud truth as machines of a studio meet it.
 
+mod cluster;
 mod contract;
 mod decisions;
 mod fixture;
@@ -8,8 +9,16 @@ mod genesis;
 mod held;
 mod histories;
 mod network;
+mod oauth;
+mod offered;
 mod plain;
 mod policies;
+mod postgres;
+mod restored;
 mod revoked;
+mod several;
+mod shut_out;
+mod sign_in;
+mod site;
 mod speed;
 mod wire;

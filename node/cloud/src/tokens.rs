@@ -13,8 +13,27 @@ use crate::secrets;
 pub enum Scope {
     /// See the feed, the logs, the roster and the summary.
     Read,
-    /// All of that, and bring commands.
+    /// All of that, and bring commands in JSON: for programs that are no machine of the studio.
     Sync,
+    /// For the studio's machines: read and bring signed bundles, each request with a proof by the key of a machine that belongs.
+    Carry,
+}
+
+impl Scope {
+    /// As it is written in requests and in the database.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Sync => "sync",
+            Self::Carry => "carry",
+        }
+    }
+
+    /// The scope of that word.
+    pub fn of_word(word: &str) -> Option<Self> {
+        let all = [Self::Read, Self::Sync, Self::Carry];
+        all.into_iter().find(|scope| scope.word() == word)
+    }
 }
 
 /// Who asks.
@@ -40,9 +59,14 @@ pub struct Grantee {
 }
 
 impl Grantee {
-    /// Whether `scope` is allowed.
+    /// Whether `scope` is allowed: every scope allows reading, and nothing else beyond itself.
     pub fn allows(&self, scope: Scope) -> bool {
-        self.scopes.iter().any(|held| *held >= scope)
+        scope == Scope::Read || self.scopes.contains(&scope)
+    }
+
+    /// Whether it is for machines, which must prove who they are.
+    pub fn carries(&self) -> bool {
+        self.scopes.contains(&Scope::Carry)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The cloud truth as a whole: its database, its key, its policy, and the studios that it has opened.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest};
 use studiovault_protocol::command::Command;
@@ -16,6 +17,7 @@ use studiovault_protocol::time::WallMs;
 
 use crate::clock::wall_now;
 use crate::error::CloudError;
+use crate::heads::Heads;
 use crate::secrets;
 use crate::store::{Audit, Store, StoreError, StudioRow};
 use crate::studio::Studio;
@@ -31,6 +33,8 @@ pub struct Truth {
     pub policy: Policy,
     /// Only tests set it: commands on which the server breaks with the whole request.
     pub breaks_on: Option<fn(&Command) -> bool>,
+    /// Where feeds end, as the folder knows it.
+    pub heads: Heads,
     studios: Mutex<BTreeMap<StudioId, Arc<Studio>>>,
 }
 
@@ -56,6 +60,18 @@ impl Truth {
     /// Opens the folder. Makes the signing key at the first start only: a feed must go on with the key it began with.
     pub fn open(folder: &Path) -> Result<Self, CloudError> {
         let store = Store::open(folder)?;
+        if store.is_moved()? {
+            return Err(CloudError::Moved(folder.to_owned()));
+        }
+        Self::on(store, folder)
+    }
+
+    /// Opens a database that several servers share; every one of them has a folder with the same keys.
+    pub fn open_shared(folder: &Path, address: &str) -> Result<Self, CloudError> {
+        Self::on(Store::shared(address)?, folder)
+    }
+
+    fn on(store: Store, folder: &Path) -> Result<Self, CloudError> {
         let known = store.read(|session| session.setting("signing_key"))?;
         let path = folder.join("signing-key");
         if known.is_some() && !path.exists() {
@@ -78,6 +94,7 @@ impl Truth {
             key,
             policy: Policy::default(),
             breaks_on: None,
+            heads: Heads::in_folder(folder),
             studios: Mutex::default(),
         })
     }
@@ -89,16 +106,14 @@ impl Truth {
             key,
             policy: Policy::default(),
             breaks_on: None,
+            heads: Heads::default(),
             studios: Mutex::default(),
         })
     }
 
     /// Forgets everything but the database, as a restart does.
     pub fn forget(&self) {
-        self.studios
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.opened().clear();
     }
 
     /// The admin token of the folder, made at the first start; the database keeps only its hash.
@@ -112,9 +127,10 @@ impl Truth {
 
     /// An enrolled studio, opened from the database at its first use.
     pub fn studio(&self, id: StudioId) -> Result<Option<Arc<Studio>>, StoreError> {
-        let mut studios = self.studios.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(studio) = studios.get(&id) {
-            return Ok(Some(studio.clone()));
+        let known = self.opened().get(&id).cloned();
+        if let Some(studio) = known {
+            studio.refresh(self)?;
+            return Ok(Some(studio));
         }
         let Some(studio) = self
             .store
@@ -122,9 +138,31 @@ impl Truth {
         else {
             return Ok(None);
         };
-        let studio = Arc::new(studio);
-        studios.insert(id, studio.clone());
+        // Whoever was faster, there is one of it.
+        let studio = self.opened().entry(id).or_insert(Arc::new(studio)).clone();
         Ok(Some(studio))
+    }
+
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<StudioId, Arc<Studio>>> {
+        self.studios.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what other servers write, until `ended` says so. Waits; returns at once if there can be no others.
+    pub fn follow(&self, ended: impl Fn() -> bool) {
+        self.store.follow(&mut |changed| {
+            let opened: Vec<Arc<Studio>> = self.opened().values().cloned().collect();
+            let touched = |studio: &&Arc<Studio>| changed.is_none_or(|row| row == studio.row);
+            for studio in opened.iter().filter(touched) {
+                if let Err(error) = studio.refresh(self) {
+                    tracing::warn!(%error, "a studio cannot be looked up");
+                }
+            }
+            if ended() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        });
     }
 
     /// Enrols a studio: its feed begins. Asked again with the same root key it tells the same again.
@@ -196,6 +234,7 @@ impl Truth {
             head: (page.last(), page.hash()),
             sum: StateSum::default(),
             genesis: request.genesis.clone(),
+            revision: 0,
         };
         (studio, page)
     }

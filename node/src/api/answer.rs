@@ -13,6 +13,7 @@ use studiovault_protocol::api::Problem;
 
 use crate::driver::WriteError;
 use crate::store::StoreError;
+use crate::wording::parted;
 
 /// What every handler returns.
 pub(super) type Answer<T> = Result<Json<T>, Refused>;
@@ -105,10 +106,9 @@ impl From<WriteError> for Refused {
 
 /// A refusal's detail reads "what; what to do".
 fn split_next_step(detail: &str) -> (String, String) {
-    match detail.rsplit_once("; ") {
-        Some((what, next_step)) => (what.to_owned(), next_step.to_owned()),
-        None => (detail.to_owned(), "correct it and send it again".to_owned()),
-    }
+    let (what, next_step) = parted(detail);
+    let next_step = next_step.unwrap_or("correct it and send it again");
+    (what.to_owned(), next_step.to_owned())
 }
 
 impl From<StoreError> for Refused {

@@ -1,12 +1,15 @@
 //! Open questions for people, and their answers as ordinary commands.
 //!
-//! An answer's context is what the person had before them: a side that came in later is not settled by it.
+//! An answer's context is what the person had before them: a side that came in later stops it, or is not settled by it if it
+//! has not come to this machine yet.
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde_json::{Map, Value};
 use studiovault_protocol::api::{
-    Choice, ConflictPage, ConflictView, LedgerView, ResolveRequest, SideView, Status, TxAnswer,
+    Choice, ConflictPage, ConflictView, Deed, LedgerView, ResolveRequest, SideView, Status,
+    TxAnswer, vv_text,
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
@@ -20,7 +23,7 @@ use super::routes::Shared;
 use super::writes::{answer, read_token, whole};
 use crate::config::system_user;
 use crate::driver::WriteRequest;
-use crate::store::{ConflictRow, EntityRow, HistoryEntry, LedgerRow, StoreError, View};
+use crate::store::{ConflictRow, EntityRow, HistoryEntry, LedgerRow, NameFault, StoreError, View};
 
 /// Conflicts of one answer at most.
 const CONFLICTS: usize = 10_000;
@@ -61,7 +64,7 @@ pub(super) async fn ledger(
 ) -> Answer<Vec<LedgerView>> {
     let lines = shared.read(move |view| view.ledger(&id)).await?;
     if lines.is_empty() {
-        let next_step = "list the open ones with GET /local/v1/conflicts";
+        let next_step = "list the open conflicts";
         return Err(Refused::not_found("conflict", next_step));
     }
     Ok(Json(ledger_lines(&shared.node.status(), lines)))
@@ -96,15 +99,31 @@ pub(super) async fn resolve(
     Path(id): Path<String>,
     Body(request): Body<ResolveRequest>,
 ) -> Answer<TxAnswer> {
-    let read = move |view: View<'_>| {
+    let read = request.read.as_deref().map(read_token).transpose()?;
+    let looked_at = read.clone();
+    let given = match &request.choice {
+        Choice::Value(value) => Some(value.clone()),
+        _ => None,
+    };
+    let look = move |view: View<'_>| {
         let Some(row) = view.conflict(&id)? else {
             return Ok(None);
         };
+        let unseen = match &looked_at {
+            Some(read) => view.unseen_side(&row, read)?,
+            None => None,
+        };
         let history = view.history(row.entity)?;
-        Ok(Some((row, history)))
+        let fault = given.map(|value| name_fault(&view, &row, &value));
+        Ok(Some((row, history, (unseen, fault.transpose()?.flatten()))))
     };
-    let (row, history) = shared.read(read).await?.ok_or_else(settled)?;
-    let read = request.read.as_deref().map(read_token).transpose()?;
+    let (row, history, (unseen, fault)) = shared.read(look).await?.ok_or_else(settled)?;
+    if let Some(dot) = unseen {
+        return Err(changed(&device_name(&shared.node.status(), dot)));
+    }
+    if let Some(fault) = fault {
+        return Err(no_name(&row, fault));
+    }
     let decided = match row.kind.as_str() {
         "create_create" => renamed(&row, request.choice)?,
         _ => vec![(row.entity, decided(&row, &history, request.choice)?)],
@@ -131,10 +150,56 @@ pub(super) async fn resolve(
     Ok(Json(answer(written)))
 }
 
+/// Why a value that a person gives would settle nothing: as a name it is empty, or another entity has it.
+fn name_fault(
+    view: &View<'_>,
+    row: &ConflictRow,
+    value: &Value,
+) -> Result<Option<NameFault>, StoreError> {
+    let Some(field) = &row.field else {
+        return Ok(None);
+    };
+    let renamed = match row.kind.as_str() {
+        // Of two with one name the later one is renamed.
+        "create_create" => row.sides.get(1).map(|side| side["entity"].clone()),
+        _ => None,
+    };
+    let renamed = renamed.and_then(|entity| serde_json::from_value(entity).ok());
+    let entity = renamed.unwrap_or(row.entity);
+    view.name_fault(&row.entity_type, (entity, field), value)
+}
+
+fn no_name(row: &ConflictRow, fault: NameFault) -> Refused {
+    let field = row.field.as_deref().unwrap_or_default();
+    let kind = &row.entity_type;
+    let (rule, next_step) = match fault {
+        NameFault::Empty => ("a name is not empty".to_owned(), "give a name"),
+        NameFault::Taken => (
+            format!("another {kind} has this name, however it is written"),
+            "give a name that no other one has",
+        ),
+    };
+    Refused::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "VALIDATION_FAILED",
+        format!("`{field}` names the {kind}, and {rule}"),
+        next_step,
+    )
+}
+
+fn changed(device: &str) -> Refused {
+    Refused::new(
+        StatusCode::CONFLICT,
+        "CHANGED_MEANWHILE",
+        format!("{device} changed it after it was read here"),
+        "look at the conflict again, then decide",
+    )
+}
+
 fn settled() -> Refused {
     Refused::not_found(
         "open conflict",
-        "it may have been settled meanwhile: list the open ones with GET /local/v1/conflicts",
+        "it may have been settled meanwhile: list the open conflicts",
     )
 }
 
@@ -231,20 +296,27 @@ fn decided(row: &ConflictRow, history: &[HistoryEntry], choice: Choice) -> Resul
 
 /// A conflict as people see it.
 fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictView, StoreError> {
-    let entity = view.entity(row.entity)?;
+    let (entity, context) = (view.entity(row.entity)?, view.conflict_context(&row)?);
     let suggested = device_name(status, row.suggested);
+    // Of a field the sides' values say it all; of a life only what each of them did.
+    let history = match row.field {
+        None => view.history(row.entity)?,
+        Some(_) => Vec::new(),
+    };
+    let sides = row.sides.iter().map(|side| {
+        let shown = side_view(status, (row.entity, side));
+        let deed = deed(&history, &shown.dot);
+        SideView { deed, ..shown }
+    });
+    let sides = sides.collect();
     Ok(ConflictView {
         deletion: entity.as_ref().and_then(|row| deletion(status, row)),
         label: entity.map_or_else(|| row.entity.to_string(), |entity| label(&entity)),
-        sides: row
-            .sides
-            .iter()
-            .map(|side| side_view(status, (row.entity, side)))
-            .collect(),
+        sides,
         kind: serde_json::from_value(Value::String(row.kind)).unwrap_or(ConflictKind::UpdateUpdate),
         suggested: row.suggested.to_string(),
         rule: reason(&row.rule, &suggested).to_owned(),
-        vv: status.applied.clone(),
+        vv: vv_text(&context),
         id: row.id,
         entity: row.entity,
         entity_type: row.entity_type,
@@ -254,7 +326,8 @@ fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictV
     })
 }
 
-fn label(entity: &EntityRow) -> String {
+/// What people would call an entity.
+pub(super) fn label(entity: &EntityRow) -> String {
     let named = LABELS
         .iter()
         .find_map(|field| entity.fields.get(*field)?.as_str());
@@ -275,7 +348,17 @@ fn side_view(status: &Status, (entity, side): (EntityId, &Value)) -> SideView {
         code: side["code"].as_str().map(str::to_owned),
         entity: serde_json::from_value(side["entity"].clone()).unwrap_or(entity),
         proposed: side["proposed"].as_str().map(str::to_owned),
+        deed: None,
     }
+}
+
+fn deed(history: &[HistoryEntry], dot: &str) -> Option<Deed> {
+    let entry = history.iter().find(|entry| entry.dot.to_string() == dot)?;
+    Some(Deed {
+        op: entry.op,
+        actor: entry.actor.clone(),
+        fields: entry.fields.clone(),
+    })
 }
 
 /// Why a side is suggested, as a sentence.

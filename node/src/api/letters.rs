@@ -11,24 +11,35 @@ use studiovault_protocol::api::{
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
-use studiovault_protocol::id::Dot;
+use studiovault_protocol::id::{Dot, EntityId};
 
 use super::answer::{Answer, Body, Refused};
+use super::conflicts::label;
 use super::reads::device_name;
 use super::routes::Shared;
 use super::writes::answer;
 use crate::config::system_user;
 use crate::driver::WriteRequest;
-use crate::store::DeadLetterRow;
+use crate::store::{DeadLetterRow, StoreError, View};
 
 /// Letters of one answer at most.
 const LETTERS: usize = 10_000;
+/// The code of a letter that the cloud breaks on.
+const STUCK: &str = "STUCK";
 
 /// `GET /dead-letters`.
 pub(super) async fn list(State(shared): State<Shared>) -> Answer<DeadLetterPage> {
     let status = shared.node.status();
-    let rows = shared.read(|view| view.dead_letters(LETTERS)).await?;
-    let letters = rows.into_iter().map(|row| shown(&status, row));
+    let read = |view: View<'_>| {
+        let rows = view.dead_letters(LETTERS)?.into_iter();
+        let named = rows.map(|row| Ok((label_of(&view, row.entity)?, row)));
+        named.collect::<Result<Vec<_>, StoreError>>()
+    };
+    let rows = shared.read(read).await?.into_iter();
+    let letters = rows.map(|(label, row)| DeadLetter {
+        label,
+        ..shown(&status, row)
+    });
     Ok(Json(DeadLetterPage {
         dead_letters: letters.collect(),
     }))
@@ -40,7 +51,20 @@ pub(super) async fn one(
     Path(dot): Path<String>,
 ) -> Answer<DeadLetter> {
     let row = letter(&shared, &dot).await?;
-    Ok(Json(shown(&shared.node.status(), row)))
+    let (entity, dot, stuck) = (row.entity, row.dot, row.code == STUCK);
+    let read = move |view: View<'_>| {
+        let waiting = match stuck {
+            true => view.undecided_beside(entity, dot)?,
+            false => view.refused_beside(entity, dot)?,
+        };
+        Ok((label_of(&view, entity)?, waiting))
+    };
+    let (label, waiting) = shared.read(read).await?;
+    Ok(Json(DeadLetter {
+        label,
+        waiting: Some(waiting),
+        ..shown(&shared.node.status(), row)
+    }))
 }
 
 /// `POST /dead-letters/{dot}/fix`: the same once more, with other values, in its place.
@@ -106,12 +130,12 @@ async fn letter(shared: &Shared, text: &str) -> Result<DeadLetterRow, Refused> {
             Refused::bad_request(
                 "BAD_ID",
                 error.to_string(),
-                "correct the dot in the address",
+                "correct the dot; a dot is as the list of dead letters shows it",
             )
         })?;
     let row = shared.read(move |view| view.dead_letter(dot)).await?;
     row.ok_or_else(|| {
-        let next_step = "list the open ones with GET /local/v1/dead-letters";
+        let next_step = "list the open dead letters";
         Refused::not_found("letter", next_step)
     })
 }
@@ -141,7 +165,7 @@ fn shown(status: &Status, row: DeadLetterRow) -> DeadLetter {
         dot: row.dot.to_string(),
         device: device_name(status, row.dot),
         op: op_of(&row),
-        stuck: row.code == "STUCK",
+        stuck: row.code == STUCK,
         entity: row.entity,
         entity_type: row.entity_type,
         fields: row.fields,
@@ -149,5 +173,12 @@ fn shown(status: &Status, row: DeadLetterRow) -> DeadLetter {
         detail: row.detail,
         ts: row.rejected_at,
         settled: row.settled,
+        label: String::new(),
+        waiting: None,
     }
+}
+
+fn label_of(view: &View<'_>, entity: EntityId) -> Result<String, StoreError> {
+    let row = view.entity(entity)?;
+    Ok(row.map_or_else(|| entity.to_string(), |row| label(&row)))
 }

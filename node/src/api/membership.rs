@@ -6,12 +6,14 @@ use axum::http::StatusCode;
 use studiovault_protocol::api::{DevicePage, InviteRequest, InviteView, RoleRequest, WordsRequest};
 use studiovault_protocol::engine::{ChangeRefused, RosterChange};
 use studiovault_protocol::id::DeviceId;
+use studiovault_protocol::membership::SignedRecord;
 
 use super::answer::{Answer, Body, Refused};
 use super::reads;
 use super::routes::Shared;
 use crate::node::MembershipError;
 use crate::pairing::InviteError;
+use crate::wording::parted;
 
 /// `GET /pairing`.
 pub(super) async fn invited(State(shared): State<Shared>) -> Answer<InviteView> {
@@ -72,6 +74,27 @@ pub(super) async fn role(
     Ok(reads::devices(State(shared)).await)
 }
 
+/// `GET /roster`: every signed record.
+pub(super) async fn records(State(shared): State<Shared>) -> Json<Vec<SignedRecord>> {
+    Json(shared.node.roster().records().cloned().collect())
+}
+
+/// `POST /roster`: a record that the root key signed.
+pub(super) async fn signed(
+    State(shared): State<Shared>,
+    Body(record): Body<SignedRecord>,
+) -> Answer<DevicePage> {
+    let change = RosterChange::Signed(Box::new(record));
+    shared.node.change(change).await?;
+    Ok(reads::devices(State(shared)).await)
+}
+
+/// `POST /rekey`.
+pub(super) async fn rekey(State(shared): State<Shared>) -> Answer<serde_json::Value> {
+    shared.node.rekey().await?;
+    Ok(Json(serde_json::json!({"rekeyed": true})))
+}
+
 /// `POST /retire`.
 pub(super) async fn retire(State(shared): State<Shared>) -> Answer<DevicePage> {
     shared.node.change(RosterChange::Retire).await?;
@@ -113,7 +136,7 @@ impl From<MembershipError> for Refused {
             MembershipError::Stopping => (StatusCode::SERVICE_UNAVAILABLE, "STOPPING"),
         };
         let text = error.to_string();
-        let (detail, next_step) = text.rsplit_once("; ").unwrap_or((&text, "try again"));
-        Self::new(status, code, detail, next_step)
+        let (detail, next_step) = parted(&text);
+        Self::new(status, code, detail, next_step.unwrap_or("try again"))
     }
 }

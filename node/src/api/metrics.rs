@@ -1,15 +1,16 @@
-//! The status as Prometheus reads it.
+//! The status and the latencies as Prometheus reads them.
 //!
-//! Only figures of the status stand here: ids, names and values of people never do.
+//! Only figures stand here: ids, names and values of people never do.
 
 use std::fmt::Write as _;
 
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
-use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::api::{LATENCY_STEPS_MS, NetworkState, Status};
 
 use super::routes::Shared;
+use crate::telemetry::{Latencies, Recorder};
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
@@ -18,6 +19,7 @@ pub(super) async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
     let mut text = String::new();
     reach(&mut text, &status);
     counts(&mut text, &status);
+    latencies(&mut text, shared.node.recorder());
     (kind, text)
 }
 
@@ -50,6 +52,16 @@ fn reach(text: &mut String, status: &Status) {
         "cloud_authorised",
         "1 while the cloud truth takes the token",
         cloud.authorised.into(),
+    );
+    gauge(
+        "links_opened",
+        "Links opened since this run began",
+        status.lan.links_opened,
+    );
+    gauge(
+        "dials_failed",
+        "Dials of which no link came since this run began",
+        status.lan.dials_failed,
     );
     gauge("feed_held", "Last feed position held", status.feed.held);
     gauge(
@@ -104,6 +116,36 @@ fn counts(text: &mut String, status: &Status) {
         "Machines that hold the least copied own write",
         copies,
     );
+}
+
+/// How long things took.
+fn latencies(text: &mut String, recorder: &Recorder) {
+    let writes = "From a write's request until it is durable";
+    histogram(text, ("write_seconds", writes), &recorder.writes);
+    let batches = "From a batch's request until the cloud's answer";
+    histogram(text, ("batch_seconds", batches), &recorder.batches);
+}
+
+fn histogram(text: &mut String, (name, what): (&str, &str), latencies: &Latencies) {
+    let mut say = |line: std::fmt::Arguments<'_>| {
+        writeln!(text, "{line}").expect("text takes text");
+    };
+    say(format_args!(
+        "# HELP studiovault_{name} {what}.\n# TYPE studiovault_{name} histogram"
+    ));
+    let ends = LATENCY_STEPS_MS.map(|ms| (ms as f64 / 1_000.0).to_string());
+    let ends = ends.iter().map(String::as_str).chain(["+Inf"]);
+    let mut upto = 0;
+    for (end, count) in ends.zip(latencies.steps()) {
+        upto += count;
+        say(format_args!(
+            "studiovault_{name}_bucket{{le=\"{end}\"}} {upto}"
+        ));
+    }
+    let total = latencies.total().as_secs_f64();
+    say(format_args!(
+        "studiovault_{name}_sum {total:.6}\nstudiovault_{name}_count {upto}"
+    ));
 }
 
 fn line(text: &mut String, (name, what): (&str, &str), value: u64) {

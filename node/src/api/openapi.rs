@@ -15,7 +15,7 @@ type Operation = (
 );
 
 /// Every operation under the prefix.
-pub(super) const OPERATIONS: [Operation; 32] = [
+pub(super) const OPERATIONS: &[Operation] = &[
     (
         "get",
         "/status",
@@ -47,6 +47,30 @@ pub(super) const OPERATIONS: [Operation; 32] = [
         None,
     ),
     ("get", "/history/{id}", "Every command of an entity", None),
+    (
+        "get",
+        "/doctor",
+        "Stage by stage whether machine, network and the way to the cloud work; takes a few seconds",
+        None,
+    ),
+    (
+        "get",
+        "/why/{id}",
+        "Who holds an entity, or a transaction by a dot of it, and why not everybody",
+        None,
+    ),
+    (
+        "get",
+        "/activity",
+        "Every command of all machines, newest first: ?before, ?limit",
+        None,
+    ),
+    (
+        "post",
+        "/verify",
+        "Prove the store against itself, on a copy of this moment",
+        None,
+    ),
     (
         "get",
         "/dead-letters",
@@ -109,6 +133,37 @@ pub(super) const OPERATIONS: [Operation; 32] = [
         "This machine takes its leave of the studio",
         None,
     ),
+    ("get", "/roster", "Every signed record of the roster", None),
+    (
+        "post",
+        "/roster",
+        "Take up a record that the recovery kit's key signed",
+        None,
+    ),
+    (
+        "post",
+        "/rekey",
+        "Another key under the LAN, told to whoever belongs",
+        None,
+    ),
+    (
+        "post",
+        "/venue",
+        "Hide this machine on its network, or no longer; stays over restarts",
+        Some("VenueRequest"),
+    ),
+    (
+        "get",
+        "/telemetry",
+        "What this machine tells of itself, or would, and whether it does",
+        None,
+    ),
+    (
+        "post",
+        "/telemetry",
+        "Let it tell the studio's cloud truth, or no longer; stays over restarts",
+        Some("TelemetryRequest"),
+    ),
     ("get", "/pairing", "The invite of this machine", None),
     (
         "post",
@@ -167,7 +222,30 @@ pub(super) const OPERATIONS: [Operation; 32] = [
         "A person's answer",
         Some("ResolveRequest"),
     ),
-    ("get", "/metrics", "The status as Prometheus reads it", None),
+    (
+        "post",
+        "/pack",
+        "Take in one part of a pack; what is held already changes nothing",
+        Some("PackRequest"),
+    ),
+    (
+        "post",
+        "/pack/made",
+        "Note that a pack is made of this machine's store",
+        Some("ExportRequest"),
+    ),
+    (
+        "get",
+        "/audit",
+        "What was done to the studio at this machine, the newest first: ?kind, ?before=ID, ?limit",
+        None,
+    ),
+    (
+        "get",
+        "/metrics",
+        "The status as Prometheus reads it, and how long writes and batches took",
+        None,
+    ),
 ];
 
 /// `GET /openapi.json`.
@@ -226,27 +304,17 @@ fn needing(name: &str, properties: Value) -> Value {
 }
 
 fn schemas() -> Value {
-    let text = json!({"type": "string"});
-    let id = json!({"type": "string", "format": "uuid"});
-    let flag = json!({"type": "boolean", "default": false});
+    let (text, flag) = (
+        json!({"type": "string"}),
+        json!({"type": "boolean", "default": false}),
+    );
     let sql = json!({
         "type": "object",
         "required": ["sql"],
         "properties": {"sql": text, "params": {"type": "array"}},
     });
-    let mutation = json!({
-        "type": "object",
-        "required": ["type", "op"],
-        "properties": {
-            "type": text,
-            "id": id,
-            "op": {"enum": ["create", "update", "delete", "restore", "resolve"]},
-            "fields": {"type": "object"},
-            "read": {"type": "string", "description": "the `vv` of what had been read"},
-        },
-    });
     json!({
-        "Mutation": mutation,
+        "Mutation": mutation(),
         "TxRequest": {
             "type": "object",
             "required": ["mutations"],
@@ -258,6 +326,8 @@ fn schemas() -> Value {
             },
         },
         "NetworkRequest": needing("network", json!({"network": {"enum": ["online", "offline"]}})),
+        "TelemetryRequest": needing("state", json!({"state": {"enum": ["on", "off"]}})),
+        "VenueRequest": needing("venue", json!({"venue": {"enum": ["on", "off"]}})),
         "FixRequest": {
             "type": "object",
             "properties": {"fields": {"type": "object"}, "new_id": flag, "actor": text},
@@ -267,9 +337,18 @@ fn schemas() -> Value {
         "InviteRequest": {"type": "object", "properties": place()},
         "WordsRequest": needing("words", json!({"words": text})),
         "DiscardRequest": needing("reason", json!({"reason": text, "actor": text})),
-        "LoginRequest": needing("token", json!({"token": text})),
+        "LoginRequest": needing("token", json!({
+            "token": text,
+            "renewal": {
+                "type": "object",
+                "required": ["refresh_token", "client_id"],
+                "properties": {"refresh_token": text, "client_id": text, "endpoint": text, "resource": text},
+            },
+        })),
         "QueryRequest": sql,
         "SubscribeRequest": sql,
+        "PackRequest": needing("part", json!({"part": {"type": "string", "pattern": "^([0-9a-fA-F]{2})*$"}})),
+        "ExportRequest": needing("label", json!({"label": label()})),
         "ResolveRequest": {
             "type": "object",
             "required": ["choice"],
@@ -293,6 +372,41 @@ fn schemas() -> Value {
         },
     })
 }
+
+/// One change of one entity.
+fn mutation() -> Value {
+    let (text, id) = (
+        json!({"type": "string"}),
+        json!({"type": "string", "format": "uuid"}),
+    );
+    json!({
+        "type": "object",
+        "required": ["type", "op"],
+        "properties": {
+            "type": text,
+            "id": id,
+            "op": {"enum": ["create", "update", "delete", "restore", "resolve"]},
+            "fields": {"type": "object"},
+            "read": {"type": "string", "description": "the `vv` of what had been read"},
+        },
+    })
+}
+
+/// Whose pack it is and what it holds.
+fn label() -> Value {
+    let (text, count) = (json!({"type": "string"}), json!({"type": "integer"}));
+    let of_one = needing("for", json!({"for": text}));
+    json!({
+        "type": "object",
+        "required": ["studio", "device", "name", "at", "scope", "bundles", "pages"],
+        "properties": {
+            "studio": text, "device": text, "name": text, "at": count,
+            "scope": {"oneOf": [{"enum": ["everything", "since"]}, of_one]},
+            "bundles": count, "pages": count,
+        },
+    })
+}
+
 /// What a machine counts for.
 fn place() -> Value {
     json!({

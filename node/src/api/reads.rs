@@ -39,7 +39,7 @@ pub(super) async fn status(State(shared): State<Shared>) -> Json<Status> {
 
 /// `GET /devices`.
 pub(super) async fn devices(State(shared): State<Shared>) -> Json<DevicePage> {
-    let devices = shared.node.status().members.clone();
+    let devices = shared.node.members();
     Json(DevicePage { devices })
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn entity(
     let row = shared.read(move |view| view.entity(id)).await?;
     let row = row.filter(|row| row.entity_type == entity_type);
     let missing = || {
-        let next_step = "list what there is with GET /local/v1/entities/{type}";
+        let next_step = "list what there is of that type";
         Refused::not_found(&format!("{entity_type:.64}"), next_step)
     };
     let standing = Standing::of(&shared);
@@ -72,6 +72,8 @@ pub(super) async fn entities(
     let listing = listing(entity_type, &parameters, policies.in_force())?;
     at_least(&shared, &parameters).await?;
     let limit = listing.limit;
+    // Before the rows are read: handed back as a context it must not cover what they do not show.
+    let vv = shared.node.status().applied.clone();
     let mut rows = shared.read(move |view| view.entities(&listing)).await?;
     // One row more was asked for, to know whether another page follows.
     let more = rows.len() >= limit;
@@ -81,7 +83,7 @@ pub(super) async fn entities(
     Ok(Json(EntityPage {
         entities: rows.into_iter().map(|row| standing.view(row)).collect(),
         next,
-        vv: standing.status.applied.clone(),
+        vv,
     }))
 }
 
@@ -180,7 +182,7 @@ fn states(parameters: &Parameters) -> Result<(Deleted, Option<bool>), Refused> {
 pub(super) fn entity_id(text: &str) -> Result<EntityId, Refused> {
     text.parse()
         .map_err(|error: studiovault_protocol::id::IdError| {
-            Refused::bad_request("BAD_ID", error.to_string(), "correct the id in the address")
+            Refused::bad_request("BAD_ID", error.to_string(), "correct the id")
         })
 }
 
@@ -192,7 +194,7 @@ async fn at_least(shared: &Shared, parameters: &Parameters) -> Result<(), Refuse
     let asked = read_token(text)?;
     let mut events = shared.node.events();
     let applied = async {
-        while !reached(&shared.node.status().applied, &asked) {
+        while !reached(&shared.node.applied(), &asked) {
             // Whatever it says, and if events were missed: look again.
             let _ = events.recv().await;
         }
@@ -220,14 +222,14 @@ fn reached(applied: &str, asked: &Vector) -> bool {
 }
 
 /// Where records stand, as far as this machine knows.
-struct Standing {
-    status: std::sync::Arc<Status>,
-    holders: std::sync::Arc<Holders>,
+pub(super) struct Standing {
+    pub status: std::sync::Arc<Status>,
+    pub holders: std::sync::Arc<Holders>,
     policies: std::sync::Arc<PolicyShelf>,
 }
 
 impl Standing {
-    fn of(shared: &Shared) -> Self {
+    pub fn of(shared: &Shared) -> Self {
         Self {
             status: shared.node.status(),
             holders: shared.node.holders(),
@@ -261,7 +263,7 @@ impl Standing {
         rules.map_or_else(Vec::new, |rules| rules.warnings(&row.fields))
     }
 
-    fn sync_state(&self, row: &EntityRow) -> SyncState {
+    pub fn sync_state(&self, row: &EntityRow) -> SyncState {
         if row.conflict || row.fixing {
             return SyncState::NeedsFixing;
         }
@@ -337,7 +339,11 @@ pub(super) async fn history(
             .ruling
             .as_ref()
             .and_then(|ruling| Some(ruling.code?.word().to_owned())),
-        position: entry.ruling.map(|ruling| ruling.position),
+        position: entry.ruling.as_ref().map(|ruling| ruling.position),
+        detail: entry
+            .ruling
+            .map(|ruling| ruling.why)
+            .filter(|why| !why.is_empty()),
     });
     Ok(Json(HistoryPage {
         entity,

@@ -16,7 +16,8 @@ use super::answer::Refused;
 use super::guard::{self, Guard};
 use super::told::Streams;
 use super::{
-    conflicts, events, letters, membership, metrics, openapi, policy, pos, reads, subscribe, writes,
+    activity, audit, conflicts, doctor, events, letters, membership, metrics, openapi, pack,
+    policy, pos, reads, subscribe, why, writes,
 };
 use crate::node::Node;
 use crate::store::{StoreError, View};
@@ -74,6 +75,10 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/entities/{type}", get(reads::entities))
         .route("/entities/{type}/{id}", get(reads::entity))
         .route("/history/{id}", get(reads::history))
+        .route("/why/{id}", get(why::why))
+        .route("/doctor", get(doctor::doctor))
+        .route("/activity", get(activity::activity))
+        .route("/verify", post(activity::verify))
         .route("/pos/totals", get(pos::totals))
         .route("/quarantine", get(pos::quarantine))
         .route("/dead-letters", get(letters::list))
@@ -86,6 +91,13 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/devices/{id}/lost", post(membership::lost))
         .route("/devices/{id}/role", post(membership::role))
         .route("/retire", post(membership::retire))
+        .route("/roster", get(membership::records).post(membership::signed))
+        .route("/rekey", post(membership::rekey))
+        .route("/venue", post(writes::venue))
+        .route(
+            "/telemetry",
+            get(writes::telemetry).post(writes::set_telemetry),
+        )
         .route(
             "/pairing",
             get(membership::invited).post(membership::invite),
@@ -100,6 +112,9 @@ pub(super) fn router(shared: Shared, guard: Arc<Guard>) -> Router {
         .route("/conflicts/{id}", get(conflicts::one))
         .route("/conflicts/{id}/ledger", get(conflicts::ledger))
         .route("/conflicts/{id}/resolve", post(conflicts::resolve))
+        .route("/pack", post(pack::take))
+        .route("/pack/made", post(pack::made))
+        .route("/audit", get(audit::list))
         .route("/metrics", get(metrics::metrics))
         .route("/openapi.json", get(openapi::document));
     Router::new()

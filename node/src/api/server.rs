@@ -13,9 +13,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::connections::{Bounded, Places};
 use super::guard::Guard;
 use super::routes;
-use crate::config::{ConfigError, Folder, SecretBytes, write_secret};
+use crate::config::{ConfigError, Folder, SecretBytes, beside, write_secret};
 use crate::node::Node;
 
 /// How the API is to be served.
@@ -100,22 +101,19 @@ pub async fn serve(
     let (stop, stopped) = watch::channel(false);
     let state = routes::Shared::new(node, stopped.clone());
     let loopback = routes::router(state.clone(), Arc::new(Guard::loopback(&token, port)));
-    let mut servers = vec![spawn(first, loopback.clone(), stopped.clone())];
+    let places = Places::new();
+    let bounded = |inner| Bounded {
+        inner,
+        places: places.clone(),
+    };
+    let mut servers = vec![spawn(bounded(first), loopback.clone(), stopped.clone())];
     // A machine without IPv6, or with the port taken there, is served on IPv4 alone.
     if let Ok(second) = TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
-        servers.push(spawn(second, loopback, stopped.clone()));
+        servers.push(spawn(bounded(second), loopback, stopped.clone()));
     }
     write_secret(&folder.token_path(), token.as_bytes())?;
-    let socket = serve_socket(
-        &folder,
-        |guard| {
-            (
-                routes::router(state.clone(), Arc::new(guard)),
-                stopped.clone(),
-            )
-        },
-        &token,
-    );
+    let over_socket = || routes::router(state.clone(), Arc::new(Guard::socket(&token)));
+    let socket = serve_socket(&folder, over_socket, (places, stopped.clone()));
     let socket = socket.map(|(path, server)| {
         servers.push(server);
         path
@@ -139,29 +137,43 @@ pub async fn serve(
 #[cfg(unix)]
 fn serve_socket(
     folder: &Folder,
-    router: impl FnOnce(Guard) -> (Router, watch::Receiver<bool>),
-    token: &str,
+    router: impl FnOnce() -> Router,
+    (places, stopped): (Places, watch::Receiver<bool>),
 ) -> Option<(PathBuf, JoinHandle<()>)> {
-    use std::os::unix::fs::PermissionsExt;
     let path = folder.socket_path();
-    let _ = std::fs::remove_file(&path);
-    let listener = match tokio::net::UnixListener::bind(&path) {
+    let inner = match bind_socket(&path) {
         Ok(listener) => listener,
         Err(error) => {
             tracing::info!(%error, path = %path.display(), "no Unix socket for the local API; loopback serves it");
             return None;
         }
     };
-    let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
-    let (router, stopped) = router(Guard::socket(token));
-    Some((path, spawn(listener, router, stopped)))
+    Some((path, spawn(Bounded { inner, places }, router(), stopped)))
+}
+
+/// Binds in a folder that only we enter and moves the socket to its place once nobody else may connect: a mode set on a socket that
+/// is listening already comes a moment late.
+#[cfg(unix)]
+fn bind_socket(path: &std::path::Path) -> io::Result<tokio::net::UnixListener> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let aside = beside(path);
+    let _ = std::fs::remove_dir_all(&aside);
+    std::fs::DirBuilder::new().mode(0o700).create(&aside)?;
+    let born = aside.join("s");
+    let bound = tokio::net::UnixListener::bind(&born).and_then(|listener| {
+        std::fs::set_permissions(&born, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&born, path)?;
+        Ok(listener)
+    });
+    let _ = std::fs::remove_dir_all(&aside);
+    bound
 }
 
 #[cfg(not(unix))]
 fn serve_socket(
     _folder: &Folder,
-    _router: impl FnOnce(Guard) -> (Router, watch::Receiver<bool>),
-    _token: &str,
+    _router: impl FnOnce() -> Router,
+    _bounds: (Places, watch::Receiver<bool>),
 ) -> Option<(PathBuf, JoinHandle<()>)> {
     None
 }

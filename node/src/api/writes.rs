@@ -8,8 +8,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use studiovault_protocol::api::{
-    BundleName, LoginRequest, MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer,
-    TxRequest, vv_from_text,
+    BundleName, LoginRequest, MutationRequest, NetworkRequest, NetworkState, Status,
+    TelemetryRequest, TelemetryView, TxAnswer, TxRequest, VenueRequest, vv_from_text,
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
@@ -21,6 +21,7 @@ use super::answer::{Answer, Body, Refused};
 use super::routes::Shared;
 use crate::config::system_user;
 use crate::driver::{WriteRequest, Written};
+use crate::uplink::may_be_asked;
 
 /// How long the switch of the LAN waits for the status to show it.
 const SHOWN: Duration = Duration::from_secs(3);
@@ -50,12 +51,27 @@ pub(super) async fn login(
     Body(request): Body<LoginRequest>,
 ) -> Answer<serde_json::Value> {
     let token = request.token.trim().to_owned();
-    if token.is_empty() || token.len() > 512 || token.chars().any(char::is_control) {
-        let detail = "`token` takes 1 to 512 plain characters";
-        let next_step = "give the token as whoever hosts the cloud gave it";
-        return Err(Refused::bad_request("VALIDATION_FAILED", detail, next_step));
+    let renewal = request.renewal;
+    let refused = |detail: &str, next_step: &str| {
+        Err(Refused::bad_request("VALIDATION_FAILED", detail, next_step))
+    };
+    if !is_token(&token) {
+        let detail = "`token` takes 1 to 8192 plain characters";
+        return refused(detail, "give the token as whoever hosts the cloud gave it");
     }
-    let kept = shared.node.login(token).await;
+    if let Some(renewal) = &renewal {
+        let told = [&renewal.refresh_token, &renewal.client_id];
+        let others = renewal.resource.iter().chain(&renewal.endpoint);
+        if !told.into_iter().chain(others).all(|text| is_token(text)) {
+            let detail = "every part of `renewal` takes 1 to 8192 plain characters";
+            return refused(detail, "sign in with `studiovault login`");
+        }
+        let place = renewal.endpoint.as_deref().map_or(Ok(()), may_be_asked);
+        if let Err(error) = place {
+            return refused(&error.to_string(), "sign in with `studiovault login`");
+        }
+    }
+    let kept = shared.node.login(LoginRequest { token, renewal }).await;
     kept.map_err(|error| {
         Refused::new(
             StatusCode::CONFLICT,
@@ -65,6 +81,11 @@ pub(super) async fn login(
         )
     })?;
     Ok(Json(serde_json::json!({"token": "kept"})))
+}
+
+/// Fits into a header.
+fn is_token(text: &str) -> bool {
+    (1..=8192).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// `POST /network`.
@@ -90,6 +111,48 @@ pub(super) async fn network(
     };
     let _ = tokio::time::timeout(SHOWN, shown).await;
     Ok(Json(Status::clone(&shared.node.status())))
+}
+
+/// `POST /venue`.
+pub(super) async fn venue(
+    State(shared): State<Shared>,
+    Body(request): Body<VenueRequest>,
+) -> Answer<Status> {
+    shared
+        .node
+        .set_venue(request.venue)
+        .await
+        .map_err(|error| {
+            let next_step = "see the message, then try again";
+            Refused::new(
+                StatusCode::CONFLICT,
+                "NOT_KEPT",
+                error.to_string(),
+                next_step,
+            )
+        })?;
+    Ok(Json(Status::clone(&shared.node.status())))
+}
+
+/// `GET /telemetry`.
+pub(super) async fn telemetry(State(shared): State<Shared>) -> Answer<TelemetryView> {
+    let node = shared.node.clone();
+    let view = tokio::task::spawn_blocking(move || node.telemetry()).await;
+    let view = view.map_err(|_| Refused::broken())?;
+    Ok(Json(view?))
+}
+
+/// `POST /telemetry`.
+pub(super) async fn set_telemetry(
+    State(shared): State<Shared>,
+    Body(request): Body<TelemetryRequest>,
+) -> Answer<TelemetryView> {
+    let set = shared.node.set_telemetry(request.state).await;
+    set.map_err(|error| {
+        let (told, next_step) = (error.to_string(), "see the message, then try again");
+        Refused::new(StatusCode::CONFLICT, "NOT_KEPT", told, next_step)
+    })?;
+    telemetry(State(shared)).await
 }
 
 fn mutation(request: MutationRequest) -> Result<Mutation, Refused> {

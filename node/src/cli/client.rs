@@ -28,6 +28,22 @@ pub(crate) struct Client {
     folder: PathBuf,
 }
 
+/// What the node of a folder answers, `None` if none runs. One that was killed leaves its address behind: only an answer says
+/// that one runs.
+pub(crate) async fn if_running<T>(
+    folder: &Folder,
+    ask: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+) -> Result<Option<T>, Failure> {
+    let answer = match Client::connect(folder) {
+        Ok(client) => ask(&client).await,
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Err(failure) if failure.is_not_running() => Ok(None),
+        answer => answer.map(Some),
+    }
+}
+
 impl Client {
     /// The node that runs with a folder.
     pub fn connect(folder: &Folder) -> Result<Self, Failure> {
@@ -83,6 +99,16 @@ impl Client {
     ) -> Result<A, Failure> {
         let request = self.request(Method::POST, path).json(body).timeout(CALL);
         self.answer(request).await
+    }
+
+    /// Tells, and reads the answer however long that takes.
+    pub async fn post_patiently<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Q,
+    ) -> Result<A, Failure> {
+        self.answer(self.request(Method::POST, path).json(body))
+            .await
     }
 
     /// Puts something in the place of what is there, and reads the answer.

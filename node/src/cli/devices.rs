@@ -1,13 +1,16 @@
-//! `devices`, `revoke`, `role`, `lost`, `retire`: who belongs, and what each machine may do.
+//! `devices`, `revoke`, `readmit`, `role`, `lost`, `retire`: who belongs, and what each machine may do.
+
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use studiovault_protocol::api::{DevicePage, MemberView, RoleRequest};
-use studiovault_protocol::membership::{Role, Standing};
+use studiovault_protocol::membership::{Role, Roster, SignedRecord, Standing};
 
 use super::client::Client;
 use super::failure::{Exit, Failure};
 use super::folder::client;
+use super::make::read_kit;
 use super::output::{Table, moment, print_json, say};
 use super::read::show;
 use super::{Call, Outcome, runtime};
@@ -37,6 +40,15 @@ impl From<RoleName> for Role {
 pub(crate) struct Revoke {
     /// Its name, or its id if two are called the same
     machine: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Readmit {
+    /// Its name, or its id if two are called the same
+    machine: String,
+    /// The recovery kit as it was printed; `-` reads what is typed
+    #[arg(long, value_name = "FILE")]
+    kit: PathBuf,
 }
 
 #[derive(Args)]
@@ -92,6 +104,38 @@ pub(crate) fn devices(call: &Call) -> Outcome {
 pub(crate) fn revoke(call: &Call, revoke: Revoke) -> Outcome {
     let text = "is shut out: no machine that hears of it takes anything from it any more. What it wrote and had not reached this machine is set aside; see it with `studiovault quarantine`.";
     order(call, (&revoke.machine, "revoke"), text)
+}
+
+/// `studiovault readmit`: the kit's key signs here; it goes nowhere.
+pub(crate) fn readmit(call: &Call, readmit: Readmit) -> Outcome {
+    let kit = read_kit(&readmit.kit)?;
+    let client = client(call)?;
+    let machine = runtime()?.block_on(async {
+        let machine = named(&client, &readmit.machine).await?;
+        let records: Vec<SignedRecord> = client.get("/roster").await?;
+        let mut roster = Roster::new(kit.studio, kit.root_key().public()).ok_or_else(other_kit)?;
+        roster.extend(records);
+        if roster.members().next().is_none() {
+            return Err(other_kit());
+        }
+        let Some(act) = roster.readmission(machine.device) else {
+            let text = format!(
+                "{} belongs to the studio\nThere is nothing to take back; `studiovault devices` lists all.",
+                machine.name
+            );
+            return Err(Failure::new(Exit::Refused, text));
+        };
+        let record = SignedRecord::by_root(kit.studio, act, &kit.root_key());
+        let _: DevicePage = client.post("/roster", &record).await?;
+        Ok::<_, Failure>(machine)
+    })?;
+    let text = "belongs again: what was set aside of it counts from now on, on every machine that hears of it.";
+    done(call, &machine, &format!("{} {text}", machine.name))
+}
+
+fn other_kit() -> Failure {
+    let text = "this is the recovery kit of another studio\nGive the one that was printed when this studio was founded.";
+    Failure::new(Exit::Refused, text)
 }
 
 /// `studiovault lost`.

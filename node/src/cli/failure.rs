@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use studiovault_node::config::ConfigError;
+use studiovault_node::wording::parted;
 use studiovault_protocol::api::Problem;
 
 use super::Call;
@@ -47,6 +48,25 @@ impl Failure {
         }
     }
 
+    /// A failure in a sentence of ours, which ends in its next step.
+    pub fn stepped(exit: Exit, sentence: &str) -> Self {
+        let (what, next_step) = parted(sentence);
+        let mut letters = next_step.unwrap_or("try again").chars();
+        let first = letters.next().into_iter().flat_map(char::to_uppercase);
+        let next_step: String = first.chain(letters).collect();
+        Self::new(exit, format!("{what}\n{next_step}."))
+    }
+
+    /// No node runs with the folder.
+    pub fn is_not_running(&self) -> bool {
+        self.exit == Exit::NotRunning
+    }
+
+    /// Nothing of that name is there.
+    pub fn is_not_found(&self) -> bool {
+        self.exit == Exit::NotFound
+    }
+
     /// What went wrong, for another sentence about it.
     pub fn text(&self) -> String {
         self.problem.to_string()
@@ -86,7 +106,11 @@ impl From<ConfigError> for Failure {
             ConfigError::NoMachine(_) => Exit::NotFound,
             _ => Exit::Failed,
         };
-        Self::new(exit, error.to_string())
+        if let ConfigError::Name(_) = error {
+            let text = error.to_string();
+            return Self::new(exit, format!("{text}\nGive another name."));
+        }
+        Self::stepped(exit, &error.to_string())
     }
 }
 
@@ -100,6 +124,23 @@ mod tests {
         assert_eq!(failure.problem.detail, "nothing runs");
         assert_eq!(failure.problem.next_step, "Run it.");
         assert_eq!(failure.text(), "nothing runs\nRun it.");
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_folder_is_told_with_the_next_step_apart() {
+        let missing = Failure::from(ConfigError::NoMachine("/nowhere".into()));
+        assert!(
+            missing
+                .problem
+                .next_step
+                .starts_with("Run `studiovault init`")
+        );
+        assert!(missing.problem.next_step.ends_with("--data."));
+        assert!(!missing.problem.detail.contains("; "));
+        let unnamed = Failure::from(ConfigError::Name("\n".into()));
+        assert_eq!(unnamed.problem.next_step, "Give another name.");
+        let told = Failure::stepped(Exit::Failed, "x is there already; name another file");
+        assert_eq!(told.text(), "x is there already\nName another file.");
     }
 
     #[test]

@@ -85,9 +85,9 @@ struct Report {
 /// `studiovault import`.
 pub(crate) fn import(call: &Call, import: Import) -> Outcome {
     let client = client(call)?;
-    let text = read_file(&import)?;
+    let file = read_file(&import)?;
     let policy = runtime()?.block_on(in_force(&client))?;
-    let plan = planned(&import, &text, &policy)?;
+    let plan = planned(&import, &file, &policy)?;
     if !plan.bad.is_empty() && !import.skip_bad_lines {
         return Err(refused(&plan, &import));
     }
@@ -122,14 +122,21 @@ pub(crate) fn import(call: &Call, import: Import) -> Outcome {
     Ok(())
 }
 
-fn planned(import: &Import, text: &str, policy: &Policy) -> Result<Plan, Failure> {
+/// What a file says.
+struct Content {
+    text: String,
+    /// Some of it was no UTF-8 text: the replacement character stands there.
+    is_patched: bool,
+}
+
+fn planned(import: &Import, file: &Content, policy: &Policy) -> Result<Plan, Failure> {
     let format = import.format.or_else(|| by_name(&import.file));
     let format = format.ok_or_else(|| {
         let text = "the file's name does not say how it is written\nGive --format csv, tsv, columns, jsonl or cdnow.";
         Failure::new(Exit::Usage, text)
     })?;
     if format == Format::Cdnow {
-        return Ok(cdnow::plan(text, policy));
+        return Ok(cdnow::plan(&file.text, policy));
     }
     let Some(entity_type) = import.entity_type.as_deref() else {
         let text = "what the rows become is not said\nGive --type, such as --type client.";
@@ -140,8 +147,9 @@ fn planned(import: &Import, text: &str, policy: &Policy) -> Result<Plan, Failure
         format,
         columns: &import.columns,
         key: import.key.as_deref(),
+        is_patched: file.is_patched,
     };
-    table::plan(&shape, text, policy)
+    table::plan(&shape, &file.text, policy)
 }
 
 fn by_name(file: &std::path::Path) -> Option<Format> {
@@ -153,7 +161,7 @@ fn by_name(file: &std::path::Path) -> Option<Format> {
     }
 }
 
-fn read_file(import: &Import) -> Result<String, Failure> {
+fn read_file(import: &Import) -> Result<Content, Failure> {
     let name = import.file.display();
     let failed = |exit, what: String, next_step: &str| {
         Failure::new(exit, format!("{name}: {what}\n{next_step}"))
@@ -196,18 +204,26 @@ fn read_file(import: &Import) -> Result<String, Failure> {
         .strip_prefix(b"\xef\xbb\xbf")
         .map(<[u8]>::to_vec)
         .unwrap_or(bytes);
-    String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
-        let what = format!("line {} is not UTF-8 text", line + 1);
-        failed(
-            Exit::Refused,
-            what,
-            "Save the file as UTF-8 and import it again; nothing was written.",
-        )
-    })
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Content {
+            text,
+            is_patched: false,
+        }),
+        // The lines that it concerns are left out, like others that cannot be taken.
+        Err(error) if import.skip_bad_lines => Ok(Content {
+            text: String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            is_patched: true,
+        }),
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
+            Err(failed(
+                Exit::Refused,
+                format!("line {line} is not UTF-8 text"),
+                "Save the file as UTF-8 and import it again, or leave such lines out with --skip-bad-lines; nothing was written.",
+            ))
+        }
+    }
 }
 
 fn refused(plan: &Plan, import: &Import) -> Failure {

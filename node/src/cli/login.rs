@@ -1,11 +1,19 @@
-//! `studiovault login`: a new token for the cloud, while the node runs or before it does.
+//! `studiovault login`: signs this machine in at the cloud, while its node runs or before it does. A person approves a code
+//! elsewhere; a token that somebody handed over is taken as it is.
+//!
+//! Until the tokens are there nothing is changed, whenever it is broken off.
+
+use std::time::{Duration, Instant};
 
 use clap::Args;
+use indicatif::ProgressBar;
 use serde_json::{Value as Json, json};
-use studiovault_node::config::StudioFile;
+use studiovault_node::config::{Folder, Machine, StudioFile};
+use studiovault_node::node::{cloud_client, keep_login};
+use studiovault_node::uplink::{Code, DeviceFlow, Progress, UplinkError};
 use studiovault_protocol::api::LoginRequest;
 
-use super::client::Client;
+use super::client::{Client, if_running};
 use super::failure::{Exit, Failure};
 use super::folder::folder;
 use super::output::{print_json, say};
@@ -13,39 +21,130 @@ use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
 pub(crate) struct Login {
-    /// The token that whoever hosts the cloud gave you
+    /// A token that whoever hosts the cloud gave you; without it a code is shown that a person approves
     #[arg(
         long,
         value_name = "TOKEN",
         env = "STUDIOVAULT_CLOUD_TOKEN",
         hide_env_values = true
     )]
-    token: String,
+    token: Option<String>,
 }
 
 /// `studiovault login`.
 pub(crate) fn login(call: &Call, login: Login) -> Outcome {
     let folder = folder(call)?;
-    if let Ok(client) = Client::connect(&folder) {
-        let request = LoginRequest { token: login.token };
-        let _: Json = runtime()?.block_on(client.post("/login", &request))?;
-    } else {
-        // No node runs: the file is all there is.
-        let _lock = folder.lock()?;
-        let mut studio = StudioFile::load(&folder.studio_path())?;
-        let Some(access) = &mut studio.cloud else {
-            let text = "this studio has no cloud truth\nThere is nobody to sign in to; the studio works as it is.";
-            return Err(Failure::new(Exit::Refused, text));
-        };
-        access.token = login.token;
-        studio.save(&folder.studio_path())?;
-    }
+    let handed_over = login.token.is_some();
+    let request = match login.token {
+        Some(token) => LoginRequest::of_token(token),
+        None => runtime()?.block_on(by_code(call, &folder))?,
+    };
+    keep(&folder, &request)?;
     if call.json {
         print_json(&json!({"token": "kept"}));
-    } else {
+    } else if handed_over {
         say!(
             "the token is kept; what waits goes up by itself if the cloud takes it (see `studiovault status`)"
         );
+    } else {
+        say!("signed in; what waits goes up by itself (see `studiovault status`)");
     }
     Ok(())
+}
+
+/// With the running node, else in the folder.
+fn keep(folder: &Folder, request: &LoginRequest) -> Outcome {
+    let ask = async |client: &Client| client.post::<_, Json>("/login", request).await;
+    if runtime()?.block_on(if_running(folder, ask))?.is_some() {
+        return Ok(());
+    }
+    let _lock = folder.lock()?;
+    if StudioFile::load(&folder.studio_path())?.cloud.is_none() {
+        return Err(no_cloud());
+    }
+    keep_login(folder, request)?;
+    Ok(())
+}
+
+fn no_cloud() -> Failure {
+    let text =
+        "this studio has no cloud truth\nThere is nobody to sign in to; the studio works as it is.";
+    Failure::new(Exit::Refused, text)
+}
+
+async fn by_code(call: &Call, folder: &Folder) -> Result<LoginRequest, Failure> {
+    // Another provider that is installed already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let machine = Machine::load(folder.clone())?;
+    let client = cloud_client(&machine);
+    let client = client.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let client = client.ok_or_else(no_cloud)?;
+    let who = (
+        machine.studio.studio,
+        machine.identity.device,
+        machine.identity.name.as_str(),
+    );
+    let flow = async {
+        let (flow, code) = DeviceFlow::begin(&client, who).await.map_err(failed)?;
+        let bar = tell(call, &code);
+        let done = wait(flow, &code).await;
+        bar.finish_and_clear();
+        done
+    };
+    tokio::select! {
+        done = flow => done,
+        _ = tokio::signal::ctrl_c() => {
+            let text = "the sign-in was broken off; nothing was changed\nBegin anew with `studiovault login`.";
+            Err(Failure::new(Exit::Failed, text))
+        }
+    }
+}
+
+fn tell(call: &Call, code: &Code) -> ProgressBar {
+    if call.json {
+        let line = json!({
+            "user_code": code.user_code,
+            "verification_uri": code.verification_uri,
+            "expires_in": code.open_for.as_secs(),
+        });
+        say!("{line}");
+        return ProgressBar::hidden();
+    }
+    say!(
+        "Open\n\n  {}\n\nand give this code there, within {} minutes:\n\n  {}\n",
+        code.verification_uri,
+        code.open_for.as_secs() / 60,
+        code.user_code
+    );
+    let bar = ProgressBar::new_spinner().with_message("waiting for somebody to approve it");
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+/// Asks until somebody has decided. What the network breaks is asked again.
+async fn wait(mut flow: DeviceFlow, code: &Code) -> Result<LoginRequest, Failure> {
+    let again = |what: &str| {
+        let text = format!("{what}; nothing was changed\nBegin anew with `studiovault login`.");
+        Failure::new(Exit::Refused, text)
+    };
+    let until = Instant::now() + code.open_for;
+    while Instant::now() < until {
+        tokio::time::sleep(flow.interval()).await;
+        match flow.ask().await {
+            Ok(Progress::Waiting) => {}
+            Ok(Progress::Done(request)) => return Ok(*request),
+            Ok(Progress::Denied) => return Err(again("somebody refused the code")),
+            Ok(Progress::Expired) => break,
+            Err(UplinkError::Unreachable(_) | UplinkError::Busy { .. }) => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Err(again("nobody approved the code in time"))
+}
+
+fn failed(error: UplinkError) -> Failure {
+    let text = format!(
+        "{error}\nNothing was changed; `studiovault doctor` looks at the way to the cloud."
+    );
+    Failure::new(Exit::Failed, text)
 }

@@ -3,7 +3,7 @@
 //! The cloud is asked before anything is written, so that a wrong address leaves no half-made folder. The root key leaves in
 //! the kit and stays nowhere.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Deserialize;
@@ -14,14 +14,15 @@ use studiovault_node::config::{
 };
 use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
-use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest};
+use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest, Prover};
 use studiovault_protocol::id::{Dot, StudioId};
 use studiovault_protocol::membership::{Role, SignedRecord};
 
 use super::devices::RoleName;
 use super::failure::{Exit, Failure};
 use super::folder::folder;
-use super::output::{print_json, say};
+use super::keys::{KeyArgs, place_name, place_words};
+use super::output::{print_json, say, written};
 use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
@@ -41,8 +42,8 @@ pub(crate) struct Init {
     /// Where the cloud truth is, such as https://cloud.example:8443; without one the studio works for good as well
     #[arg(long, value_name = "URL", requires = "cloud_token")]
     cloud: Option<String>,
-    /// The pin that `studiovault cloud` printed; without it the web's authorities decide
-    #[arg(long, value_name = "PIN", requires = "cloud")]
+    /// The pins that `studiovault cloud` printed, `;DATE` after them to end them; without pins the web's authorities decide
+    #[arg(long, value_name = "PIN,PIN", requires = "cloud")]
     cloud_pin: Option<String>,
     /// The admin token that `studiovault cloud` printed; the machines get one of their own
     #[arg(
@@ -57,6 +58,8 @@ pub(crate) struct Init {
     #[arg(long, value_name = "FILE")]
     kit: Option<PathBuf>,
     #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -65,8 +68,8 @@ pub(crate) struct Enrol {
     /// Where the cloud truth is, such as https://cloud.example:8443
     #[arg(long, value_name = "URL")]
     cloud: String,
-    /// The pin that `studiovault cloud` printed; without it the web's authorities decide
-    #[arg(long, value_name = "PIN")]
+    /// The pins that `studiovault cloud` printed, `;DATE` after them to end them; without pins the web's authorities decide
+    #[arg(long, value_name = "PIN,PIN")]
     cloud_pin: Option<String>,
     /// The admin token that `studiovault cloud` printed; the machines get one of their own
     #[arg(
@@ -90,6 +93,8 @@ pub(crate) struct Recover {
     #[arg(long, value_enum, default_value_t = RoleName::Admin)]
     role: RoleName,
     #[command(flatten)]
+    keys: KeyArgs,
+    #[command(flatten)]
     place: Place,
 }
 
@@ -106,7 +111,7 @@ struct Place {
 
 /// `studiovault init`.
 pub(crate) fn init(call: &Call, init: Init) -> Outcome {
-    let folder = folder(call)?;
+    let folder = init.keys.folder(call)?;
     if folder.is_made() {
         return Err(
             studiovault_node::config::ConfigError::AlreadyMade(folder.path().into()).into(),
@@ -136,52 +141,63 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
     let admission = admission(init.name, Role::Admin, &init.place);
     check_name(&admission.name)?;
     if let Some(path) = &init.kit {
+        if path.symlink_metadata().is_ok() {
+            let text = format!(
+                "{} is there already, and may be the kit of another studio\nName a file that is not there yet.",
+                path.display()
+            );
+            return Err(Failure::new(Exit::Usage, text));
+        }
         // Before anything else is written: a studio without its kit could never be recovered.
         write_secret(path, kit.to_string().as_bytes())?;
     }
-    let machine = Machine::make(folder, &mut kit, admission)?;
-    tell(call, &machine, init.kit.is_none().then_some(&kit))
+    let made = Machine::make(folder, &mut kit, admission);
+    if let (Err(_), Some(path)) = (&made, &init.kit) {
+        // Of a studio that does not exist.
+        let _ = std::fs::remove_file(path);
+    }
+    tell(call, &made?, init.kit.is_none().then_some(&kit))
 }
 
 /// `studiovault recover`: this machine is one of the studio by the word of the root key.
 pub(crate) fn recover(call: &Call, recover: Recover) -> Outcome {
-    let text = if recover.kit.as_os_str() == "-" {
-        std::io::read_to_string(std::io::stdin())
-    } else {
-        std::fs::read_to_string(&recover.kit)
-    };
-    let text = text.map_err(|error| {
-        let text = format!(
-            "{}: {error}\nName the file that holds the kit, or `-` to type it.",
-            recover.kit.display()
-        );
-        Failure::new(Exit::Usage, text)
-    })?;
-    let mut kit: Kit = text.parse().map_err(|error: KitError| {
-        let text = error.to_string();
-        let (what, next_step) = text.rsplit_once("; ").unwrap_or((&text, ""));
-        Failure::new(Exit::Refused, format!("{what}\n{next_step}."))
-    })?;
+    let mut kit = read_kit(&recover.kit)?;
     if let Some(access) = kit.cloud.clone() {
-        match runtime()?.block_on(roster_at_cloud(access, kit.studio)) {
+        match runtime()?.block_on(roster_at_cloud(access, &kit)) {
             Ok(records) => kit.records = records,
             // The other machines bring it.
             Err(error) => eprintln!("the cloud truth was not asked for the roster: {error}"),
         }
     }
     let admission = admission(recover.name, recover.role.into(), &recover.place);
-    let machine = Machine::make(folder(call)?, &mut kit, admission)?;
+    let machine = Machine::make(recover.keys.folder(call)?, &mut kit, admission)?;
     tell(call, &machine, None)
 }
 
-async fn roster_at_cloud(
-    access: CloudAccess,
-    studio: StudioId,
-) -> Result<Vec<SignedRecord>, UplinkError> {
+/// The kit in a file, or as it is typed.
+pub(super) fn read_kit(path: &Path) -> Result<Kit, Failure> {
+    let text = if path.as_os_str() == "-" {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(path)
+    };
+    let text = text.map_err(|error| {
+        let text = format!(
+            "{}: {error}\nName the file that holds the kit, or `-` to type it.",
+            path.display()
+        );
+        Failure::new(Exit::Usage, text)
+    })?;
+    text.parse()
+        .map_err(|error: KitError| Failure::stepped(Exit::Refused, &error.to_string()))
+}
+
+async fn roster_at_cloud(access: CloudAccess, kit: &Kit) -> Result<Vec<SignedRecord>, UplinkError> {
     // Another provider that is installed already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let cloud = CloudClient::new(access)?;
-    cloud.read_json(&format!("studios/{studio}/roster")).await
+    let cloud = CloudClient::new(access)?.proving(Prover::Root, kit.root_key());
+    let path = format!("studios/{}/roster", kit.studio);
+    cloud.read_json(&path).await
 }
 
 /// `studiovault enrol`: a studio that worked without a cloud gets one. All that stands here is accepted as it stands.
@@ -252,7 +268,7 @@ async fn enrol(
         genesis,
     };
     let answer = cloud.enrol(&request).await.map_err(refused)?;
-    let wish = json!({"studio": studio, "scopes": ["sync", "read"]});
+    let wish = json!({"studio": studio, "scopes": ["carry"]});
     let minted: Minted = cloud.post_json("tokens", &wish).await.map_err(refused)?;
     let access = CloudAccess {
         token: minted.token,
@@ -283,30 +299,66 @@ fn refused(error: UplinkError) -> Failure {
 
 /// Says what was made; with the kit, if it goes to no file.
 fn tell(call: &Call, machine: &Machine, kit: Option<&Kit>) -> Outcome {
-    let folder = machine.folder.path().display();
-    if call.json {
-        print_json(&json!({
-            "device": machine.identity.device,
-            "name": machine.identity.name,
-            "studio": machine.studio.studio,
-            "studio_name": machine.studio.name,
-            "time_zone": machine.studio.region.time_zone,
-            "currency": machine.studio.region.currency,
-            "folder": machine.folder.path(),
-            "recovery_kit": kit.map(ToString::to_string),
-            "cloud": machine.studio.cloud.as_ref().map(|access| &access.url),
-        }));
-        return Ok(());
+    let text = match call.json {
+        true => as_json(machine, kit),
+        false => in_words(machine, kit),
+    };
+    match (written(format_args!("{text}")), kit) {
+        (Ok(()), _) => Ok(()),
+        (Err(error), Some(kit)) => Err(unread(machine, kit, &error)),
+        (Err(error), None) => {
+            let text = format!("the machine is made; the output could not be written: {error}");
+            Err(Failure::new(Exit::Failed, text))
+        }
     }
-    say!(
-        "{} is a machine of {} now (time zone {}, currency {}).\n\n  studiovault run --data {folder}\n\nAnother machine joins by a code that this one shows while it runs:\n\n  studiovault invite --data {folder}",
+}
+
+/// The kit was not read by anybody, and there is no other.
+fn unread(machine: &Machine, kit: &Kit, error: &std::io::Error) -> Failure {
+    let path = machine.folder.path().join("recovery-kit");
+    let kept = write_secret(&path, kit.to_string().as_bytes());
+    let what = format!("the machine is made; the output could not be written: {error}");
+    let next_step = match kept {
+        Ok(()) => format!(
+            "The recovery kit is in {}: print it, keep it elsewhere, and remove the file.",
+            path.display()
+        ),
+        Err(_) => format!(
+            "Remove {} and make the studio again: its recovery kit is lost.",
+            machine.folder.path().display()
+        ),
+    };
+    Failure::new(Exit::Failed, format!("{what}\n{next_step}"))
+}
+
+fn as_json(machine: &Machine, kit: Option<&Kit>) -> String {
+    let made = json!({
+        "device": machine.identity.device,
+        "name": machine.identity.name,
+        "studio": machine.studio.studio,
+        "studio_name": machine.studio.name,
+        "time_zone": machine.studio.region.time_zone,
+        "currency": machine.studio.region.currency,
+        "folder": machine.folder.path(),
+        "keys": place_name(machine.key_place),
+        "recovery_kit": kit.map(ToString::to_string),
+        "cloud": machine.studio.cloud.as_ref().map(|access| &access.url),
+    });
+    serde_json::to_string_pretty(&made).expect("answers always encode")
+}
+
+fn in_words(machine: &Machine, kit: Option<&Kit>) -> String {
+    let folder = machine.folder.path().display();
+    let mut text = format!(
+        "{} is a machine of {} now (time zone {}, currency {}); its key is in {}.\n\n  studiovault run --data {folder}\n\nAnother machine joins by a code that this one shows while it runs:\n\n  studiovault invite --data {folder}",
         machine.identity.name,
         machine.studio.name,
         machine.studio.region.time_zone,
         machine.studio.region.currency,
+        place_words(machine.key_place),
     );
     if let Some(kit) = kit {
-        say!("\nPrint this and keep it; it is shown once and kept nowhere:\n\n{kit}");
+        text += &format!("\n\nPrint this and keep it; it is shown once and kept nowhere:\n\n{kit}");
     }
-    Ok(())
+    text
 }

@@ -1,9 +1,11 @@
 //! What commands print: JSON as it came, or tables that a person reads.
 
 use std::fmt::Arguments;
-use std::io::Write as _;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 
 use serde::Serialize;
+
+use super::failure::Exit;
 
 /// Prints a line to the output, as `println!` does, but ends quietly when nobody reads on.
 macro_rules! say {
@@ -11,12 +13,38 @@ macro_rules! say {
 }
 pub(crate) use say;
 
-/// One line of output. A reader that has closed its end (`| head`) has seen enough: the process ends as done.
+/// One line of output. A reader that has closed its end (`| head`) has seen enough: the process ends as done. An output that
+/// takes nothing for another reason, as a full disk does, ends it as failed.
 pub(crate) fn line(words: Arguments<'_>) {
-    let mut out = std::io::stdout().lock();
-    if writeln!(out, "{words}").and_then(|()| out.flush()).is_err() {
+    let Err(error) = written(words) else {
+        return;
+    };
+    if error.kind() == ErrorKind::BrokenPipe {
         std::process::exit(0);
     }
+    eprintln!("the output could not be written: {error}");
+    std::process::exit(Exit::Failed as i32);
+}
+
+/// One line of output that the caller does not end for. What other machines wrote stands in it: on a terminal it moves nothing.
+pub(crate) fn written(words: Arguments<'_>) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.is_terminal() {
+        true => writeln!(out, "{}", tame(&words.to_string()))?,
+        false => writeln!(out, "{words}")?,
+    }
+    out.flush()
+}
+
+/// Text without anything that moves a terminal's cursor or turns its writing around.
+fn tame(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let tamed = text.chars().map(|c| match steers(c) || turns(c) {
+        true => char::REPLACEMENT_CHARACTER,
+        false => c,
+    });
+    tamed.collect()
 }
 
 /// Prints a value as JSON.
@@ -145,6 +173,14 @@ mod tests {
         assert_eq!(lines.len(), 3, "one line a row");
         assert!(lines[1].contains("...") && lines[1].ends_with('1'));
         assert!(lines[2].ends_with("2 3"));
+    }
+
+    #[test]
+    fn what_others_wrote_steers_no_terminal() {
+        let wild = "\u{1b}[2Jname\u{202e}x\u{7}";
+        assert_eq!(tame(wild), "\u{fffd}[2Jname\u{fffd}x\u{fffd}");
+        let words = "São Paulo\n\tlinha 2";
+        assert_eq!(tame(words), words);
     }
 
     #[test]

@@ -6,13 +6,15 @@ use clap::Args;
 use serde_json::json;
 use studiovault_node::config::Machine;
 use studiovault_node::pairing::{self, Greeting, JoinError, Wish};
+use studiovault_node::wording::parted;
 use studiovault_protocol::api::{InviteRequest, InviteState, InviteView, WordsRequest};
 use studiovault_protocol::pairing::Code;
 
 use super::client::Client;
 use super::devices::RoleName;
 use super::failure::{Exit, Failure};
-use super::folder::{client, folder};
+use super::folder::client;
+use super::keys::{KeyArgs, place_name, place_words};
 use super::output::{print_json, say};
 use super::{Call, Outcome, runtime};
 
@@ -42,6 +44,8 @@ pub(crate) struct Join {
     /// Where the invite is, if the network does not show it
     #[arg(long, value_name = "HOST:PORT")]
     at: Option<String>,
+    #[command(flatten)]
+    keys: KeyArgs,
 }
 
 /// `studiovault invite`: shows the code until somebody was let in or the invite is over. Words come by the input, a line each.
@@ -85,14 +89,12 @@ async fn watch(call: &Call, client: &Client, request: &InviteRequest) -> Outcome
             }
         }
         tokio::select! {
-            Some(words) = lines.recv() => {
-                if shown.state == InviteState::Checking {
-                    let request = WordsRequest { words };
-                    let answer: Result<InviteView, Failure> =
-                        client.post("/pairing/words", &request).await;
-                    if let Err(failure) = answer {
-                        eprintln!("{}", failure.text());
-                    }
+            Some(words) = words_for(shown.state, &mut lines) => {
+                let request = WordsRequest { words };
+                let answer: Result<InviteView, Failure> =
+                    client.post("/pairing/words", &request).await;
+                if let Err(failure) = answer {
+                    eprintln!("{}", failure.text());
                 }
             }
             () = tokio::time::sleep(LOOK) => {}
@@ -104,11 +106,23 @@ async fn watch(call: &Call, client: &Client, request: &InviteRequest) -> Outcome
     }
 }
 
+/// The next line, once a newcomer waits for words: who types faster than the invite is looked at loses nothing.
+async fn words_for(
+    state: InviteState,
+    lines: &mut tokio::sync::mpsc::Receiver<String>,
+) -> Option<String> {
+    if state != InviteState::Checking {
+        std::future::pending::<()>().await;
+    }
+    lines.recv().await
+}
+
 /// The lines of the input as they are typed.
 fn lines() -> tokio::sync::mpsc::Receiver<String> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
     std::thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
+        let lines = std::io::stdin().lines().map_while(Result::ok);
+        for line in lines.filter(|line| !line.trim().is_empty()) {
             if sender.blocking_send(line).is_err() {
                 return;
             }
@@ -152,7 +166,7 @@ fn sentence(view: &InviteView) -> String {
 
 /// `studiovault join`.
 pub(crate) fn join(call: &Call, join: Join) -> Outcome {
-    let folder = folder(call)?;
+    let folder = join.keys.folder(call)?;
     let machine = runtime()?.block_on(async {
         let at = match &join.at {
             None => Vec::new(),
@@ -208,13 +222,15 @@ fn joined(call: &Call, machine: &Machine) {
             "studio": machine.studio.studio,
             "studio_name": machine.studio.name,
             "folder": folder,
+            "keys": place_name(machine.key_place),
         });
         say!("{line}");
     } else {
         say!(
-            "{} is a machine of {} now; what the studio holds comes from the others once it runs.\n\n  studiovault run --data {}",
+            "{} is a machine of {} now; its key is in {}. What the studio holds comes from the others once it runs, and it can be used from the first moment.\n\n  studiovault run --data {}\n\n`studiovault status --follow` shows how far it is.",
             machine.identity.name,
             machine.studio.name,
+            place_words(machine.key_place),
             folder.display()
         );
     }
@@ -230,8 +246,25 @@ fn failed(error: JoinError) -> Failure {
         _ => Exit::Failed,
     };
     let text = error.to_string();
-    let (what, next_step) = text
-        .rsplit_once("; ")
-        .unwrap_or((&text, "ask for a new invite"));
-    Failure::new(exit, format!("{what}; nothing was written\n{next_step}."))
+    let (what, next_step) = parted(&text);
+    let next_step = next_step.unwrap_or("ask for a new invite");
+    Failure::stepped(exit, &format!("{what}; nothing was written; {next_step}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    #[test]
+    fn words_that_are_typed_before_the_newcomer_is_noticed_are_kept() {
+        let (sender, mut lines) = tokio::sync::mpsc::channel(1);
+        sender
+            .try_send("maple orbit".to_owned())
+            .expect("there is room");
+        let early = words_for(InviteState::Open, &mut lines).now_or_never();
+        assert_eq!(early, None);
+        let words = words_for(InviteState::Checking, &mut lines).now_or_never();
+        assert_eq!(words, Some(Some("maple orbit".to_owned())));
+    }
 }

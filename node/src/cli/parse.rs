@@ -74,7 +74,10 @@ fn add(
             return Ok(());
         }
     };
-    fields.insert(name.to_owned(), value);
+    if fields.insert(name.to_owned(), value).is_some() {
+        let text = format!("`{name}` is given twice\nGive each field once.");
+        return Err(Failure::new(Exit::Usage, text));
+    }
     Ok(())
 }
 
@@ -150,9 +153,13 @@ mod tests {
             &["+=x"],
             &["name:=nope"],
             &["tags=a", "tags+=b"],
+            &["tags+=b", "tags=a"],
+            &["name=a", "name=b"],
         ] {
             assert!(read("client", words).is_err(), "{words:?}");
         }
+        let twice = ["print_credits+=1", "print_credits+=2"];
+        assert!(read("project", &twice).is_err());
         assert!(read("pos_order", &["items=two"]).is_err());
     }
 }

@@ -10,9 +10,9 @@ use studiovault_protocol::api::{PolicyName, PolicyRequest, PolicyView};
 use studiovault_protocol::limits;
 use studiovault_protocol::policy::{Policy, PolicyError};
 
-use super::client::Client;
+use super::client::{Client, if_running};
 use super::failure::{Exit, Failure};
-use super::folder::client;
+use super::folder::{client, folder};
 use super::output::{moment, print_json, say};
 use super::{Call, Outcome, runtime};
 
@@ -77,11 +77,8 @@ fn worded(name: &PolicyName) -> String {
 
 fn check(call: &Call, file: &Path) -> Outcome {
     let policy = read(file)?;
-    let held = match client(call) {
-        Ok(client) => Some(runtime()?.block_on(in_force(&client))?),
-        // Nothing runs here: the document is judged by itself.
-        Err(_) => None,
-    };
+    // Where nothing runs the document is judged by itself.
+    let held = runtime()?.block_on(if_running(&folder(call)?, in_force))?;
     if let Some(held) = held.as_ref().filter(|held| held.hash() != policy.hash()) {
         let fits = held.check_successor(&policy);
         fits.map_err(|error| refused(file, &error))?;

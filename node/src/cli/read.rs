@@ -4,7 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::api::{
-    ConflictPage, EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest, SideView, Status,
+    EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest, Status,
 };
 use studiovault_protocol::id::EntityId;
 
@@ -13,6 +13,7 @@ use super::folder::client;
 use super::output::{Table, moment, plain, print_json, say};
 use super::{Call, Outcome, runtime};
 
+mod follow;
 mod summary;
 
 #[derive(Args)]
@@ -55,8 +56,18 @@ pub(crate) struct History {
     id: EntityId,
 }
 
+#[derive(Args)]
+pub(crate) struct Shown {
+    /// Wait until this machine holds what the others in reach hold, showing how far it is
+    #[arg(long)]
+    follow: bool,
+}
+
 /// `studiovault status`.
-pub(crate) fn status(call: &Call) -> Outcome {
+pub(crate) fn status(call: &Call, shown: Shown) -> Outcome {
+    if shown.follow {
+        return follow::follow(call);
+    }
     show(call, "/status", |status: &Status| summary::print(status))
 }
 
@@ -187,63 +198,6 @@ pub(crate) fn query(call: &Call, query: Query) -> Outcome {
         say!("... and more; narrow the question or add LIMIT and OFFSET");
     }
     Ok(())
-}
-
-/// `studiovault conflicts`.
-pub(crate) fn conflicts(call: &Call) -> Outcome {
-    show(call, "/conflicts", |page: &ConflictPage| {
-        for conflict in &page.conflicts {
-            let field = conflict.field.as_deref().unwrap_or("deleted or not");
-            say!(
-                "{}  {} \"{}\": {field}",
-                conflict.id,
-                conflict.entity_type,
-                conflict.label
-            );
-            for side in &conflict.sides {
-                let mark = if side.dot == conflict.suggested {
-                    "*"
-                } else {
-                    " "
-                };
-                let value = plain(&side.value);
-                say!(
-                    "  {mark} {:<14} {}  {value}  ({})\n      {}",
-                    side.device,
-                    moment(side.ts),
-                    side_state(side),
-                    side.dot
-                );
-                if let Some(name) = &side.proposed {
-                    say!("      called \"{name}\" until it is settled");
-                }
-            }
-            if let Some(deletion) = &conflict.deletion {
-                say!("    {deletion}");
-            }
-            if let Some(base) = &conflict.base {
-                say!("    before: {}", plain(base));
-            }
-            if conflict.clock_suspect {
-                say!("    clock suspect: one of the clocks is more than a day ahead");
-            }
-            say!("    suggested: {}", conflict.rule);
-        }
-        match page.conflicts.len() {
-            0 => say!("no open conflicts"),
-            _ => say!(
-                "\nSettle one with `studiovault resolve ID --suggested`, --side DOT or --value VALUE."
-            ),
-        }
-    })
-}
-
-fn side_state(side: &SideView) -> String {
-    let state = plain(&serde_json::json!(side.state));
-    match &side.code {
-        Some(code) => format!("{state}: {code}"),
-        None => state,
-    }
 }
 
 /// `studiovault history`.

@@ -1,21 +1,32 @@
-//! `verify` and `rebuild`: the log against the state that stands in the store, while no node runs.
+//! `verify` and `rebuild`: the log against the state that stands in the store. A node that runs verifies by itself; anew it is
+//! folded only while none does.
 
 use serde_json::json;
-use studiovault_node::config::Machine;
+use studiovault_node::config::{ConfigError, Machine};
 use studiovault_node::upkeep::{self, UpkeepError};
+use studiovault_protocol::api::VerifyView;
 
 use super::failure::{Exit, Failure};
-use super::folder::folder;
+use super::folder::{client, folder};
 use super::output::{print_json, say};
-use super::{Call, Outcome};
+use super::{Call, Outcome, runtime};
 
 /// `studiovault verify`.
 pub(crate) fn verify(call: &Call) -> Outcome {
     let machine = Machine::load(folder(call)?)?;
-    let findings = upkeep::verify(&machine).map_err(failed)?;
+    let findings = match upkeep::verify(&machine) {
+        Ok(found) => VerifyView::from(found),
+        // A node runs: it looks at a copy of one moment.
+        Err(UpkeepError::Config(ConfigError::Busy(_))) => {
+            let client = client(call)?;
+            runtime()?.block_on(client.post_patiently("/verify", &json!({})))?
+        }
+        Err(error) => return Err(failed(error)),
+    };
+    let is_sound = findings.fault_count == 0;
     if call.json {
         print_json(&json!({
-            "ok": findings.is_sound(),
+            "ok": is_sound,
             "bundles": findings.bundles,
             "commands": findings.commands,
             "pages": findings.pages,
@@ -33,7 +44,7 @@ pub(crate) fn verify(call: &Call) -> Outcome {
         );
         findings.faults.iter().for_each(|fault| say!("! {fault}"));
     }
-    if findings.is_sound() {
+    if is_sound {
         return Ok(());
     }
     let text = "the store is not what it claims to be\nFold the state anew with `studiovault rebuild`; if log or feed are at fault, restore the folder from a backup, or join anew: the other machines hold the log.";
@@ -63,6 +74,6 @@ pub(crate) fn rebuild(call: &Call) -> Outcome {
 fn failed(error: UpkeepError) -> Failure {
     match error {
         UpkeepError::Config(error) => error.into(),
-        other => Failure::new(Exit::Failed, other.to_string()),
+        other => Failure::stepped(Exit::Failed, &other.to_string()),
     }
 }

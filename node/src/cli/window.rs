@@ -7,6 +7,7 @@ use clap_complete::Shell;
 
 use super::failure::{Exit, Failure};
 use super::folder::folder;
+use super::output::say;
 use super::{Call, Outcome};
 
 /// The sibling binary.
@@ -61,11 +62,8 @@ fn sibling() -> Option<PathBuf> {
 
 /// `studiovault completions SHELL`.
 pub(crate) fn completions(completions: Completions, mut command: clap::Command) -> Outcome {
-    clap_complete::generate(
-        completions.shell,
-        &mut command,
-        "studiovault",
-        &mut std::io::stdout(),
-    );
+    let mut script = Vec::new();
+    clap_complete::generate(completions.shell, &mut command, "studiovault", &mut script);
+    say!("{}", String::from_utf8_lossy(&script).trim_end());
     Ok(())
 }

@@ -1,10 +1,9 @@
 //! Commands that write: each one transaction, durable when it returns.
 
-use clap::{ArgGroup, Args, ValueEnum};
-use serde_json::{Value as Json, json};
+use clap::{Args, ValueEnum};
+use serde_json::json;
 use studiovault_protocol::api::{
-    Choice, MutationRequest, NetworkRequest, NetworkState, ResolveRequest, Status, TxAnswer,
-    TxRequest,
+    MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer, TxRequest,
 };
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::EntityId;
@@ -41,34 +40,6 @@ pub(crate) struct Named {
     entity_type: String,
     /// Which
     id: EntityId,
-    /// Who acts [default: the system's user]
-    #[arg(long, value_name = "PERSON")]
-    actor: Option<String>,
-}
-
-/// What settles a conflict; exactly one of them.
-const CHOICES: [&str; 5] = ["suggested", "side", "value", "restore", "accept_delete"];
-
-#[derive(Args)]
-#[command(group(ArgGroup::new("choice").required(true).args(CHOICES)))]
-pub(crate) struct Resolve {
-    /// The conflict, as `studiovault conflicts` shows it
-    id: String,
-    /// Take the suggested side
-    #[arg(long)]
-    suggested: bool,
-    /// Take the side of this write
-    #[arg(long, value_name = "DOT")]
-    side: Option<String>,
-    /// Take another value: JSON, or text as it is
-    #[arg(long)]
-    value: Option<String>,
-    /// Bring the deleted thing back, with the edits
-    #[arg(long)]
-    restore: bool,
-    /// Let the delete stand
-    #[arg(long)]
-    accept_delete: bool,
     /// Who acts [default: the system's user]
     #[arg(long, value_name = "PERSON")]
     actor: Option<String>,
@@ -173,37 +144,6 @@ fn write(
         ..TxRequest::default()
     };
     runtime()?.block_on(client.post("/tx", &request))
-}
-
-/// `studiovault resolve`.
-pub(crate) fn resolve(call: &Call, resolve: Resolve) -> Outcome {
-    let client = client(call)?;
-    let path = format!("/conflicts/{}", super::client::escaped(&resolve.id));
-    let choice = if resolve.restore {
-        Some(Choice::Restore)
-    } else if resolve.accept_delete {
-        Some(Choice::AcceptDelete)
-    } else if let Some(side) = resolve.side {
-        Some(Choice::Side(side))
-    } else {
-        let text = resolve.value;
-        text.map(|text| Choice::Value(serde_json::from_str(&text).unwrap_or(Json::String(text))))
-    };
-    let answer: TxAnswer = runtime()?.block_on(async {
-        let conflict: studiovault_protocol::api::ConflictView = client.get(&path).await?;
-        let request = ResolveRequest {
-            choice: choice.unwrap_or(Choice::Side(conflict.suggested)),
-            actor: resolve.actor,
-            read: Some(conflict.vv),
-        };
-        client.post(&format!("{path}/resolve"), &request).await
-    })?;
-    if call.json {
-        print_json(&answer);
-    } else {
-        say!("settled");
-    }
-    Ok(())
 }
 
 /// `studiovault network on|off`.

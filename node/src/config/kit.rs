@@ -8,7 +8,7 @@ use std::str::FromStr;
 use studiovault_protocol::cloud::EnrolAnswer;
 use studiovault_protocol::id::StudioId;
 use studiovault_protocol::keys::SecretKey;
-use studiovault_protocol::membership::{Grant, Role, SignedRecord};
+use studiovault_protocol::membership::{Grant, Keyring, Role, SignedRecord};
 
 use super::studio::{CloudAccess, Founder, StudioFile};
 use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, check_name, random_bytes};
@@ -74,6 +74,8 @@ impl Kit {
             region: self.region.clone(),
             root: self.root_key().public(),
             mesh_key: derived("studiovault mesh key v1"),
+            earlier_keys: Vec::new(),
+            keyring: Keyring::default(),
             discovery_key: derived("studiovault discovery key v1"),
             cloud: self.cloud.clone(),
             records: self.records.clone(),

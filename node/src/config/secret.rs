@@ -5,7 +5,7 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -82,7 +82,7 @@ pub fn make_folder(path: &Path) -> Result<(), ConfigError> {
 
 /// Writes a file that only its owner reads: beside it first, made durable, then put in its place.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
-    let beside = path.with_extension("new");
+    let beside = beside(path);
     let _ = fs::remove_file(&beside);
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -94,12 +94,23 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
         .map_err(ConfigError::disk(&beside))?;
     fs::rename(&beside, path).map_err(ConfigError::disk(path))?;
     #[cfg(unix)]
-    if let Some(folder) = path.parent() {
+    {
+        // A bare name lies in the folder that the program was started in.
+        let parent = path.parent().filter(|name| !name.as_os_str().is_empty());
+        let folder = parent.unwrap_or(Path::new("."));
         File::open(folder)
             .and_then(|folder| folder.sync_all())
             .map_err(ConfigError::disk(folder))?;
     }
     Ok(())
+}
+
+/// Where something is made before it is put in its place: a name that nothing else is made under, since whatever a crash
+/// leaves there must be in nobody's way but its own.
+pub fn beside(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    name.into()
 }
 
 /// Reads a secret; one that others can read is refused, as SSH does.

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use studiovault_protocol::id::{PublicKey, StudioId};
-use studiovault_protocol::membership::{Roster, SignedRecord};
+use studiovault_protocol::limits::mesh::MESH_KEYS;
+use studiovault_protocol::membership::{Keyring, Roster, SignedRecord};
 
 use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, pretty};
 use super::{read_version, secret};
@@ -17,7 +18,7 @@ use super::{read_version, secret};
 pub struct CloudAccess {
     /// Where it is; plain http only to loopback.
     pub url: String,
-    /// The SHA-256 of its public key, if the certificate is its own; `None`: the web's authorities decide.
+    /// The pins of its public key, as [`PinSet`](crate::uplink::PinSet) writes them; `None`: the web's authorities decide.
     pub pin: Option<String>,
     /// The personal access token.
     pub token: String,
@@ -40,6 +41,15 @@ pub struct Founder {
     pub cloud: Option<CloudAccess>,
 }
 
+/// Whether every machine has moved to the newest key of the mesh.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Settled {
+    /// All have.
+    Yes,
+    /// Some may not.
+    No,
+}
+
 /// One studio: `studio.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StudioFile {
@@ -55,6 +65,12 @@ pub struct StudioFile {
     pub root: PublicKey,
     /// The key under every handshake of the mesh.
     pub mesh_key: SecretBytes,
+    /// The keys before it, the newest first, until every machine has moved on.
+    #[serde(default)]
+    pub earlier_keys: Vec<SecretBytes>,
+    /// The change that brought the key, and who uses it.
+    #[serde(default)]
+    pub keyring: Keyring,
     /// Hides who is who in the announcements on the LAN.
     pub discovery_key: SecretBytes,
     /// The cloud truth, if there is one.
@@ -76,6 +92,37 @@ impl StudioFile {
         Ok(roster)
     }
 
+    /// The keys of the mesh, the newest first.
+    pub fn mesh_keys(&self) -> Vec<[u8; 32]> {
+        let earlier = self.earlier_keys.iter().map(|key| key.0);
+        std::iter::once(self.mesh_key.0).chain(earlier).collect()
+    }
+
+    /// What announcements on the LAN are tagged with, for each key of the mesh: who does not know that key cannot tell them from others.
+    pub fn discovery_keys(&self) -> Vec<[u8; 32]> {
+        let tagged = |key: [u8; 32]| {
+            let mut hasher = blake3::Hasher::new_keyed(&self.discovery_key.0);
+            hasher.update(b"studiovault announcement v1").update(&key);
+            *hasher.finalize().as_bytes()
+        };
+        self.mesh_keys().into_iter().map(tagged).collect()
+    }
+
+    /// Takes up a change of the mesh key; once it is settled, the keys before are forgotten.
+    pub fn rekey(&mut self, keyring: &Keyring, settled: Settled) {
+        if let Some(rekey) = &keyring.rekey
+            && rekey.key.0 != self.mesh_key.0
+        {
+            self.earlier_keys.insert(0, self.mesh_key);
+            self.earlier_keys.truncate(MESH_KEYS - 1);
+            self.mesh_key = SecretBytes(rekey.key.0);
+        }
+        if settled == Settled::Yes {
+            self.earlier_keys.clear();
+        }
+        self.keyring = keyring.clone();
+    }
+
     /// What a machine that was paired keeps of its studio.
     pub fn of_pairing(
         (studio, name, region): (StudioId, String, Region),
@@ -89,6 +136,8 @@ impl StudioFile {
             region,
             root,
             mesh_key,
+            earlier_keys: Vec::new(),
+            keyring: Keyring::default(),
             discovery_key,
             cloud,
             records,

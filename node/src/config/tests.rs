@@ -144,3 +144,17 @@ fn keys_are_for_their_owner_only_and_a_key_that_others_can_read_is_refused() {
     let error = Machine::load(machine.folder.clone()).expect_err("refused");
     assert!(error.to_string().contains("chmod 600"), "{error}");
 }
+
+#[test]
+fn another_key_of_the_mesh_changes_what_is_announced() {
+    let mut studio = a_kit().studio_file();
+    let before = studio.discovery_keys();
+    studio.earlier_keys.insert(
+        0,
+        std::mem::replace(&mut studio.mesh_key, SecretBytes([9; 32])),
+    );
+    let after = studio.discovery_keys();
+    assert_eq!(after.len(), 2);
+    assert_eq!(after[1], before[0], "who has not moved knows that one");
+    assert_ne!(after[0], before[0]);
+}

@@ -1,6 +1,7 @@
 //! What this node says of itself on the network, and how a member's word is told from a stranger's.
 //!
-//! Invariant: nothing announced outlives the run or names the machine, the person or the studio. The instance label is the
+//! Invariant: nothing announced names the machine, the person or the studio, and nothing outlives the run but the port, where the
+//! machine still has the address of then: peers that remember both need it. The instance label is the
 //! nonce itself, so a copied tag is good for the copied label only and cannot fill the table with inventions.
 
 use hmac::{Hmac, Mac};

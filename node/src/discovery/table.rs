@@ -8,14 +8,11 @@ use std::{
     net::{IpAddr, SocketAddr, UdpSocket},
 };
 
+use studiovault_protocol::limits::{
+    DISCOVERED as MAX_INSTANCES, DISCOVERED_ADDRESSES as MAX_ADDRESSES,
+};
+
 use super::DiscoveryEvent;
-
-/// Genuine instances remembered; a studio has 64 devices, and each restart is a new instance until the old one lapses.
-/// When full the one seen longest ago makes room.
-const MAX_INSTANCES: usize = 256;
-
-/// Addresses remembered per instance, the latest first: two families on a handful of interfaces.
-const MAX_ADDRESSES: usize = 16;
 
 /// One resolved record: where an instance says it can be reached.
 pub(super) struct Sighting {

@@ -23,8 +23,12 @@ fn fresh_key() -> [u8; 32] {
 
 impl Node {
     fn start(key: [u8; 32], port: u16) -> Self {
+        Self::knowing(vec![key], port)
+    }
+
+    fn knowing(keys: Vec<[u8; 32]>, port: u16) -> Self {
         let (handle, events) = start(DiscoveryConfig {
-            key,
+            keys,
             port: Some(port),
         })
         .expect("discovery starts");
@@ -114,4 +118,16 @@ async fn another_studio_is_not_found() {
         }
     });
     found.await.expect("the friend is found in time");
+}
+
+#[tokio::test]
+async fn who_has_moved_to_another_key_and_who_has_not_find_each_other() {
+    let (old, new) = (fresh_key(), fresh_key());
+    let mut late = Node::start(old, 43_001);
+    let mut moved = Node::knowing(vec![new, old], 43_002);
+    moved.find(43_001).await;
+    late.find(43_002).await;
+    // The one that gave the old key up is found by who knows both.
+    let _settled = Node::start(new, 43_003);
+    moved.find(43_003).await;
 }

@@ -23,7 +23,7 @@ pub(super) fn kept_out(is_full: bool, event: Event) -> Option<Event> {
         Some(Event::Uplink(UplinkEvent::Failed { order, failure }))
     };
     match event {
-        Event::Gossip(_) => None,
+        Event::Gossip(_) | Event::Pack(..) => None,
         Event::Frame(_, bytes) if Frame::brings(&bytes) => None,
         Event::Uplink(UplinkEvent::Answered(_)) => failed(OrderKind::Batch),
         Event::Uplink(UplinkEvent::Changed(_)) => failed(OrderKind::Changes),

@@ -7,9 +7,11 @@ use std::{collections::HashMap, net::IpAddr};
 
 use libp2p::{PeerId, swarm::ConnectionId};
 use thiserror::Error;
+use tokio::time::Instant;
 
-use super::bounds::{
-    MAX_CONNECTIONS_PER_PEER, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_PEERS,
+use super::{
+    blame::Blame,
+    bounds::{MAX_CONNECTIONS_PER_PEER, MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS, MAX_PEERS},
 };
 
 /// Why a connection was not let in. Nobody's fault; nothing changed; it may be tried again later.
@@ -21,6 +23,8 @@ pub(super) enum Denied {
     Handshakes,
     #[error("too many handshakes from one address; try again in a moment")]
     HandshakesOfAddress,
+    #[error("it sent what makes no sense, and too often; try again in a minute")]
+    Blamed,
     #[error("{MAX_PEERS} peers are already connected; disconnect one first")]
     Peers,
     #[error(
@@ -35,6 +39,8 @@ pub(super) struct Admission {
     offline: bool,
     handshakes: HashMap<ConnectionId, Option<IpAddr>>,
     connections: HashMap<PeerId, usize>,
+    /// Who misbehaved of late.
+    pub(super) blame: Blame,
 }
 
 impl Admission {
@@ -51,9 +57,13 @@ impl Admission {
         &mut self,
         connection: ConnectionId,
         address: Option<IpAddr>,
+        now: Instant,
     ) -> Result<(), Denied> {
         if self.offline {
             return Err(Denied::Offline);
+        }
+        if address.is_some_and(|address| !self.blame.bears_address(&network(address), now)) {
+            return Err(Denied::Blamed);
         }
         if self.handshakes.len() >= MAX_HANDSHAKES {
             return Err(Denied::Handshakes);
@@ -74,10 +84,21 @@ impl Admission {
         self.handshakes.remove(&connection);
     }
 
+    /// A handshake from that address failed. Loopback is exempt, as above.
+    pub(super) fn failed(&mut self, address: IpAddr, now: Instant) {
+        let address = network(address);
+        if !address.is_loopback() {
+            self.blame.address(address, now);
+        }
+    }
+
     /// Asks whether an authenticated connection of `peer` may stay.
-    pub(super) fn check(&self, peer: &PeerId) -> Result<(), Denied> {
+    pub(super) fn check(&self, peer: &PeerId, now: Instant) -> Result<(), Denied> {
         if self.offline {
             return Err(Denied::Offline);
+        }
+        if !self.blame.bears_peer(peer, now) {
+            return Err(Denied::Blamed);
         }
         match self.connections.get(peer) {
             None if self.connections.len() >= MAX_PEERS => Err(Denied::Peers),
@@ -128,15 +149,18 @@ mod tests {
     fn one_stranger_cannot_take_every_handshake() {
         let mut admission = Admission::default();
         for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
-            assert_eq!(admission.begin(id(number), stranger(1)), Ok(()));
+            assert_eq!(
+                admission.begin(id(number), stranger(1), Instant::now()),
+                Ok(())
+            );
         }
         assert_eq!(
-            admission.begin(id(90), stranger(1)),
+            admission.begin(id(90), stranger(1), Instant::now()),
             Err(Denied::HandshakesOfAddress)
         );
-        assert_eq!(admission.begin(id(91), stranger(2)), Ok(()));
+        assert_eq!(admission.begin(id(91), stranger(2), Instant::now()), Ok(()));
         admission.end(id(0));
-        assert_eq!(admission.begin(id(92), stranger(1)), Ok(()));
+        assert_eq!(admission.begin(id(92), stranger(1), Instant::now()), Ok(()));
     }
 
     #[test]
@@ -145,17 +169,26 @@ mod tests {
         let mut admission = Admission::default();
         for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
             let own = address(&format!("2001:db8:0:1::{number:x}"));
-            assert_eq!(admission.begin(id(number), own), Ok(()));
+            assert_eq!(admission.begin(id(number), own, Instant::now()), Ok(()));
         }
         assert_eq!(
-            admission.begin(id(90), address("2001:db8:0:1:ffff::9")),
+            admission.begin(id(90), address("2001:db8:0:1:ffff::9"), Instant::now()),
             Err(Denied::HandshakesOfAddress)
         );
-        assert_eq!(admission.begin(id(91), address("2001:db8:0:2::1")), Ok(()));
+        assert_eq!(
+            admission.begin(id(91), address("2001:db8:0:2::1"), Instant::now()),
+            Ok(())
+        );
         for number in 0..MAX_HANDSHAKES_PER_ADDRESS {
-            assert_eq!(admission.begin(id(100 + number), address("::1")), Ok(()));
+            assert_eq!(
+                admission.begin(id(100 + number), address("::1"), Instant::now()),
+                Ok(())
+            );
         }
-        assert_eq!(admission.begin(id(110), address("::1")), Ok(()));
+        assert_eq!(
+            admission.begin(id(110), address("::1"), Instant::now()),
+            Ok(())
+        );
     }
 
     #[test]
@@ -163,10 +196,10 @@ mod tests {
         let mut admission = Admission::default();
         for number in 0..MAX_HANDSHAKES {
             let address = stranger(u8::try_from(number).expect("small"));
-            assert_eq!(admission.begin(id(number), address), Ok(()));
+            assert_eq!(admission.begin(id(number), address, Instant::now()), Ok(()));
         }
         assert_eq!(
-            admission.begin(id(99), stranger(99)),
+            admission.begin(id(99), stranger(99), Instant::now()),
             Err(Denied::Handshakes)
         );
     }
@@ -176,27 +209,55 @@ mod tests {
         let mut admission = Admission::default();
         let first = PeerId::random();
         for _ in 0..MAX_CONNECTIONS_PER_PEER {
-            assert_eq!(admission.check(&first), Ok(()));
+            assert_eq!(admission.check(&first, Instant::now()), Ok(()));
             admission.opened(first);
         }
-        assert_eq!(admission.check(&first), Err(Denied::ConnectionsOfPeer));
+        assert_eq!(
+            admission.check(&first, Instant::now()),
+            Err(Denied::ConnectionsOfPeer)
+        );
         for _ in 1..MAX_PEERS {
             admission.opened(PeerId::random());
         }
-        assert_eq!(admission.check(&PeerId::random()), Err(Denied::Peers));
+        assert_eq!(
+            admission.check(&PeerId::random(), Instant::now()),
+            Err(Denied::Peers)
+        );
         for _ in 0..MAX_CONNECTIONS_PER_PEER {
             admission.closed(&first);
         }
-        assert_eq!(admission.check(&PeerId::random()), Ok(()));
+        assert_eq!(admission.check(&PeerId::random(), Instant::now()), Ok(()));
+    }
+
+    #[test]
+    fn who_broke_the_protocol_too_often_is_kept_out_and_loopback_never_for_handshakes() {
+        let (mut admission, now) = (Admission::default(), Instant::now());
+        let peer = PeerId::random();
+        (0..9).for_each(|_| admission.blame.peer(peer, now));
+        assert_eq!(admission.check(&peer, now), Err(Denied::Blamed));
+        assert_eq!(admission.check(&PeerId::random(), now), Ok(()));
+        let near = IpAddr::from([127, 0, 0, 1]);
+        let far = stranger(1).expect("an address");
+        for address in [near, far] {
+            (0..99).for_each(|_| admission.failed(address, now));
+        }
+        assert_eq!(admission.begin(id(1), Some(far), now), Err(Denied::Blamed));
+        assert_eq!(admission.begin(id(2), Some(near), now), Ok(()));
     }
 
     #[test]
     fn offline_admits_nobody_until_opened_again() {
         let mut admission = Admission::default();
         admission.close();
-        assert_eq!(admission.begin(id(1), stranger(1)), Err(Denied::Offline));
-        assert_eq!(admission.check(&PeerId::random()), Err(Denied::Offline));
+        assert_eq!(
+            admission.begin(id(1), stranger(1), Instant::now()),
+            Err(Denied::Offline)
+        );
+        assert_eq!(
+            admission.check(&PeerId::random(), Instant::now()),
+            Err(Denied::Offline)
+        );
         admission.open();
-        assert_eq!(admission.begin(id(1), stranger(1)), Ok(()));
+        assert_eq!(admission.begin(id(1), stranger(1), Instant::now()), Ok(()));
     }
 }

@@ -22,7 +22,7 @@ use libp2p::{
         behaviour::ConnectionEstablished, handler::ConnectionEvent,
     },
 };
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 
 use super::{admission::Admission, bounds::HANDSHAKE_TIMEOUT, transport::socket_address};
 
@@ -57,7 +57,7 @@ impl NetworkBehaviour for Attach {
     ) -> Result<(), ConnectionDenied> {
         let address = socket_address(remote).map(|a| a.ip());
         self.admission
-            .begin(connection, address)
+            .begin(connection, address, Instant::now())
             .map_err(ConnectionDenied::new)
     }
 
@@ -69,7 +69,8 @@ impl NetworkBehaviour for Attach {
         _: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
         self.admission.end(connection);
-        self.admission.check(&peer).map_err(ConnectionDenied::new)?;
+        let admitted = self.admission.check(&peer, Instant::now());
+        admitted.map_err(ConnectionDenied::new)?;
         Ok(AttachHandler::new(Step::Awaiting))
     }
 
@@ -81,7 +82,8 @@ impl NetworkBehaviour for Attach {
         _: Endpoint,
         _: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.admission.check(&peer).map_err(ConnectionDenied::new)?;
+        let admitted = self.admission.check(&peer, Instant::now());
+        admitted.map_err(ConnectionDenied::new)?;
         Ok(AttachHandler::new(Step::Asking))
     }
 

@@ -16,7 +16,10 @@ use libp2p::{
     PeerId, Swarm,
     core::ConnectedPoint,
     gossipsub::IdentTopic,
-    swarm::{Config, ConnectionId, DialError, NetworkBehaviour, SwarmEvent, dial_opts::DialOpts},
+    swarm::{
+        Config, ConnectionId, DialError, ListenError, NetworkBehaviour, SwarmEvent,
+        dial_opts::DialOpts,
+    },
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -24,11 +27,12 @@ use tokio::{
 };
 
 use super::{
-    CloseReason, LinkId, MeshConfig, MeshError, MeshEvent,
+    CloseReason, LinkId, MeshConfig, MeshError, MeshEvent, Obstacle,
     attach::{Attach, Attached},
     bounds::{CLOSE_GRACE, OUTBOX},
     dials::Dials,
     explain::explain,
+    gate::Gate,
     gossip::{self, Gossip},
     link::Link,
     listeners::Listeners,
@@ -42,6 +46,7 @@ pub(super) enum Order {
     Publish(Bytes),
     Offline,
     Online,
+    Keys(Vec<[u8; 32]>),
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -58,16 +63,21 @@ struct Behaviour {
     gossip: Gossip,
 }
 
+/// A connection whose link ended, and the peer if that was its fault.
+type Ended = (ConnectionId, Option<PeerId>);
+
 /// A connection past its handshake.
 struct Connection {
     address: SocketAddr,
     dialed: bool,
+    earlier_key: bool,
     link: Option<LinkId>,
 }
 
 struct Driver {
     swarm: Swarm<Behaviour>,
     topic: IdentTopic,
+    gate: Gate,
     listeners: Listeners,
     online: bool,
     dials: Dials,
@@ -76,10 +86,7 @@ struct Driver {
     channels: Channels,
     outbox: VecDeque<MeshEvent>,
     /// Links that ended, by connection. Unbounded in type only: each connection sends once.
-    ended: (
-        mpsc::UnboundedSender<ConnectionId>,
-        mpsc::UnboundedReceiver<ConnectionId>,
-    ),
+    ended: (mpsc::UnboundedSender<Ended>, mpsc::UnboundedReceiver<Ended>),
 }
 
 /// Opens the listeners and spawns the task.
@@ -90,13 +97,15 @@ pub(super) fn spawn(config: MeshConfig, channels: Channels) -> Result<(), MeshEr
         attach: Attach::default(),
         gossip: gossip::build(&keypair, &topic)?,
     };
-    let transport = transport::build(&keypair, config.pre_shared_key)?;
+    let gate = Gate::new(config.pre_shared_keys);
+    let transport = transport::build(&keypair, gate.clone())?;
     let peer = keypair.public().to_peer_id();
     let swarm = Swarm::new(transport, behaviour, peer, Config::with_tokio_executor());
     let mut driver = Driver {
         swarm,
         topic,
-        listeners: Listeners::choose(&config.listen)?,
+        gate,
+        listeners: Listeners::choose(&config.listen, config.last_port)?,
         online: true,
         dials: Dials::default(),
         connections: HashMap::new(),
@@ -122,9 +131,7 @@ impl Driver {
                     Some(order) => self.obey(order),
                     None => break None,
                 },
-                Some(connection) = self.ended.1.recv() => {
-                    self.swarm.close_connection(connection);
-                }
+                Some(ended) = self.ended.1.recv() => self.link_ended(ended),
                 room = events.reserve(), if !self.outbox.is_empty() => match room {
                     Ok(room) => {
                         if let Some(event) = self.outbox.pop_front() {
@@ -153,9 +160,7 @@ impl Driver {
         let end = Instant::now() + CLOSE_GRACE * 2;
         while !self.connections.is_empty() {
             tokio::select! {
-                Some(connection) = self.ended.1.recv() => {
-                    self.swarm.close_connection(connection);
-                }
+                Some(ended) = self.ended.1.recv() => self.link_ended(ended),
                 event = self.swarm.select_next_some() => self.handle_swarm(event),
                 () = tokio::time::sleep_until(end) => break,
             }
@@ -166,12 +171,13 @@ impl Driver {
         match order {
             Order::Dial(addresses) if self.online => {
                 for address in self.dials.add(addresses, Instant::now()) {
-                    self.dial_failed(address, "too many addresses are waiting to be dialled");
+                    let words = "too many addresses are waiting to be dialled";
+                    self.dial_failed(address, (Obstacle::NotTried, words));
                 }
             }
             Order::Dial(addresses) => {
                 for address in addresses {
-                    self.dial_failed(address, "this node is offline");
+                    self.dial_failed(address, (Obstacle::NotTried, "this node is offline"));
                 }
             }
             Order::Publish(bytes) => {
@@ -183,6 +189,7 @@ impl Driver {
             }
             Order::Offline => self.go_offline(CloseReason::Offline),
             Order::Online => self.go_online(),
+            Order::Keys(keys) => self.gate.change(keys),
             // Taken by `run` before it comes here.
             Order::Shutdown(_) => {}
         }
@@ -195,7 +202,7 @@ impl Driver {
             self.swarm.remove_listener(listener);
         }
         for address in self.dials.abandon() {
-            self.dial_failed(address, "this node went offline");
+            self.dial_failed(address, (Obstacle::NotTried, "this node went offline"));
         }
         self.channels.links.end_all(reason);
         let without_link: Vec<_> = self
@@ -240,14 +247,18 @@ impl Driver {
 
     fn attempt_failed(&mut self, connection: ConnectionId, error: &DialError) {
         if let Some(address) = self.dials.failed(connection, Instant::now()) {
-            self.dial_failed(address, &explain(error));
+            let (obstacle, words) = explain(error);
+            self.dial_failed(address, (obstacle, &words));
         }
     }
 
-    fn dial_failed(&mut self, address: SocketAddr, reason: &str) {
+    fn dial_failed(&mut self, address: SocketAddr, (obstacle, reason): (Obstacle, &str)) {
         let reason = reason.to_owned();
-        self.outbox
-            .push_back(MeshEvent::DialFailed { address, reason });
+        self.outbox.push_back(MeshEvent::DialFailed {
+            address,
+            obstacle,
+            reason,
+        });
     }
 
     fn handle_swarm(&mut self, event: SwarmEvent<BehaviourEvent>) {
@@ -296,12 +307,20 @@ impl Driver {
                 error,
                 send_back_addr,
                 ..
-            } => tracing::debug!(%error, address = %send_back_addr, "inbound connection refused"),
+            } => {
+                tracing::debug!(%error, address = %send_back_addr, "inbound connection refused");
+                let address = socket_address(&send_back_addr).map(|address| address.ip());
+                if let (Some(address), ListenError::Transport(_)) = (address, &error) {
+                    let admission = &mut self.swarm.behaviour_mut().attach.admission;
+                    admission.failed(address, Instant::now());
+                }
+            }
             _ => {}
         }
     }
 
     fn established(&mut self, peer: PeerId, id: ConnectionId, endpoint: &ConnectedPoint) {
+        let earlier_key = self.gate.was_earlier(endpoint.get_remote_address());
         let address = socket_address(endpoint.get_remote_address());
         let first = self.dials.reached(id, peer);
         let (Some(address), true) = (address, first) else {
@@ -311,6 +330,7 @@ impl Driver {
         let connection = Connection {
             address,
             dialed: endpoint.is_dialer(),
+            earlier_key,
             link: None,
         };
         self.connections.insert(id, connection);
@@ -331,6 +351,7 @@ impl Driver {
             link: id,
             key,
             dialed: connection.dialed,
+            earlier_key: connection.earlier_key,
             address: connection.address,
         };
         let link = Link {
@@ -347,12 +368,30 @@ impl Driver {
             };
             links.remove(id);
             // Neither receiver matters any more when it is gone: then the mesh itself is ending.
-            let _ = ended.send(attached.connection);
+            let at_fault = matches!(reason, CloseReason::Blamed | CloseReason::Malformed { .. });
+            let _ = ended.send((attached.connection, at_fault.then_some(attached.peer)));
             let _ = link
                 .events
                 .send(MeshEvent::Closed { link: id, reason })
                 .await;
         });
+    }
+
+    fn link_ended(&mut self, (connection, at_fault): Ended) {
+        if let Some(peer) = at_fault {
+            let now = Instant::now();
+            let known = self.connections.get(&connection);
+            let from = known
+                .filter(|known| !known.dialed)
+                .map(|known| known.address.ip());
+            let admission = &mut self.swarm.behaviour_mut().attach.admission;
+            admission.blame.peer(peer, now);
+            // Whoever knows the network's key can have a new identity for every link.
+            if let Some(from) = from {
+                admission.failed(from, now);
+            }
+        }
+        self.swarm.close_connection(connection);
     }
 
     fn closed(&mut self, id: ConnectionId) {
@@ -361,7 +400,8 @@ impl Driver {
         };
         // With a link, its own task notices that the stream has ended.
         if connection.link.is_none() && connection.dialed {
-            self.dial_failed(connection.address, "the peer closed before a link was open");
+            let words = "the peer closed before a link was open";
+            self.dial_failed(connection.address, (Obstacle::Handshake, words));
         }
     }
 }

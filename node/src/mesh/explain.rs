@@ -8,7 +8,7 @@ use std::io;
 use libp2p::{TransportError, swarm::DialError};
 use thiserror::Error;
 
-use super::admission::Denied;
+use super::{Obstacle, admission::Denied};
 
 /// What stopped a connection before it was authenticated: the network, or the other side.
 #[derive(Debug, Error)]
@@ -23,7 +23,33 @@ pub(super) enum HandshakeFailure {
     Refused,
 }
 
-pub(super) fn explain(error: &DialError) -> String {
+/// What it was, and in words.
+pub(super) fn explain(error: &DialError) -> (Obstacle, String) {
+    (obstacle(error), told(error))
+}
+
+fn obstacle(error: &DialError) -> Obstacle {
+    let DialError::Transport(attempts) = error else {
+        return match error {
+            DialError::LocalPeerId { .. } => Obstacle::OwnKey,
+            DialError::WrongPeerId { .. } => Obstacle::Handshake,
+            _ => Obstacle::NotTried,
+        };
+    };
+    let failure = attempts.first().and_then(|(_, error)| handshake(error));
+    match failure {
+        Some(HandshakeFailure::Tcp(error)) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Obstacle::NothingListens,
+            io::ErrorKind::TimedOut => Obstacle::Silent,
+            _ => Obstacle::Unreachable,
+        },
+        Some(HandshakeFailure::Silent) => Obstacle::Silent,
+        Some(HandshakeFailure::Refused) => Obstacle::Handshake,
+        None => Obstacle::NotTried,
+    }
+}
+
+fn told(error: &DialError) -> String {
     match error {
         // libp2p strikes our own listening addresses from the list before it dials.
         DialError::NoAddresses => "this is our own address".to_owned(),

@@ -21,16 +21,18 @@ struct Listener {
 pub(super) struct Listeners(Vec<Listener>);
 
 impl Listeners {
-    /// Chooses a port for every address that leaves it open: one for all of them if that is free.
-    pub(super) fn choose(wanted: &[SocketAddr]) -> Result<Self, MeshError> {
+    /// Chooses a port for every address that leaves it open: one for all of them if that is free, the last one if it can.
+    pub(super) fn choose(wanted: &[SocketAddr], last: u16) -> Result<Self, MeshError> {
         let mut failure = MeshError::NoAddress;
         let mut chosen = Vec::new();
-        let mut port = 0;
+        let mut port = last;
         for &address in wanted {
             let first = SocketAddr::new(address.ip(), choose_port(address.port(), port));
             match probe(first).or_else(|_| probe(address)) {
                 Ok(bound) => {
-                    port = choose_port(port, bound.port());
+                    if address.port() == 0 {
+                        port = bound.port();
+                    }
                     chosen.push(Listener {
                         address: bound,
                         id: None,
@@ -100,4 +102,27 @@ fn choose_port(first: u16, otherwise: u16) -> u16 {
 /// way of the other family, while libp2p's sockets keep the families apart.
 fn probe(address: SocketAddr) -> io::Result<SocketAddr> {
     TcpListener::bind(address)?.local_addr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn any() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 0))
+    }
+
+    fn port(listeners: &Listeners) -> u16 {
+        listeners.0[0].address.port()
+    }
+
+    #[test]
+    fn the_last_port_is_taken_again_unless_somebody_has_it() {
+        let first = port(&Listeners::choose(&[any()], 0).expect("a free port"));
+        let again = Listeners::choose(&[any()], first).expect("the same port");
+        assert_eq!(port(&again), first);
+        let _taken = TcpListener::bind((any().ip(), first)).expect("it is free");
+        let other = Listeners::choose(&[any()], first).expect("another port");
+        assert_ne!(port(&other), first);
+    }
 }

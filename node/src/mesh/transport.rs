@@ -1,4 +1,4 @@
-//! The transport: TCP, the studio's pre-shared key, Noise, bounded yamux.
+//! The transport: TCP, the gate, the studio's pre-shared key, Noise, bounded yamux.
 //!
 //! Invariant: whoever does not hold the pre-shared key never reaches the Noise handshake, and nobody occupies a
 //! half-open connection longer than [`HANDSHAKE_TIMEOUT`].
@@ -19,7 +19,10 @@ use libp2p::{
     tcp,
 };
 
-use super::{MeshError, bounds::HANDSHAKE_TIMEOUT, explain::HandshakeFailure, muxer::BoundedYamux};
+use super::{
+    MeshError, bounds::HANDSHAKE_TIMEOUT, explain::HandshakeFailure, gate::Gate,
+    muxer::BoundedYamux,
+};
 
 /// The libp2p identity of a device: its own Ed25519 key, so Noise proves the key that the roster lists.
 pub(super) fn identity(mut device_secret: [u8; 32]) -> Result<Keypair, MeshError> {
@@ -39,12 +42,18 @@ pub(super) fn key_of(peer: &PeerId) -> Option<[u8; 32]> {
 
 pub(super) fn build(
     keypair: &Keypair,
-    pre_shared_key: [u8; 32],
+    gate: Gate,
 ) -> Result<Boxed<(PeerId, StreamMuxerBox)>, MeshError> {
     let noise = noise::Config::new(keypair).map_err(|_| MeshError::DeviceKey)?;
-    let pnet = PnetConfig::new(PreSharedKey::new(pre_shared_key));
     Ok(tcp::tokio::Transport::new(tcp::Config::new().nodelay(true))
-        .and_then(move |socket, _| pnet.handshake(socket))
+        .and_then(move |mut socket, endpoint| {
+            let gate = gate.clone();
+            async move {
+                let key = gate.pass(&mut socket, &endpoint).await?;
+                let pnet = PnetConfig::new(PreSharedKey::new(key));
+                pnet.handshake(socket).await
+            }
+        })
         // Lazy: the dialler's proposal travels with the first handshake message and saves round trips.
         .upgrade(Version::V1Lazy)
         .authenticate(noise)

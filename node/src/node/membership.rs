@@ -1,18 +1,22 @@
 //! Who belongs, changed by a person at this machine: invites, roles, revocations, its own retirement.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use studiovault_protocol::api::{InviteRequest, InviteView, NetworkState, RoleRequest};
+use studiovault_protocol::api::{
+    InviteRequest, InviteView, MemberView, NetworkState, RoleRequest, VenueState,
+};
 use studiovault_protocol::engine::{ChangeRefused, Place, RosterChange};
 use studiovault_protocol::id::DeviceId;
-use studiovault_protocol::membership::{Authority, Role, SignedRecord, Signer};
+use studiovault_protocol::membership::{Authority, Role, Roster, SignedRecord, Signer};
 use studiovault_protocol::pairing::{LONG_MESSAGE, Welcome};
 use tokio::sync::oneshot;
 
-use super::Node;
+use super::{Announce, Node, NodeError};
 use crate::config::StudioFile;
 use crate::pairing::InviteError;
 use crate::runner::Local;
+use crate::store::AuditKind;
 
 /// Bytes of a welcome that records may take; the mesh brings the rest.
 const RECORDS_BYTES: usize = LONG_MESSAGE / 2;
@@ -42,6 +46,32 @@ impl Node {
         sent.map_err(|_| MembershipError::Stopping)?;
         let answered = answered.await.map_err(|_| MembershipError::Stopping)?;
         Ok(answered?)
+    }
+
+    /// Gives the mesh another key; signed, kept and told to every peer that belongs when it returns.
+    pub async fn rekey(&self) -> Result<(), MembershipError> {
+        let (answer, answered) = oneshot::channel();
+        let sent = self.inner.local.send(Local::Rekey(answer)).await;
+        sent.map_err(|_| MembershipError::Stopping)?;
+        answered.await.map_err(|_| MembershipError::Stopping)??;
+        let what = "the network was given a new key";
+        self.inner.journal.note(AuditKind::Network, what);
+        Ok(())
+    }
+
+    /// Hides this machine on its network, now and at every later start, or ends that.
+    pub async fn set_venue(&self, state: VenueState) -> Result<(), NodeError> {
+        self.inner.folder.set_venue(state)?;
+        let (announce, what) = match state {
+            VenueState::On => (Announce::Silent, "this machine hides on its network"),
+            VenueState::Off => (Announce::Mdns, "this machine hides no more"),
+        };
+        let (done, finished) = oneshot::channel();
+        let sent = self.inner.local.send(Local::Venue(announce, done)).await;
+        sent.map_err(|_| NodeError::Stopping)?;
+        finished.await.map_err(|_| NodeError::Stopping)?;
+        self.inner.journal.note(AuditKind::Network, what);
+        Ok(())
     }
 
     /// Gives a device another place; what is not said stays.
@@ -82,7 +112,22 @@ impl Node {
             return Err(MembershipError::Offline);
         }
         let on = SocketAddr::new(self.inner.invites_on, 0);
-        Ok(self.inner.desk.invite(request, on).await?)
+        let announce = if self.status().node.venue {
+            Announce::Silent
+        } else {
+            Announce::Mdns
+        };
+        Ok(self.inner.desk.invite(request, (on, announce)).await?)
+    }
+
+    /// The roster as it is held.
+    pub fn roster(&self) -> Arc<Roster> {
+        self.inner.board.roster()
+    }
+
+    /// The machines of the studio, for people.
+    pub fn members(&self) -> Vec<MemberView> {
+        self.inner.board.members()
     }
 
     /// The invite as it stands.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::membership::Role;
 use studiovault_protocol::pairing::{
     Code, Greeted, LONG_MESSAGE, Message, Offered, PairingError, SHORT_MESSAGE, Welcome,
 };
@@ -112,6 +113,14 @@ pub async fn join(
     if own.is_none_or(|member| member.grant.key != key.public()) {
         return Err(JoinError::NotAdmitted);
     }
+    // Who was heard over this exchange must be an admin of the studio that came through it.
+    let host = roster.member(greeted.host.device);
+    let host = host.filter(|member| member.is_active() && member.grant.role == Role::Admin);
+    if roster.studio() != greeted.host.studio
+        || host.is_none_or(|member| member.grant.key != greeted.host.key)
+    {
+        return Err(JoinError::NotAdmitted);
+    }
     let machine = Machine::keep(folder, (device, wish.name), key, studio)?;
     // Only for the other side's peace of mind: the machine is made.
     let _ = channel.send(&Message::Kept).await;
@@ -128,7 +137,7 @@ async fn exchange(
     let (offered, offer) = Offered::begin(&wish.code, own, random_bytes());
     channel.send(&offer).await?;
     let (proved, proof) = match channel.receive(SHORT_MESSAGE, 10).await? {
-        Message::Answer(half) => offered.handle_answer(&half)?,
+        Message::Answer { half, commitment } => offered.handle_answer(&half, commitment)?,
         Message::Refuse(words) => return Err(refused(&words)),
         _ => return Err(PairingError::Malformed.into()),
     };
@@ -151,7 +160,10 @@ async fn reach(wish: &Wish) -> Result<TcpStream, JoinError> {
         return dial(&wish.at).await.ok_or(JoinError::Unreachable);
     }
     let key = wish.code.announcement_key();
-    let (search, mut found) = discovery::start(DiscoveryConfig { key, port: None })?;
+    let (search, mut found) = discovery::start(DiscoveryConfig {
+        keys: vec![key],
+        port: None,
+    })?;
     let search_on = async {
         while let Some(event) = found.recv().await {
             if let DiscoveryEvent::Found { addresses, .. } = event

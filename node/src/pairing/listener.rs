@@ -4,7 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use studiovault_protocol::pairing::{Answered, Message, PairingError, SHORT_MESSAGE, TurnedAway};
+use studiovault_protocol::limits::INVITE_CONNECTIONS;
+use studiovault_protocol::pairing::{
+    Answered, Closed, Message, PairingError, SHORT_MESSAGE, TurnedAway,
+};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
@@ -14,8 +17,6 @@ use crate::config::random_bytes;
 use crate::discovery::{self, DiscoveryConfig};
 use crate::node::Announce;
 
-/// Connections served at one time; a flood waits in the system's queue.
-const CONNECTIONS: usize = 8;
 /// How often the listener looks whether its invite still stands.
 const LOOK: Duration = Duration::from_millis(100);
 /// A message of the exchange comes within this time, s.
@@ -25,18 +26,19 @@ const MESSAGE_S: u64 = 5;
 pub(super) async fn run(
     desk: Arc<Desk>,
     listener: TcpListener,
-    (number, port, key): (u64, u16, [u8; 32]),
+    (number, port): (u64, u16),
+    (announce, key): (Announce, [u8; 32]),
 ) {
-    let announced = match desk.announce {
+    let announced = match announce {
         Announce::Silent => None,
         Announce::Mdns => discovery::start(DiscoveryConfig {
-            key,
+            keys: vec![key],
             port: Some(port),
         })
         .inspect_err(|error| tracing::warn!(%error, "the invite is not announced"))
         .ok(),
     };
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let places = Arc::new(Semaphore::new(INVITE_CONNECTIONS));
     let mut look = tokio::time::interval(LOOK);
     let mut served = tokio::task::JoinSet::new();
     loop {
@@ -100,8 +102,9 @@ async fn serve(desk: &Desk, stream: TcpStream, number: u64) -> Result<(), Channe
         message = decided => {
             let closed = || Message::Refuse(TurnedAway::Closed.to_string());
             channel.send(&message.unwrap_or_else(|_| closed())).await?;
-            // The newcomer says that it has kept it; if not, an admin sees a machine that never comes.
-            let _ = channel.receive(SHORT_MESSAGE, MESSAGE_S).await;
+            if !matches!(channel.receive(SHORT_MESSAGE, MESSAGE_S).await, Ok(Message::Kept)) {
+                desk.unconfirmed(number);
+            }
             Ok(())
         }
         () = channel.gone() => {
@@ -136,7 +139,7 @@ impl Desk {
             let offered = shown.invite.offered(now);
             offered.map_err(|away| away.to_string())?
         };
-        let begun = Answered::begin(&code, offer, random_bytes());
+        let begun = Answered::begin(&code, offer, self.inviter.host.clone(), random_bytes());
         let (answered, answer) = begun.map_err(|error| error.to_string())?;
         Ok((answered, answer, round))
     }
@@ -154,9 +157,7 @@ impl Desk {
         let shown = shown.ok_or_else(|| TurnedAway::Closed.to_string())?;
         let heard = shown.invite.hears(round, now);
         heard.map_err(|away| away.to_string())?;
-        let host = &self.host;
-        let own = (&host.key, host.device, host.name.clone());
-        match answered.handle_proof(proof, own, host.studio.clone()) {
+        match answered.handle_proof(proof, &self.inviter.key) {
             Ok((checking, reply)) => {
                 shown.invite.proved();
                 shown.applicant = Some(checking.applicant.name.clone());
@@ -167,11 +168,25 @@ impl Desk {
             }
             Err(error) => {
                 if error == PairingError::WrongCode {
-                    shown.missed("a machine tried with another code than is shown");
+                    let why = "a machine tried with another code than is shown";
+                    shown.missed(why, &self.journal);
                     return Err(format!("{error}; ask for the new one"));
                 }
                 Err(error.to_string())
             }
+        }
+    }
+
+    /// Who was let in did not say that it has kept what makes it a member.
+    fn unconfirmed(&self, number: u64) {
+        let mut state = self.state();
+        let shown = state.as_mut().filter(|shown| shown.number == number);
+        if let Some(shown) = shown.filter(|shown| shown.invite.closed() == Some(Closed::Admitted)) {
+            shown.last = Some(
+                "the machine was let in and went away before it said that it has joined: if it does not appear among the \
+                 devices, revoke it and invite it again"
+                    .into(),
+            );
         }
     }
 

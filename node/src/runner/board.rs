@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use studiovault_protocol::api::{
-    CloudStatus, Copies, Counts, FeedStatus, GatewayView, MemberView, NetworkState, NodeView,
-    PeerView, PolicyStatus, Status, Warning, vv_text,
+    CloudStatus, Copies, Counts, FeedStatus, GatewayView, LanStatus, MemberView, NetworkState,
+    NodeView, PeerView, PolicyStatus, Status, Warning, vv_text,
 };
 use studiovault_protocol::event::{LinkId, Network};
 use studiovault_protocol::frontier::Reach;
 use studiovault_protocol::id::DeviceId;
-use studiovault_protocol::limits::TOLERANCE_MS;
 use studiovault_protocol::membership::{Role, Roster};
 use studiovault_protocol::policy::PolicyShelf;
 use studiovault_protocol::session::Session;
@@ -20,9 +20,17 @@ use studiovault_protocol::time::WallMs;
 use super::Holders;
 use crate::clock::{self, Clock};
 use crate::driver::Driver;
+use crate::node::Announce;
 use crate::store::StoreError;
 
+mod clocks;
+mod feed;
+mod pace;
 mod policy;
+mod room;
+
+use pace::Pace;
+use room::{DISK_LOW, Room};
 
 /// What the board remembers between snapshots.
 #[derive(Debug, Default)]
@@ -31,6 +39,8 @@ struct Recollection {
     seen: BTreeMap<DeviceId, WallMs>,
     last_confirmed: Option<WallMs>,
     fault: Option<(WallMs, String)>,
+    lan: LanStatus,
+    pace: Pace,
 }
 
 /// The current snapshot and what it is made of.
@@ -40,10 +50,12 @@ pub struct Board {
     node: NodeView,
     cloud_url: Option<String>,
     shown: RwLock<Arc<Status>>,
+    applied: RwLock<Arc<str>>,
     policies: RwLock<Arc<PolicyShelf>>,
     roster: RwLock<Arc<Roster>>,
     holders: RwLock<Arc<Holders>>,
     recollection: Mutex<Recollection>,
+    room: Option<Mutex<Room>>,
 }
 
 /// Where a snapshot is read from.
@@ -56,6 +68,8 @@ pub struct BoardFacts<'a> {
     pub listening: &'a [SocketAddr],
     /// Whether the LAN is on.
     pub network: Network,
+    /// Whether the machine announces itself.
+    pub announce: Announce,
 }
 
 /// A fault is shown this long after it was last seen, ms.
@@ -76,6 +90,7 @@ impl Board {
             members: Vec::new(),
             gateway: None,
             cloud: CloudStatus::default(),
+            lan: LanStatus::default(),
             counts: Counts::default(),
             copies: Copies::default(),
             feed: FeedStatus::default(),
@@ -92,11 +107,32 @@ impl Board {
             node,
             cloud_url,
             shown,
+            applied: RwLock::new("0".into()),
             policies: RwLock::new(Arc::new(policies)),
             roster: RwLock::new(Arc::new(roster)),
             holders,
             recollection,
+            room: None,
         }
+    }
+
+    /// Watches the room on the disk of this folder.
+    pub fn watching(mut self, folder: PathBuf) -> Self {
+        self.room = Some(Mutex::new(Room::of(folder)));
+        self
+    }
+
+    fn room_warning(&self) -> Option<Warning> {
+        let room = self.room.as_ref()?.lock();
+        let mut room = room.unwrap_or_else(PoisonError::into_inner);
+        room.warning(self.clock.now().mono)
+    }
+
+    /// Whether the disk came to be nearly full, or is no more.
+    pub fn room_moved(&self) -> bool {
+        let shown = self.status();
+        let told = shown.warnings.iter().any(|one| one.code == DISK_LOW);
+        told != self.room_warning().is_some()
     }
 
     /// The signed policies and the one in force.
@@ -146,6 +182,17 @@ impl Board {
             .clone()
     }
 
+    /// What is applied, sooner than the next snapshot says it.
+    pub fn applied(&self) -> Arc<str> {
+        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner);
+        applied.clone()
+    }
+
+    /// Shows what is applied now.
+    pub fn show_applied(&self, vv: &str) {
+        *self.applied.write().unwrap_or_else(PoisonError::into_inner) = vv.into();
+    }
+
     /// Which machines hold what, at the time of the snapshot.
     pub fn holders(&self) -> Arc<Holders> {
         self.holders
@@ -170,6 +217,16 @@ impl Board {
             r.seen.insert(device, now);
             r.since.insert(device, now);
         });
+    }
+
+    /// A link was opened.
+    pub fn link_opened(&self) {
+        self.remember(|r| r.lan.links_opened += 1);
+    }
+
+    /// A dial came to nothing.
+    pub fn dial_failed(&self) {
+        self.remember(|r| r.lan.dials_failed += 1);
     }
 
     /// A verdict came.
@@ -199,6 +256,7 @@ impl Board {
                 .unwrap_or(0),
         });
         let mut node = self.node.clone();
+        node.venue = facts.announce == Announce::Silent;
         node.listening = facts.listening.iter().map(ToString::to_string).collect();
         let status = Status {
             node,
@@ -206,10 +264,11 @@ impl Board {
                 Network::Online => NetworkState::Online,
                 Network::Offline => NetworkState::Offline,
             },
-            members: self.members(facts, &peers),
+            members: self.members_beside(&peers),
             copies: copies(facts.driver),
             gateway,
             cloud: self.cloud(facts),
+            lan: self.lan(&peers, counts.commands),
             counts,
             feed: FeedStatus {
                 held: engine.feed().held(),
@@ -222,6 +281,7 @@ impl Board {
             at: clock::wall(),
             peers,
         };
+        self.show_applied(&status.applied);
         let holders = Arc::new(Holders::of_engine(engine));
         *self.holders.write().unwrap_or_else(PoisonError::into_inner) = holders;
         *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
@@ -256,24 +316,43 @@ impl Board {
             ahead: beyond(&session.told, |author| engine.log().held(author)),
             behind: beyond(&own, |author| session.told.held(author)),
             round_trip_ms: None,
+            clock_offset_ms: session.greeting.clock_offset_ms,
         };
         engine.sessions().map(view).collect()
     }
 
-    fn members(&self, facts: &BoardFacts, peers: &[PeerView]) -> Vec<MemberView> {
-        let engine = facts.driver.engine();
+    fn lan(&self, peers: &[PeerView], held: u64) -> LanStatus {
+        let now = self.clock.now().mono;
+        let most = peers.iter().max_by_key(|peer| peer.ahead);
+        let mut recollection = self
+            .recollection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let ahead = most.map(|peer| (peer.name.as_str(), peer.ahead));
+        let catching_up = recollection.pace.look(now, held, ahead);
+        LanStatus {
+            catching_up,
+            ..recollection.lan.clone()
+        }
+    }
+
+    /// The machines of the studio as the roster has them now.
+    pub fn members(&self) -> Vec<MemberView> {
+        self.members_beside(&self.status().peers)
+    }
+
+    fn members_beside(&self, peers: &[PeerView]) -> Vec<MemberView> {
+        let roster = self.roster();
         let recollection = self
             .recollection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let members = engine
-            .roster()
-            .members()
-            .filter(|m| m.grant.role != Role::Cloud);
+        let members = roster.members();
         members
+            .filter(|m| m.grant.role != Role::Cloud)
             .map(|member| {
                 let device = member.grant.device;
-                let own = device == engine.identity().device;
+                let own = device == self.node.device;
                 MemberView {
                     device,
                     name: member.grant.name.clone(),
@@ -281,6 +360,8 @@ impl Board {
                     standing: member.standing,
                     online: own || peers.iter().any(|peer| peer.device == device),
                     last_seen: recollection.seen.get(&device).copied(),
+                    priority: member.grant.priority,
+                    gateway_preference: member.grant.gateway_preference,
                 }
             })
             .collect()
@@ -322,21 +403,14 @@ impl Board {
                 next_step: "See what they are and whose with `studiovault quarantine`; no total is touched.".into(),
             });
         }
-        for (_, session) in engine.sessions() {
-            if session.greeting.clock_offset_ms.abs() > TOLERANCE_MS {
-                let name = engine.roster().name(session.device);
-                let minutes = session.greeting.clock_offset_ms.abs() / 60_000;
-                warnings.push(Warning {
-                    code: "CLOCK_OFF".into(),
-                    sentence: format!(
-                        "The clocks of {name} and this machine differ by {minutes} minutes."
-                    ),
-                    next_step: "Set the clock of the one that is wrong; nothing is lost meanwhile."
-                        .into(),
-                });
-            }
-        }
+        let clocks = engine.sessions().map(|(_, session)| {
+            let name = engine.roster().name(session.device);
+            (name, session.greeting.clock_offset_ms)
+        });
+        warnings.extend(clocks::warnings(&clocks.collect::<Vec<_>>()));
+        warnings.extend(self.room_warning());
         warnings.extend(policy::warnings(engine, counts));
+        warnings.extend(feed::warnings(engine));
         let recollection = self
             .recollection
             .lock()

@@ -37,4 +37,13 @@ impl Holders {
             .filter(move |(_, reach)| upto.tips().iter().all(|dot| covers(reach, *dot)))
             .map(|(device, _)| *device)
     }
+
+    /// Which of these dots a linked machine did not say that it holds.
+    pub fn lacked(&self, device: DeviceId, dots: &[Dot]) -> Vec<Dot> {
+        let lacks = |dot: &&Dot| {
+            let upto = Vector::from_tips(vec![**dot]).expect("one tip is in order");
+            !self.of(&upto).any(|holder| holder == device)
+        };
+        dots.iter().filter(lacks).copied().collect()
+    }
 }

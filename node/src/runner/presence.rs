@@ -6,8 +6,10 @@ use studiovault_protocol::event::Network;
 use studiovault_protocol::time::MonoMs;
 use tokio::sync::mpsc;
 
-use super::Reachability;
-use super::dialer::{Dialer, YIELD_MS};
+use super::contacts::Contacts;
+use super::dialer::{Dialer, Linked, YIELD_MS};
+use super::{KeyKeeper, Reachability};
+use crate::adapters::{Adapters, own_addresses};
 use crate::discovery::{self, DiscoveryConfig, DiscoveryEvent, DiscoveryHandle};
 use crate::node::Announce;
 
@@ -19,6 +21,8 @@ pub(super) struct Presence {
     pub(super) network: Network,
     pub(super) listening: Vec<SocketAddr>,
     pub(super) dialer: Dialer,
+    pub(super) contacts: Contacts,
+    pub(super) adapters: Adapters,
     reach: Reachability,
     discovery: Option<Discovery>,
 }
@@ -29,9 +33,53 @@ impl Presence {
         Self {
             network: Network::Online,
             listening: Vec::new(),
-            dialer: Dialer::new(reach.peers.clone()),
+            dialer: Dialer::new(reach.peers.clone(), reach.addresses.peers()),
+            contacts: Contacts::default(),
+            adapters: Adapters::default(),
             reach,
             discovery: None,
+        }
+    }
+
+    /// Who keeps the keys of the mesh.
+    pub(super) fn keeper(&self) -> &KeyKeeper {
+        &self.reach.keeper
+    }
+
+    /// Whether this machine announces itself.
+    pub(super) fn announces(&self) -> Announce {
+        self.reach.announce
+    }
+
+    /// Announces this machine from now on, or hides it: then it knows those whom it is linked with, and whom a person named.
+    pub(super) async fn set_announce(&mut self, announce: Announce, linked: &[Linked]) {
+        self.reach.announce = announce;
+        match announce {
+            Announce::Silent => {
+                if let Some((handle, _)) = self.discovery.take() {
+                    handle.stop().await;
+                }
+                self.dialer.forget_found();
+                for (_, at) in linked {
+                    self.dialer.know(&at.to_string(), vec![*at]);
+                }
+            }
+            Announce::Mdns => {
+                if let Some(port) = self.listening.first().map(SocketAddr::port) {
+                    self.announce(port);
+                }
+            }
+        }
+    }
+
+    /// Announces under other keys from now on, and finds who announces under them.
+    pub(super) fn rekey(&mut self, keys: Vec<[u8; 32]>) {
+        self.reach.discovery_keys = keys;
+        // The goodbye under the keys before is said behind.
+        self.discovery = None;
+        self.dialer.forget_found();
+        if let Some(port) = self.listening.first().map(SocketAddr::port) {
+            self.announce(port);
         }
     }
 
@@ -40,6 +88,31 @@ impl Presence {
         match &mut self.discovery {
             Some((_, events)) => events.recv().await,
             None => std::future::pending().await,
+        }
+    }
+
+    /// A machine was reached at an address; whether that is news.
+    pub(super) fn remember(&mut self, (device, address): Linked, now: MonoMs) -> bool {
+        if !self.reach.addresses.met(device, address) {
+            return false;
+        }
+        let peers = self.reach.addresses.peers();
+        if let Some(known) = peers.iter().find(|known| known.device == device) {
+            self.dialer.remember(device, known.addresses.clone(), now);
+        }
+        true
+    }
+
+    /// This machine listens on a port; whether that is news.
+    pub(super) fn keep_port(&mut self, port: u16) -> bool {
+        self.reach.addresses.listens(port, own_addresses())
+    }
+
+    /// Keeps the addresses for the next start.
+    pub(super) fn save_addresses(&self) {
+        if let Err(error) = self.reach.addresses.save(&self.reach.addresses_file) {
+            // Discovery finds them as well; a full disk is told elsewhere.
+            tracing::debug!(%error, "the peers' addresses cannot be kept");
         }
     }
 
@@ -56,9 +129,9 @@ impl Presence {
         if silent || self.discovery.is_some() {
             return;
         }
-        let key = self.reach.discovery_key;
+        let keys = self.reach.discovery_keys.clone();
         let port = Some(port);
-        match discovery::start(DiscoveryConfig { key, port }) {
+        match discovery::start(DiscoveryConfig { keys, port }) {
             Ok(discovery) => self.discovery = Some(discovery),
             Err(error) => tracing::warn!(%error, "not announced on this network"),
         }

@@ -9,6 +9,7 @@ use studiovault_protocol::policy::{Policy, SignedPolicy};
 
 use super::batch::{Applied, Batch};
 use super::ledger::Decider;
+use super::restore::policies;
 use super::touched::Types;
 use super::{Rules, Store, StoreError, put_meta, schema};
 
@@ -38,20 +39,6 @@ impl Store {
         transaction.commit()?;
         Ok(())
     }
-
-    /// The signed policies held.
-    pub(super) fn policies(&self) -> Result<Vec<SignedPolicy>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT record FROM policy ORDER BY hash")?;
-        let records = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
-        let mut policies = Vec::new();
-        for record in records {
-            let record = postcard::from_bytes(&record?);
-            policies.push(record.map_err(|_| StoreError::corrupt("a signed policy"))?);
-        }
-        Ok(policies)
-    }
 }
 
 impl Batch<'_> {
@@ -62,7 +49,7 @@ impl Batch<'_> {
         connection
             .prepare_cached("INSERT OR IGNORE INTO policy (hash, record) VALUES (?1, ?2)")?
             .execute(params![Hash::of(&bytes).0, bytes])?;
-        let mut held = self.store.policies()?;
+        let mut held = policies(connection)?;
         if held.len() > limits::POLICIES {
             held.sort_by_key(SignedPolicy::rank);
             let bytes = postcard::to_stdvec(&held[0]).expect("records always encode");

@@ -6,6 +6,7 @@
 use rusqlite::params;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::limits;
+use studiovault_protocol::sabotage::Bug;
 use studiovault_protocol::time::WallMs;
 
 use super::batch::Batch;
@@ -35,7 +36,10 @@ impl Batch<'_> {
         let due = self.tombstones(
             "noticed_at <= ?1 AND entity.conflict = 0 AND entity.opaque = 0
              AND NOT EXISTS (SELECT 1 FROM dead_letter AS letter WHERE letter.entity = entity.uuid AND letter.settled IS NULL)",
-            [now.0.saturating_sub(limits::TOMBSTONE_MS)],
+            [match Bug::TombstoneEarly.is_on() {
+                true => now.0,
+                false => now.0.saturating_sub(limits::TOMBSTONE_MS),
+            }],
         )?;
         if fresh.is_empty() && due.is_empty() {
             return Ok(Collected {

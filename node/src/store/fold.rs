@@ -32,13 +32,22 @@ pub(super) fn keep_page(store: &mut Store, page: &Page) -> Result<(), StoreError
             &page.bytes()[..]
         ])?;
     for entry in &page.body().entries {
-        if let Entry::Bundle { author, last, .. } = entry {
+        if let Entry::Bundle {
+            author,
+            first,
+            last,
+            ..
+        } = entry
+        {
             let number = store.authors.intern(&store.connection, *author)?;
             store
                 .connection
-                .prepare_cached("UPDATE epoch SET cloud_upto = max(cloud_upto, ?2) WHERE id = ?1")?
-                .execute([number, last.cast_signed()])?;
-            queue::mark_sent(&store.connection, number, (0, *last))?;
+                .prepare_cached(
+                    "UPDATE epoch SET cloud_upto = max(cloud_upto, ?3),
+                     cloud_from = min(coalesce(cloud_from, ?2), ?2) WHERE id = ?1",
+                )?
+                .execute([number, first.cast_signed(), last.cast_signed()])?;
+            queue::mark_sent(&store.connection, number, (first.saturating_sub(1), *last))?;
         }
     }
     Ok(())
@@ -185,9 +194,6 @@ impl Batch<'_> {
                 bytes
             ])?;
         letters::decided(connection, part.number, (part.first, part.last))?;
-        if part.own {
-            queue::confirm(connection, part.number, (part.first, part.last))?;
-        }
         for (counter, outcome) in exceptions {
             let Some(command) = part.bundle.command(counter) else {
                 continue;
@@ -205,6 +211,9 @@ impl Batch<'_> {
                 let target = (number, given_up.expect("just looked at").counter);
                 letters::reopen(connection, target, (part.number, counter))?;
             }
+        }
+        if part.own {
+            queue::confirm(connection, part.number, (part.first, part.last))?;
         }
         Ok(())
     }

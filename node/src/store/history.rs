@@ -142,12 +142,24 @@ impl History {
         id: EntityId,
         epochs: &'a Epochs,
     ) -> impl Iterator<Item = (&'a Piece, Record<'a>)> {
+        let counted = |(piece, record): &(&Piece, Record<'_>)| {
+            let counter = record.dot.counter;
+            !piece.cut.contains(&counter)
+        };
+        self.everything(id, epochs).filter(counted)
+    }
+
+    /// The same with what is beyond a cut. What an author knew does not change when somebody is shut out later.
+    pub fn everything<'a>(
+        &'a self,
+        id: EntityId,
+        epochs: &'a Epochs,
+    ) -> impl Iterator<Item = (&'a Piece, Record<'a>)> {
         self.pieces.iter().map(Rc::as_ref).flat_map(move |piece| {
             piece
                 .bundle
                 .commands()
                 .filter(move |(_, command)| command.entity == id)
-                .filter(|(dot, _)| !piece.cut.contains(&dot.counter))
                 .map(move |(dot, command)| {
                     let ctx = context(epochs, &piece.past, (dot, command));
                     let verdict = piece.verdicts.get(&dot.counter);

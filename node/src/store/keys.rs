@@ -152,6 +152,17 @@ pub(super) fn is_taken(connection: &Connection, entity_type: &str, values: &[Val
     find().unwrap_or(false)
 }
 
+/// Whether another live entity than this one has the key.
+pub(super) fn is_anothers(
+    connection: &Connection,
+    key: KeyHash,
+    entity: EntityId,
+) -> Result<bool, StoreError> {
+    let sql = "SELECT 1 FROM entity WHERE name_key = ?1 AND uuid <> ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    Ok(statement.exists(params![short(key), entity.0])?)
+}
+
 /// The index around one entity.
 struct Index<'a> {
     store: &'a Store,

@@ -177,7 +177,8 @@ impl Batch<'_> {
         Ok(round)
     }
 
-    /// The applied commands of an append-only entry; of anything else none.
+    /// The applied commands of an append-only entry, those beyond a cut too: what an author knew is the same on every machine,
+    /// whenever each of them heard of the cut. Of anything else none.
     fn earlier(
         &mut self,
         command: &Command,
@@ -194,7 +195,7 @@ impl Batch<'_> {
         self.write_waiting()?;
         self.touched.flush_history(self.store)?;
         let history = history::read(&self.store.connection, &self.store.authors, row)?;
-        let records = history.records(id, rules.epochs);
+        let records = history.everything(id, rules.epochs);
         Ok(records.map(|(_, r)| (r.dot, r.command.clone())).collect())
     }
 }

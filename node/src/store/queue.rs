@@ -104,7 +104,7 @@ pub(super) fn mark_sent(
     Ok(())
 }
 
-/// Confirms a range; the exceptions in it are settled one by one afterwards.
+/// Confirms a range, but for what was rejected of it.
 pub(super) fn confirm(
     connection: &Connection,
     author: i64,
@@ -112,7 +112,8 @@ pub(super) fn confirm(
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "UPDATE sync_queue SET sync_status = 'confirmed' WHERE author = ?1 AND counter BETWEEN ?2 AND ?3",
+            "UPDATE sync_queue SET sync_status = 'confirmed'
+             WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND sync_status <> 'rejected'",
         )?
         .execute([author, first.cast_signed(), last.cast_signed()])?;
     Ok(())

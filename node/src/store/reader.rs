@@ -18,16 +18,23 @@ use studiovault_protocol::vector::Vector;
 use super::schema::{DECIDED, FIXING};
 use super::{FILE, Store, StoreError, schema};
 
+mod activity;
 mod inbox;
 mod names;
+mod packing;
 mod past;
 mod pos;
 mod sql;
+mod whereabouts;
 
+pub use activity::ActivityEntry;
 pub use inbox::{ConflictRow, DeadLetterRow, LedgerRow, QueueRow};
+pub use names::NameFault;
+pub use packing::{Holding, Slice, SliceRoom};
 pub use past::{HistoryEntry, Ruling};
 pub use pos::QuarantineRow;
 pub use sql::{QUERY_ROWS, QueryRows};
+pub use whereabouts::BundleRow;
 
 /// Connections kept for the next question, each with its own cache.
 const IDLE_READERS: usize = 4;
@@ -136,6 +143,15 @@ impl Reader {
             idle.push(connection);
         }
         found
+    }
+
+    /// Copies all of one moment into an empty folder, as a store of its own.
+    pub fn copy_into(&self, folder: &Path) -> Result<(), StoreError> {
+        let from = self.connect()?;
+        let mut to = Connection::open(folder.join(FILE))?;
+        // All pages in one step: in several, every commit of the writer would begin it anew.
+        rusqlite::backup::Backup::new(&from, &mut to)?.step(-1)?;
+        Ok(())
     }
 
     fn connect(&self) -> Result<Connection, StoreError> {
@@ -262,11 +278,19 @@ impl View<'_> {
             self.count("SELECT coalesce(sum(rejected), 0) FROM verdict")?,
         );
         let has_cloud = self.count("SELECT count(*) FROM meta WHERE key = 'has_cloud'")? > 0;
+        let own = |status: &str| {
+            let sql = format!(
+                "SELECT count(*) FROM sync_queue WHERE sync_status <> 'confirmed' AND {status}"
+            );
+            if has_cloud { self.count(&sql) } else { Ok(0) }
+        };
         let undecided = commands.saturating_sub(confirmed + rejected);
         Ok(Counts {
             entities: self.count("SELECT count(*) FROM entity WHERE deleted = 0")?,
             commands,
             pending: if has_cloud { undecided } else { 0 },
+            own_pending: own("sync_status IN ('pending', 'sent')")?,
+            own_sent: own("sync_status = 'sent'")?,
             confirmed,
             rejected,
             conflicts: self.count(
@@ -298,6 +322,15 @@ impl View<'_> {
             .prepare_cached(sql)?
             .query_row([], |row| row.get(0))?;
         Ok(oldest.map(WallMs))
+    }
+
+    /// How often a conflict opened and closed here, ever.
+    pub fn conflict_turns(&self) -> Result<(u64, u64), StoreError> {
+        let turns = "SELECT count(*) FROM conflict_ledger WHERE event = ";
+        Ok((
+            self.count(&format!("{turns} 'opened'"))?,
+            self.count(&format!("{turns} 'closed'"))?,
+        ))
     }
 
     fn count(&self, sql: &str) -> Result<u64, StoreError> {

@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde::de::DeserializeOwned;
 use studiovault_protocol::bundle::Header;
 use studiovault_protocol::feed::{Page, Undecided};
 use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch, Hash, StudioId};
+use studiovault_protocol::limits;
 use studiovault_protocol::log::{Chain, ChainRow};
 use studiovault_protocol::membership::SignedRecord;
 use studiovault_protocol::policy::SignedPolicy;
 use studiovault_protocol::vector::{Parent, Vector};
 
+use super::authors::Authors;
 use super::{Store, StoreError, history};
 
 /// The newest bundle that this store itself wrote.
@@ -34,8 +37,8 @@ pub struct Restored {
     pub chains: Vec<ChainRow>,
     /// The heads of stored bundles that are not applied, in chain order.
     pub parked: Vec<Header>,
-    /// The last held feed position and its page's hash.
-    pub feed_held: (u64, Hash),
+    /// Where the newest held feed pages end, with their hashes, the newest last; from 0 if all are among them.
+    pub feed_ends: Vec<(u64, Hash)>,
     /// The last folded feed position.
     pub feed_folded: u64,
     /// How far the feed says that the cloud holds each epoch.
@@ -77,28 +80,19 @@ impl Store {
             studio: id("studio")?.map(StudioId),
             device: id("device")?.map(DeviceId),
             feed_folded: self.decoded("feed_folded")?.unwrap_or(0),
-            policies: self.policies()?,
+            policies: policies(&self.connection)?,
+            records: records(&self.connection)?,
             ..Restored::default()
         };
         self.restore_chains(&mut restored)?;
         self.restore_parked(&mut restored)?;
         self.restore_feed(&mut restored)?;
-        let mut statement = self
-            .connection
-            .prepare("SELECT record FROM roster ORDER BY id")?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let record = row.get_ref(0)?.as_blob().unwrap_or_default();
-            let record =
-                postcard::from_bytes(record).map_err(|_| StoreError::corrupt("a roster record"))?;
-            restored.records.push(record);
-        }
         Ok(restored)
     }
 
     fn restore_chains(&self, restored: &mut Restored) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare(
-            "SELECT id, parent_epoch, parent_counter, start, cloud_upto FROM epoch ORDER BY id",
+            "SELECT id, parent_epoch, parent_counter, start, cloud_upto, cloud_from FROM epoch ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
         let mut newest = 0;
@@ -108,59 +102,23 @@ impl Store {
             let author = self.authors.author(number).ok_or_else(what)?;
             let cloud_upto = row.get::<_, i64>(4)?.cast_unsigned();
             if cloud_upto > 0 {
-                let start = row.get::<_, Option<i64>>(3)?.unwrap_or(1).cast_unsigned();
-                self.restore_undecided(restored, (number, author), (start, cloud_upto))?;
+                if let Some(from) = row.get::<_, Option<i64>>(5)? {
+                    let named = (from.cast_unsigned(), cloud_upto);
+                    self.restore_undecided(restored, (number, author), named)?;
+                }
                 restored.cloud_holds.insert(author, cloud_upto);
             }
-            let Some(start) = row.get::<_, Option<i64>>(3)? else {
+            let Some((chain, own)) = chain(&self.connection, &self.authors, row)? else {
                 continue;
             };
-            let Some(held) = self.head(number, "1 = 1")? else {
-                return Err(what());
-            };
-            if held.own && held.position > newest {
-                newest = held.position;
-                restored.own_tip = Some(OwnTip {
-                    dot: author.at(held.last),
-                    hash: held.hash,
-                });
+            if let Some((position, hash)) = own.filter(|(position, _)| *position > newest) {
+                newest = position;
+                let dot = author.at(chain.held.0);
+                restored.own_tip = Some(OwnTip { dot, hash });
             }
-            let applied = self.head(number, "applied IS NOT NULL")?;
-            let past = match applied.as_ref().and_then(|head| head.past_at) {
-                Some(position) => history::past(&self.connection, &self.authors, position)?,
-                None => Vector::default(),
-            };
-            let chain = Chain {
-                parent: parent(row)?,
-                start: start.cast_unsigned(),
-                held: (held.last, held.hash),
-                applied: applied.map(|head| (head.last, head.hash)),
-                past,
-            };
             restored.chains.push(ChainRow { author, chain });
         }
         Ok(())
-    }
-
-    fn head(&self, author: i64, which: &str) -> Result<Option<Head>, StoreError> {
-        let sql = format!(
-            "SELECT position, last, hash, own, past_at FROM log_bundle
-             WHERE author = ?1 AND {which} ORDER BY first DESC LIMIT 1"
-        );
-        let read = |row: &Row<'_>| {
-            Ok(Head {
-                position: row.get(0)?,
-                last: row.get::<_, i64>(1)?.cast_unsigned(),
-                hash: Hash(row.get(2)?),
-                own: row.get(3)?,
-                past_at: row.get(4)?,
-            })
-        };
-        Ok(self
-            .connection
-            .prepare_cached(&sql)?
-            .query_row(params![author], read)
-            .optional()?)
     }
 
     fn restore_parked(&self, restored: &mut Restored) -> Result<(), StoreError> {
@@ -209,15 +167,18 @@ impl Store {
     }
 
     fn restore_feed(&self, restored: &mut Restored) -> Result<(), StoreError> {
-        let held = self
+        let mut ends = self
             .connection
-            .query_row(
-                "SELECT last, hash FROM feed ORDER BY first DESC LIMIT 1",
-                [],
-                |row| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Hash(row.get(1)?))),
-            )
-            .optional()?;
-        restored.feed_held = held.unwrap_or_default();
+            .prepare("SELECT last, hash FROM feed ORDER BY first DESC LIMIT ?1")?;
+        let ends = ends.query_map([limits::FEED_ENDS as i64], |row| {
+            Ok((row.get::<_, i64>(0)?.cast_unsigned(), Hash(row.get(1)?)))
+        })?;
+        let mut ends: Vec<(u64, Hash)> = ends.collect::<Result<_, _>>()?;
+        if ends.len() < limits::FEED_ENDS {
+            ends.push((0, Hash::default()));
+        }
+        ends.reverse();
+        restored.feed_ends = ends;
         let mut statement = self
             .connection
             .prepare("SELECT first, bytes FROM feed WHERE first > ?1 ORDER BY first")?;
@@ -231,6 +192,81 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// One epoch as far as it is held, and where in the log its head stands if this store wrote that; `None` if nothing is held.
+type Held = (Chain, Option<(i64, Hash)>);
+
+/// What is held of an epoch; its row is id, epoch and counter of its parent, and start.
+pub(super) fn chain(
+    connection: &Connection,
+    authors: &Authors,
+    row: &Row<'_>,
+) -> Result<Option<Held>, StoreError> {
+    let number: i64 = row.get(0)?;
+    let Some(start) = row.get::<_, Option<i64>>(3)? else {
+        return Ok(None);
+    };
+    let Some(held) = head(connection, number, "1 = 1")? else {
+        return Err(StoreError::corrupt(format!("epoch {number}")));
+    };
+    let applied = head(connection, number, "applied IS NOT NULL")?;
+    let past = match applied.as_ref().and_then(|head| head.past_at) {
+        Some(position) => history::past(connection, authors, position)?,
+        None => Vector::default(),
+    };
+    let chain = Chain {
+        parent: parent(row)?,
+        start: start.cast_unsigned(),
+        held: (held.last, held.hash),
+        applied: applied.map(|head| (head.last, head.hash)),
+        past,
+    };
+    Ok(Some((
+        chain,
+        held.own.then_some((held.position, held.hash)),
+    )))
+}
+
+fn head(connection: &Connection, author: i64, which: &str) -> Result<Option<Head>, StoreError> {
+    let sql = format!(
+        "SELECT position, last, hash, own, past_at FROM log_bundle
+         WHERE author = ?1 AND {which} ORDER BY first DESC LIMIT 1"
+    );
+    let read = |row: &Row<'_>| {
+        Ok(Head {
+            position: row.get(0)?,
+            last: row.get::<_, i64>(1)?.cast_unsigned(),
+            hash: Hash(row.get(2)?),
+            own: row.get(3)?,
+            past_at: row.get(4)?,
+        })
+    };
+    Ok(connection
+        .prepare_cached(&sql)?
+        .query_row(params![author], read)
+        .optional()?)
+}
+
+/// The roster's records, each after those that it rests on.
+pub(super) fn records(connection: &Connection) -> Result<Vec<SignedRecord>, StoreError> {
+    encoded(connection, "SELECT record FROM roster ORDER BY id")
+}
+
+/// The signed policies.
+pub(super) fn policies(connection: &Connection) -> Result<Vec<SignedPolicy>, StoreError> {
+    encoded(connection, "SELECT record FROM policy ORDER BY hash")
+}
+
+fn encoded<T: DeserializeOwned>(connection: &Connection, sql: &str) -> Result<Vec<T>, StoreError> {
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0))?;
+    let mut records = Vec::new();
+    for bytes in rows {
+        let record = postcard::from_bytes(&bytes?);
+        records.push(record.map_err(|_| StoreError::corrupt("a signed record"))?);
+    }
+    Ok(records)
 }
 
 fn parent(row: &Row<'_>) -> Result<Parent, StoreError> {

@@ -9,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite_migration::{M, Migrations};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::receipt;
+use studiovault_protocol::sabotage::Bug;
 
 use super::{Location, StoreError};
 
@@ -25,6 +26,8 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_9.sql")),
     M::up(include_str!("schema_10.sql")),
     M::up(include_str!("schema_11.sql")),
+    M::up(include_str!("schema_12.sql")),
+    M::up(include_str!("schema_13.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -80,6 +83,9 @@ pub(super) fn configure_flush(connection: &Connection) -> Result<(), StoreError>
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;",
     )?;
+    if Bug::NormalSync.is_on() {
+        return Ok(connection.execute_batch("PRAGMA synchronous = NORMAL;")?);
+    }
     for (setting, wanted) in [
         ("synchronous", 2i64),
         ("fullfsync", 1),
@@ -114,6 +120,15 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
         Err(rusqlite_migration::Error::RusqliteError { err, .. }) => Err(err.into()),
         Err(other) => Err(StoreError::corrupt(other.to_string())),
     }
+}
+
+/// An empty store as an older version of the program left it; how many versions there are.
+#[cfg(test)]
+pub(super) fn migrate_to(connection: &mut Connection, version: usize) -> usize {
+    let migrations = Migrations::from_slice(MIGRATIONS);
+    let older = migrations.to_version(connection, version);
+    older.expect("an older schema can be made");
+    MIGRATIONS.len()
 }
 
 /// Makes the views of a policy's types, and no others.

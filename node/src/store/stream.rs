@@ -6,8 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use rusqlite::{OptionalExtension, params};
-use studiovault_protocol::event::{BlockRead, PagesRead};
+use studiovault_protocol::event::{BlockRead, LinkId, PagesRead};
 use studiovault_protocol::frontier::Range;
+use studiovault_protocol::sabotage::Bug;
 
 use super::{Store, StoreError};
 
@@ -157,6 +158,16 @@ impl Store {
         })
     }
 
+    /// Feed pages after a position, at least one if there is one.
+    pub fn pages_after(&self, after: u64, max_bytes: usize) -> Result<Vec<Arc<[u8]>>, StoreError> {
+        let read = PagesRead {
+            link: LinkId(0),
+            after,
+            max_bytes,
+        };
+        Ok(self.pages(&read)?.pages)
+    }
+
     /// Feed pages after a position, and whether more follow.
     pub fn pages(&self, read: &PagesRead) -> Result<PageChunk, StoreError> {
         let mut statement = self
@@ -188,6 +199,9 @@ impl Store {
         };
         let mut commands = 0;
         let mut from = self.next_wanted(course, wanted, cursor.cast_signed())?;
+        if Bug::CursorByTime.is_on() {
+            from = from.max(Some(self.counters.position - 1));
+        }
         'seek: while let Some(start) = from {
             let mut statement = self.connection.prepare_cached(course.rows())?;
             let mut rows = statement.query([start])?;

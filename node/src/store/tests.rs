@@ -323,6 +323,7 @@ proptest! {
     }
 }
 
+mod auditing;
 mod collecting;
 mod cut;
 mod durable;

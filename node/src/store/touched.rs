@@ -350,6 +350,11 @@ fn write_beside(
 /// A deleted entity's row in `tombstone` says since when; its bare id never goes.
 fn write_tombstone(store: &Store, loaded: &Loaded, deleted: bool) -> Result<(), StoreError> {
     let writes = &loaded.entity.life.writes;
+    let had_none = loaded.stored.as_ref().is_none_or(|stored| !stored.deleted);
+    if had_none && !loaded.entity.life.has_delete() {
+        // It never stood.
+        return Ok(());
+    }
     match writes.iter().rfind(|write| write.kind == LifeKind::Deleted) {
         Some(delete) if deleted => store
             .connection

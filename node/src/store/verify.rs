@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use rusqlite::Row;
+use studiovault_protocol::api::VerifyView;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::feed::Page;
 use studiovault_protocol::id::{EntityId, Hash};
@@ -33,6 +34,19 @@ pub struct Verification {
     pub fault_count: u64,
     /// The first of them, in words.
     pub faults: Vec<String>,
+}
+
+impl From<Verification> for VerifyView {
+    fn from(found: Verification) -> Self {
+        Self {
+            bundles: found.bundles,
+            commands: found.commands,
+            pages: found.pages,
+            entities: found.entities,
+            fault_count: found.fault_count,
+            faults: found.faults,
+        }
+    }
 }
 
 impl Verification {

@@ -1,19 +1,27 @@
 //! The HTTP client of the cloud contract: bounded answers, compressed bodies, errors that say whose fault they are.
 
+mod examine;
+
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::StreamExt;
-use reqwest::{Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::cloud::{
-    BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, EnrolRequest, MEDIA_TYPE, Pong,
+    BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, EnrolRequest, MEDIA_TYPE,
+    NONCE_HEADER, PROOF_HEADER, Pong, Proof, Prover, TailAnswer, TailRequest, Target,
 };
-use studiovault_protocol::id::Hash;
+use studiovault_protocol::id::StudioId;
+use studiovault_protocol::keys::SecretKey;
+use studiovault_protocol::membership::SignedRecord;
 
+use super::credentials::Credentials;
+use super::pins::PinError;
 use super::{REQUEST_TIMEOUT, tls};
-use crate::config::CloudAccess;
+use crate::config::{CloudAccess, SignInFile};
 
 /// Bytes of an answer at most, packed and unpacked: a page of changes is at most 1 MiB.
 const ANSWER_BYTES: usize = 8 * 1024 * 1024;
@@ -32,10 +40,11 @@ pub enum UplinkError {
     #[error("the cloud cannot be reached: {0}; work goes on, and it is tried again by itself")]
     Unreachable(String),
     /// The token is refused.
-    #[error(
-        "the cloud refuses the token: {0}; ask who hosts the cloud for a new one and give it with `studiovault login --token TOKEN`"
-    )]
+    #[error("the cloud refuses the token: {0}; sign in again with `studiovault login`")]
     Unauthorised(String),
+    /// The cloud has not heard yet that this machine belongs.
+    #[error("the cloud does not know this machine yet: {0}; the roster is brought to it by itself")]
+    Unknown(String),
     /// The cloud is overloaded or broken.
     #[error("the cloud is busy: {detail}; it is tried again by itself")]
     Busy {
@@ -49,9 +58,20 @@ pub enum UplinkError {
         "the cloud broke on a request: {0}; what it breaks on is found and set aside by itself"
     )]
     Broken(String),
+    /// The cloud lost the end of its own feed.
+    #[error("{detail}; what this machine holds of it is given back by itself")]
+    Behind {
+        /// The last position that it holds.
+        held: u64,
+        /// In words.
+        detail: String,
+    },
     /// The body is too large.
     #[error("the cloud takes no batch of this size; a smaller one is sent by itself")]
     TooLarge,
+    /// The asker's: the cloud holds nothing of that name.
+    #[error("{0}; check what was named, and that the address is the cloud's")]
+    Missing(String),
     /// The answer makes no sense.
     #[error(
         "an answer that makes no sense: {0}; check that the address is the cloud's and both are up to date"
@@ -64,14 +84,24 @@ pub enum UplinkError {
 pub struct CloudClient {
     http: reqwest::Client,
     access: CloudAccess,
-    token: Arc<RwLock<String>>,
+    credentials: Arc<Credentials>,
+    signer: Option<Signer>,
+}
+
+/// Proves with every request whose it is.
+#[derive(Clone, Debug)]
+struct Signer {
+    prover: Prover,
+    key: SecretKey,
+    /// From the cloud's last word on it.
+    nonce: Arc<RwLock<String>>,
 }
 
 impl CloudClient {
     /// Checks the address and prepares the connection; nothing is sent.
     pub fn new(access: CloudAccess) -> Result<Self, UplinkError> {
         let address = |detail: &str| UplinkError::Address(format!("{}: {detail}", access.url));
-        let url: reqwest::Url = access
+        let url: Url = access
             .url
             .parse()
             .map_err(|_| address("no usable address; give it as https://host:port"))?;
@@ -82,16 +112,12 @@ impl CloudClient {
             .connect_timeout(CONNECT_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(120));
         match (url.scheme(), &access.pin) {
-            ("https", Some(pin)) => {
-                let pin: Hash = pin
-                    .trim()
-                    .parse()
-                    .map_err(|_| address("the pin is not 64 hexadecimal digits"))?;
-                let config =
-                    tls::pinned(pin.0).map_err(|error| UplinkError::Address(error.to_string()))?;
+            ("https", pins) => {
+                let pins = pins.as_deref().map(str::parse).transpose();
+                let pins = pins.map_err(|error: PinError| address(&error.to_string()))?;
+                let config = tls::of_system(pins).map_err(|error| address(&error.to_string()))?;
                 builder = builder.tls_backend_preconfigured(config);
             }
-            ("https", None) => {}
             ("http", _) if is_loopback(&url) => {}
             ("http", _) => return Err(address("plain http is for this machine alone; use https")),
             _ => {
@@ -103,25 +129,40 @@ impl CloudClient {
         let http = builder
             .build()
             .map_err(|error| UplinkError::Address(error.to_string()))?;
-        let token = Arc::new(RwLock::new(access.token.clone()));
+        let credentials = Arc::new(Credentials::new(access.token.clone()));
         Ok(Self {
             http,
             access,
-            token,
+            credentials,
+            signer: None,
         })
     }
 
-    /// Uses another token from now on, in every clone.
-    pub fn sign_in(&self, token: String) {
-        *self.token.write().unwrap_or_else(PoisonError::into_inner) = token;
+    /// From now on every request is signed: machines' tokens are worth nothing without.
+    pub fn proving(mut self, prover: Prover, key: SecretKey) -> Self {
+        let nonce = Arc::default();
+        self.signer = Some(Signer { prover, key, nonce });
+        self
     }
 
-    fn token(&self) -> String {
-        let token = self.token.read().unwrap_or_else(PoisonError::into_inner);
-        token.clone()
+    /// Goes on with a sign-in that was kept.
+    pub fn signed_in(mut self, sign_in: (SignInFile, PathBuf)) -> Self {
+        let mut credentials = Credentials::new(String::new());
+        credentials.begin(sign_in);
+        self.credentials = Arc::new(credentials);
+        self
     }
 
-    fn address(&self, path: &str) -> String {
+    /// Uses another token from now on, in every clone, and renews it if there is a sign-in, kept at that path.
+    pub async fn sign_in(&self, token: String, sign_in: Option<(SignInFile, PathBuf)>) {
+        self.credentials.replace(token, sign_in).await;
+    }
+
+    pub(super) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(super) fn address(&self, path: &str) -> String {
         format!("{}/v1/{path}", self.access.url.trim_end_matches('/'))
     }
 
@@ -134,9 +175,8 @@ impl CloudClient {
             .http
             .get(self.address("ping"))
             .query(&[("nonce", &nonce)])
-            .timeout(PING_TIMEOUT)
-            .bearer_auth(self.token());
-        let pong: Pong = json(check(request.send().await.map_err(unreachable)?).await?).await?;
+            .timeout(PING_TIMEOUT);
+        let pong: Pong = json(self.ask(request).await?).await?;
         if pong.nonce == nonce {
             Ok(pong)
         } else {
@@ -151,6 +191,11 @@ impl CloudClient {
         self.signed("sync/batch", batch, REQUEST_TIMEOUT).await
     }
 
+    /// Gives a part of its own feed back.
+    pub async fn tail(&self, tail: &TailRequest) -> Result<TailAnswer, UplinkError> {
+        self.signed("sync/tail", tail, REQUEST_TIMEOUT).await
+    }
+
     /// Asks for changes; waits as long as the question says and a little longer.
     pub async fn changes(&self, question: &ChangesRequest) -> Result<Changes, UplinkError> {
         let timeout = REQUEST_TIMEOUT + Duration::from_secs(u64::from(question.wait_s));
@@ -160,6 +205,93 @@ impl CloudClient {
     /// Enrols a studio; the token must be the cloud's admin token.
     pub async fn enrol(&self, request: &EnrolRequest) -> Result<EnrolAnswer, UplinkError> {
         self.post_json("studios", request).await
+    }
+
+    /// Makes the roster known, so that the cloud can tell who belongs.
+    pub async fn introduce(
+        &self,
+        studio: StudioId,
+        records: &[SignedRecord],
+    ) -> Result<(), UplinkError> {
+        let request = self
+            .http
+            .put(self.address(&format!("studios/{studio}/roster")))
+            .timeout(REQUEST_TIMEOUT)
+            .json(records);
+        self.ask(request).await.map(|_| ())
+    }
+
+    /// Tells how this machine fares; the report goes as it is.
+    pub async fn tell(&self, report: String) -> Result<(), UplinkError> {
+        let request = self
+            .http
+            .post(self.address("telemetry"))
+            .timeout(REQUEST_TIMEOUT)
+            .header("content-type", "application/json")
+            .body(report);
+        self.ask(request).await.map(|_| ())
+    }
+
+    /// Sends a request with token and proof. What has run out is replaced, each once: a nonce by the one that the refusal brings,
+    /// an access token by the provider's next.
+    async fn ask(&self, request: RequestBuilder) -> Result<Response, UplinkError> {
+        let (mut nonce, mut token) = (true, true);
+        loop {
+            let Some(this) = request.try_clone() else {
+                return Err(UplinkError::Nonsense(
+                    "a request that cannot be sent twice".into(),
+                ));
+            };
+            let used = self.credentials.token();
+            let answer = self.send(this, &used).await?;
+            if answer.status() != StatusCode::UNAUTHORIZED {
+                return check(answer).await;
+            }
+            if nonce && self.renew(&answer) {
+                nonce = false;
+            } else if token && self.next_token(used).await? {
+                (nonce, token) = (true, false);
+            } else {
+                return check(answer).await;
+            }
+        }
+    }
+
+    /// Has the next access token given, on a task of its own: the provider gives it once, whoever stops waiting.
+    async fn next_token(&self, refused: String) -> Result<bool, UplinkError> {
+        let client = self.clone();
+        let renewed = tokio::spawn(async move {
+            let own = (&client.http, &*client.address("oauth/token"));
+            client.credentials.renew(&refused, own).await
+        });
+        match renewed.await {
+            Ok(renewed) => renewed,
+            Err(_) => Err(UplinkError::Unreachable("the program is ending".into())),
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder, token: &str) -> Result<Response, UplinkError> {
+        let signed = request.bearer_auth(token).build();
+        let mut request = signed.map_err(unreachable)?;
+        if let Some(signer) = &self.signer {
+            let proof = signer.prove(request.method().as_str(), request.url());
+            let value = proof.parse().expect("a proof is plain ASCII");
+            request.headers_mut().insert(PROOF_HEADER, value);
+        }
+        self.http.execute(request).await.map_err(unreachable)
+    }
+
+    /// Takes a new nonce from a refusal. Whether there was one.
+    fn renew(&self, refusal: &Response) -> bool {
+        let given = refusal.headers().get(NONCE_HEADER);
+        let given = given.and_then(|value| value.to_str().ok());
+        let (Some(signer), Some(given)) = (&self.signer, given) else {
+            return false;
+        };
+        let mut known = signer.nonce.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = *known != given;
+        given.clone_into(&mut known);
+        is_new
     }
 
     /// Posts JSON and reads JSON.
@@ -172,19 +304,29 @@ impl CloudClient {
             .http
             .post(self.address(path))
             .timeout(REQUEST_TIMEOUT)
-            .bearer_auth(self.token())
             .json(body);
-        json(check(request.send().await.map_err(unreachable)?).await?).await
+        json(self.ask(request).await?).await
+    }
+
+    /// Posts a form and reads JSON.
+    pub(super) async fn post_form<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        form: String,
+    ) -> Result<A, UplinkError> {
+        let request = self
+            .http
+            .post(self.address(path))
+            .timeout(REQUEST_TIMEOUT)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(form);
+        json(self.ask(request).await?).await
     }
 
     /// Reads JSON.
     pub async fn read_json<A: DeserializeOwned>(&self, path: &str) -> Result<A, UplinkError> {
-        let request = self
-            .http
-            .get(self.address(path))
-            .timeout(REQUEST_TIMEOUT)
-            .bearer_auth(self.token());
-        json(check(request.send().await.map_err(unreachable)?).await?).await
+        let request = self.http.get(self.address(path)).timeout(REQUEST_TIMEOUT);
+        json(self.ask(request).await?).await
     }
 
     /// Posts the signed form, packed by zstd, and reads it.
@@ -200,13 +342,12 @@ impl CloudClient {
             .http
             .post(self.address(path))
             .timeout(timeout)
-            .bearer_auth(self.token())
             .header("content-type", MEDIA_TYPE)
             .header("content-encoding", "zstd")
             .header("accept", MEDIA_TYPE)
             .header("accept-encoding", "zstd")
             .body(packed);
-        let response = check(request.send().await.map_err(unreachable)?).await?;
+        let response = self.ask(request).await?;
         let header = |name: &str| {
             response
                 .headers()
@@ -230,7 +371,24 @@ impl CloudClient {
     }
 }
 
-fn is_loopback(url: &reqwest::Url) -> bool {
+impl Signer {
+    fn prove(&self, method: &str, url: &Url) -> String {
+        let nonce = self.nonce.read().unwrap_or_else(PoisonError::into_inner);
+        // The server hands a nonce to whoever comes without; until then there is nothing to sign.
+        let nonce = if nonce.is_empty() { "none" } else { &nonce };
+        let path = match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        };
+        let target = Target {
+            method,
+            path: &path,
+        };
+        Proof::new(self.prover, nonce.to_owned(), target, &self.key).to_string()
+    }
+}
+
+pub(super) fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or("").trim_matches(['[', ']']);
     host == "localhost"
         || host
@@ -238,7 +396,7 @@ fn is_loopback(url: &reqwest::Url) -> bool {
             .is_ok_and(|ip| ip.is_loopback())
 }
 
-fn unreachable(error: reqwest::Error) -> UplinkError {
+pub(super) fn unreachable(error: reqwest::Error) -> UplinkError {
     // The innermost cause is what a person can act on; the outer ones repeat the address.
     let mut cause: &dyn std::error::Error = &error;
     while let Some(source) = cause.source() {
@@ -270,8 +428,19 @@ async fn check(response: Response) -> Result<Response, UplinkError> {
         .filter(|c| !c.is_control())
         .take(300)
         .collect();
+    let code = problem
+        .as_ref()
+        .and_then(|problem| problem["code"].as_str());
+    let held = problem
+        .as_ref()
+        .and_then(|problem| problem["held"].as_u64());
+    if let (StatusCode::SERVICE_UNAVAILABLE, Some(held)) = (status, held) {
+        return Err(UplinkError::Behind { held, detail });
+    }
     Err(match status {
+        StatusCode::FORBIDDEN if code == Some("DEVICE_UNKNOWN") => UplinkError::Unknown(detail),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => UplinkError::Unauthorised(detail),
+        StatusCode::NOT_FOUND if code == Some("NOT_FOUND") => UplinkError::Missing(detail),
         StatusCode::PAYLOAD_TOO_LARGE => UplinkError::TooLarge,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
             UplinkError::Busy {
@@ -294,7 +463,7 @@ async fn json<A: DeserializeOwned>(response: Response) -> Result<A, UplinkError>
 }
 
 /// Reads a body up to [`ANSWER_BYTES`].
-async fn bounded(response: Response) -> Result<Vec<u8>, UplinkError> {
+pub(super) async fn bounded(response: Response) -> Result<Vec<u8>, UplinkError> {
     let mut body = Vec::new();
     let mut stream = response.bytes_stream();
     while let Some(chunk) = stream.next().await {

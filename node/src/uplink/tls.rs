@@ -1,32 +1,54 @@
-//! Trust in the cloud's certificate: by pin, else by the system's authorities. TLS 1.2 or newer.
+//! Trust in the cloud's certificate, TLS 1.2 or newer.
 //!
-//! With a pin the certificate's key is what counts (a self-hosted cloud signs its own); the handshake's signature is still
-//! checked, or the pin would prove nothing.
+//! The certificate must bear the name that is dialled, always. Pins that are in force decide alone: a key that is none of them is
+//! refused whoever vouches for it, and a self-hosted cloud may sign for itself. Without pins, and once their last day is over, the
+//! web's authorities decide. The handshake's signature is always checked, or a certificate would prove nothing.
 
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
-use sha2::{Digest, Sha256};
+use rustls::version::{TLS12, TLS13};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts exactly the certificate whose public key has this SHA-256.
+use super::pins::PinSet;
+
+/// Decides by pins while they hold, else as the web does.
 #[derive(Debug)]
-struct Pinned {
-    pin: [u8; 32],
+struct Verifier {
+    pins: Option<PinSet>,
+    web: Option<Arc<dyn ServerCertVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-/// A client configuration that trusts one key.
-pub(super) fn pinned(pin: [u8; 32]) -> Result<ClientConfig, Error> {
+/// A client configuration that trusts these pins, or else whom the system's authorities vouch for.
+pub(super) fn of_system(pins: Option<PinSet>) -> Result<ClientConfig, Error> {
+    if pins.as_ref().is_some_and(PinSet::is_open) {
+        return trusting(pins, None);
+    }
     let provider = Arc::new(ring::default_provider());
-    let verifier = Arc::new(Pinned {
-        pin,
+    match rustls_platform_verifier::Verifier::new(provider) {
+        Ok(web) => trusting(pins, Some(Arc::new(web))),
+        // The pins hold without it, until their last day.
+        Err(_) if pins.is_some() => trusting(pins, None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The same with other authorities.
+pub(super) fn trusting(
+    pins: Option<PinSet>,
+    web: Option<Arc<dyn ServerCertVerifier>>,
+) -> Result<ClientConfig, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(Verifier {
+        pins,
+        web,
         provider: provider.clone(),
     });
     let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
+        .with_protocol_versions(&[&TLS13, &TLS12])?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
@@ -34,23 +56,50 @@ pub(super) fn pinned(pin: [u8; 32]) -> Result<ClientConfig, Error> {
     Ok(config)
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let by_web = || match &self.web {
+            Some(web) => {
+                web.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => Err(Error::General("this system names no authorities".into())),
+        };
+        let Some(pins) = &self.pins else {
+            return by_web();
+        };
+        if let Some(day) = pins.ended(now) {
+            return by_web().map_err(|error| {
+                Error::General(format!(
+                    "the pins of the cloud's key ended with {day}, and without them: {error}"
+                ))
+            });
+        }
         let certificate = webpki::EndEntityCert::try_from(end_entity)
-            .map_err(|_| Error::General("the cloud's certificate cannot be read".into()))?;
-        let key = Sha256::digest(certificate.subject_public_key_info());
-        if key[..] == self.pin {
+            .map_err(|_| Error::InvalidCertificate(CertificateError::BadEncoding))?;
+        if certificate
+            .verify_is_valid_for_subject_name(server_name)
+            .is_err()
+        {
+            let expected = server_name.to_owned();
+            let presented = Vec::new();
+            let error = CertificateError::NotValidForNameContext {
+                expected,
+                presented,
+            };
+            return Err(Error::InvalidCertificate(error));
+        }
+        if pins.takes(&certificate.subject_public_key_info()) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(Error::General(
-                "the cloud's key is not the pinned one".into(),
+                "the cloud's key is none of the pinned ones".into(),
             ))
         }
     }
@@ -81,3 +130,6 @@ impl ServerCertVerifier for Pinned {
             .supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,9 @@
 //! A side is named by its dot; an answer becomes an ordinary command whose context covers all sides.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
+use crate::command::Op;
 use crate::id::EntityId;
 use crate::merge::{ConflictKind, PickRule, SideState};
 use crate::time::WallMs;
@@ -29,6 +30,20 @@ pub struct SideView {
     /// What that entity is called meanwhile, because another one keeps its name. A view: nobody has written it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed: Option<String>,
+    /// What was done, where the question is whether the entity is deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deed: Option<Deed>,
+}
+
+/// What one command did to an entity that somebody deleted at the same time.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Deed {
+    /// The operation.
+    pub op: Op,
+    /// The person.
+    pub actor: String,
+    /// The fields that it wrote, as the history shows them.
+    pub fields: Map<String, Json>,
 }
 
 /// One open question.

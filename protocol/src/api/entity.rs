@@ -114,6 +114,9 @@ pub struct HistoryRow {
     pub code: Option<String>,
     /// Of a verdict its place in the feed.
     pub position: Option<u64>,
+    /// Of a verdict that did not simply accept the cloud's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// The history of one entity, oldest first.
@@ -153,6 +156,12 @@ pub struct DeadLetter {
     pub ts: WallMs,
     /// What settled it: `fixed` or `discarded`; `None` while it is open.
     pub settled: Option<String>,
+    /// What people would call the entity.
+    #[serde(default)]
+    pub label: String,
+    /// Changes of the entity that cannot go on before this one is settled; told of one letter, not in the list of all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
 }
 
 /// `POST /local/v1/dead-letters/{dot}/fix`: the same command once more, in its place.

@@ -23,6 +23,9 @@ pub struct Status {
     pub gateway: Option<GatewayView>,
     /// The cloud truth.
     pub cloud: CloudStatus,
+    /// What this run saw of the LAN.
+    #[serde(default)]
+    pub lan: LanStatus,
     /// How much there is.
     pub counts: Counts,
     /// On how many machines this machine's own writes are.
@@ -65,6 +68,9 @@ pub struct NodeView {
     pub started: WallMs,
     /// Where peers can reach it, as `address:port`; empty while offline.
     pub listening: Vec<String>,
+    /// It hides on its network.
+    #[serde(default)]
+    pub venue: bool,
 }
 
 /// Whether this machine takes part in the LAN.
@@ -94,6 +100,35 @@ pub struct PeerView {
     pub behind: u64,
     /// Round trip of the last beat, ms; `None` before the first.
     pub round_trip_ms: Option<u32>,
+    /// Its wall clock minus this machine's when the link began, ms.
+    #[serde(default)]
+    pub clock_offset_ms: i64,
+}
+
+/// What this run of the node saw of the LAN.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LanStatus {
+    /// Links that were opened since the run began.
+    pub links_opened: u64,
+    /// Dials of which no link came.
+    pub dials_failed: u64,
+    /// It is being filled from a peer that holds more; `None` if nobody in reach does.
+    pub catching_up: Option<CatchUp>,
+}
+
+/// How far this machine is with what the peers in reach hold. Never says that it is done: then there is none.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct CatchUp {
+    /// Who holds most of what is missing.
+    pub from: String,
+    /// Commands held here.
+    pub held: u64,
+    /// Commands held here or there.
+    pub of: u64,
+    /// Commands that came in each second of the last ten; `None` before there is a second to judge by.
+    pub per_second: Option<u64>,
+    /// Seconds left at that pace, rounded up; `None` while nothing is known or nothing comes.
+    pub left_s: Option<u64>,
 }
 
 /// A member of the studio.
@@ -112,6 +147,12 @@ pub struct MemberView {
     pub online: bool,
     /// When a link to it last stood; `None` if never.
     pub last_seen: Option<WallMs>,
+    /// Of edits made at the same time, that of the machine with the higher number is shown.
+    #[serde(default)]
+    pub priority: i32,
+    /// The machine with the higher number carries to the cloud first.
+    #[serde(default)]
+    pub gateway_preference: i32,
 }
 
 /// Who carries logs to the cloud and the feed back.
@@ -153,6 +194,12 @@ pub struct Counts {
     pub commands: u64,
     /// Of those, without a verdict although the studio has a cloud.
     pub pending: u64,
+    /// Of those, this machine's own.
+    #[serde(default)]
+    pub own_pending: u64,
+    /// Of the own ones, those that went to the cloud and have no answer yet.
+    #[serde(default)]
+    pub own_sent: u64,
     /// Of those, accepted (merged ones count).
     pub confirmed: u64,
     /// Of those, rejected.

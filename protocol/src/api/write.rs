@@ -1,5 +1,7 @@
 //! What is written: a list of mutations that become durable together, and the read token that goes with them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
@@ -72,10 +74,50 @@ pub struct BundleName {
 }
 
 /// `POST /local/v1/login`.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoginRequest {
     /// The new token for the cloud truth.
     pub token: String,
+    /// How the next one is had; without it the token is good until it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<Renewal>,
+}
+
+impl LoginRequest {
+    /// A token that nothing renews.
+    pub fn of_token(token: String) -> Self {
+        Self {
+            token,
+            renewal: None,
+        }
+    }
+}
+
+impl fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginRequest(tokens hidden)")
+    }
+}
+
+/// How the next access token is had (RFC 6749, 6).
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewal {
+    /// Good once.
+    pub refresh_token: String,
+    /// Where it is exchanged; `None`: at the cloud truth itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+    /// As whom.
+    pub client_id: String,
+    /// What the tokens are for, where the provider wants to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+}
+
+impl fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Renewal(token hidden)")
+    }
 }
 
 /// `POST /local/v1/network`.
@@ -84,6 +126,24 @@ pub struct LoginRequest {
 pub struct NetworkRequest {
     /// Take part in the LAN, or not.
     pub network: NetworkState,
+}
+
+/// Whether a machine hides on its network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VenueState {
+    /// It announces nothing and looks for nobody.
+    On,
+    /// It announces itself under random names.
+    Off,
+}
+
+/// `POST /local/v1/venue`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VenueRequest {
+    /// Hide, or not.
+    pub venue: VenueState,
 }
 
 /// A vector as the read token of the API: its tips joined by commas, `0` for the empty one.

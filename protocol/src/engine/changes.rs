@@ -6,7 +6,7 @@
 use super::Engine;
 use crate::id::{DeviceId, Epoch, Hash, PublicKey};
 use crate::limits;
-use crate::membership::{Act, Authority, Cut, Grant, Member, Role, SignedRecord, Signer};
+use crate::membership::{Act, Authority, Cut, Grant, Member, Rekey, Role, SignedRecord, Signer};
 use crate::time::WallMs;
 
 /// What a device counts for.
@@ -42,6 +42,8 @@ pub enum RosterChange {
     Retire,
     /// Nothing more comes of a device than is held here: its machine died with the rest.
     Lose(DeviceId),
+    /// A record that was signed elsewhere: with the recovery kit's root key.
+    Signed(Box<SignedRecord>),
 }
 
 /// Why a change is not made. The person's; nothing changed.
@@ -78,7 +80,7 @@ pub enum ChangeRefused {
     TooLong,
     /// The roster did not take the record.
     #[error(
-        "the roster did not take it: it is full, or this machine's chain of grants is too long; use the recovery kit"
+        "the roster did not take it: it is full, not signed by who may, or this machine's chain of grants is too long; use this studio's recovery kit"
     )]
     NotTaken,
 }
@@ -88,6 +90,7 @@ impl Engine {
     pub fn word(&self, change: &RosterChange, at: WallMs) -> Result<SignedRecord, ChangeRefused> {
         let act = match change {
             RosterChange::Retire => return self.word_retirement(at),
+            RosterChange::Signed(record) => return Ok(SignedRecord::clone(record)),
             RosterChange::Admit {
                 device,
                 key,
@@ -226,7 +229,7 @@ impl Engine {
         })
     }
 
-    /// What a device signed as an admin and stands: records and policies.
+    /// What a device signed as an admin and stands: records, policies and the key under the mesh.
     fn signed_by(&self, device: DeviceId) -> Result<Vec<Hash>, ChangeRefused> {
         let holds = |signer: Signer| match signer {
             Signer::Root => false,
@@ -240,6 +243,10 @@ impl Engine {
         let policies = documents.filter(|record| holds(record.signer));
         let mut hashes = self.roster.signed_by(device);
         hashes.extend(policies.map(|record| record.rank().2));
+        let rekey = self.lan.keyring.rekey.as_ref();
+        // A number that leaves no room for later ones would bind the studio to this key for good.
+        let kept = rekey.filter(|rekey| rekey.number <= limits::REKEYS / 2 && holds(rekey.by));
+        hashes.extend(kept.map(Rekey::hash));
         hashes.sort_unstable();
         if hashes.len() > limits::CUT_KEEPS {
             return Err(ChangeRefused::TooLong);

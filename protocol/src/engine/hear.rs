@@ -6,6 +6,7 @@ use super::Engine;
 use crate::event::{Effects, LinkId, Moment, Notice, PagesRead};
 use crate::frontier::Frontier;
 use crate::limits;
+use crate::refusal::{Refusal, RefusedBy};
 use crate::session::Serving;
 use crate::time::MonoMs;
 use crate::wire::{Beat, Frame, Gone, Packed, Status};
@@ -16,10 +17,16 @@ impl Engine {
             return;
         };
         state.heard_at = moment.now.mono;
+        if self.hear_restricted(link, &frame, fx) {
+            return;
+        }
+        let Some(state) = self.links.get(&link) else {
+            return;
+        };
         match (frame, state.session.is_some()) {
             (Frame::Hello(hello), false) => self.greet(moment, link, *hello, fx),
             (Frame::Hello(_), true) => self.close(link, "a second hello", fx),
-            (Frame::Refuse(reason), _) => self.hear_refusal(link, &reason, fx),
+            (Frame::Refuse(reason), _) => self.hear_refusal(link, reason, fx),
             (_, false) => self.close(link, "a frame before the hello", fx),
             (frame, true) => self.hear((link, moment.now.mono), frame, fx),
         }
@@ -78,6 +85,8 @@ impl Engine {
             Frame::Pages(pages) => self.hear_pages((link, now), pages, fx),
             Frame::Statuses(statuses) => self.hear_statuses((link, now), statuses, fx),
             Frame::Gone(gone) => self.hear_gone(link, gone, fx),
+            Frame::Rekey(rekey) => self.rekey(*rekey, Some(link), fx),
+            Frame::Moved(words) => self.hear_moved(words, link, fx),
             // Blocks are unpacked by the driver and come as an input of their own; greetings were heard before.
             Frame::Block { .. } | Frame::Hello(_) | Frame::Refuse(_) => {
                 self.close(link, "a frame out of place", fx);
@@ -85,8 +94,9 @@ impl Engine {
         }
     }
 
-    fn hear_refusal(&mut self, link: LinkId, reason: &str, fx: &mut Effects) {
-        let reason: String = reason
+    fn hear_refusal(&mut self, link: LinkId, refusal: Refusal, fx: &mut Effects) {
+        let reason: String = refusal
+            .words
             .chars()
             .filter(|c| !c.is_control())
             .take(200)
@@ -94,6 +104,9 @@ impl Engine {
         fx.notices.push(Notice::Fault(format!(
             "a peer refused this machine: {reason}"
         )));
+        let refusal = Refusal::new(refusal.kind, reason);
+        let by = RefusedBy::Them;
+        fx.notices.push(Notice::Turned { link, by, refusal });
         self.close(link, "refused by the other side", fx);
     }
 
@@ -131,7 +144,7 @@ impl Engine {
             // It holds exactly what we hold, from whomever it came: copies are counted by this.
             held.into_iter().for_each(|dot| session.hear_held(dot));
         }
-        session.feed = session.feed.max(beat.feed);
+        session.feed = session.feed.max(beat.feed.position);
         session.policy = beat.policy;
         let device = session.device;
         let told = session.roster_at;
@@ -140,6 +153,7 @@ impl Engine {
             self.tell_roster((link, now), fx);
         }
         self.election.handle_beat(device, now);
+        self.hear_head((link, device), beat.feed, now, fx);
         self.want_feed(now, fx);
     }
 

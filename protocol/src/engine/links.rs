@@ -7,6 +7,7 @@ use crate::event::{Effects, LinkId, Moment, Network, Notice};
 use crate::id::{DeviceId, PublicKey};
 use crate::limits;
 use crate::membership::{Member, Standing};
+use crate::refusal::{Refusal, RefusalKind, RefusedBy};
 use crate::session::Session;
 use crate::time::MonoMs;
 use crate::wire::{Beat, Frame, Hello, PROTOCOL};
@@ -31,6 +32,8 @@ impl Engine {
             heard_at: now,
             beat_at,
             session: None,
+            under_earlier_key: false,
+            greeted: false,
         };
         self.links.insert(link, state);
         let hello = Hello {
@@ -43,7 +46,7 @@ impl Engine {
             policies: self.policies.digest(),
             frontier: self.log.frontier(self.feed.held()),
             wall: moment.now.wall,
-            port: self.port,
+            port: self.lan.port,
         };
         fx.sends.push((link, Frame::Hello(Box::new(hello))));
     }
@@ -52,8 +55,8 @@ impl Engine {
         let Some(state) = self.links.remove(&link) else {
             return;
         };
-        if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
-            self.feed_asked = None;
+        if self.heads.asked.is_some_and(|(asked, _)| asked == link) {
+            self.heads.asked = None;
         }
         let Some(session) = state.session else {
             return;
@@ -127,13 +130,15 @@ impl Engine {
     pub(super) fn greet(&mut self, moment: Moment, link: LinkId, hello: Hello, fx: &mut Effects) {
         let device = match self.check_hello(link, &hello) {
             Ok(device) => device,
-            Err(reason) => {
+            Err(refusal) => {
                 self.tell_cut(link, &hello, fx);
-                fx.sends.push((link, Frame::Refuse(reason.clone())));
-                self.close(link, &reason, fx);
+                self.turn_away(link, refusal, fx);
                 return;
             }
         };
+        if self.serve_restricted((link, device), fx) {
+            return;
+        }
         self.settle_twins((device, hello.run), fx);
         self.records(hello.chain.clone(), Some(link), fx);
         let offset = hello.wall.0.saturating_sub(moment.now.wall.0);
@@ -149,6 +154,7 @@ impl Engine {
             fx.sends
                 .extend(documents.map(|record| (link, Frame::Policy(record))));
         }
+        self.tell_key((link, device), fx);
         self.election.speak_up();
         let statuses: Vec<_> = self.election.statuses().cloned().collect();
         fx.sends.push((link, Frame::Statuses(statuses)));
@@ -158,41 +164,57 @@ impl Engine {
         self.want_feed(moment.now.mono, fx);
     }
 
+    fn turn_away(&mut self, link: LinkId, refusal: Refusal, fx: &mut Effects) {
+        fx.sends.push((link, Frame::Refuse(refusal.clone())));
+        self.close(link, &refusal.words, fx);
+        let by = RefusedBy::Us;
+        fx.notices.push(Notice::Turned { link, by, refusal });
+    }
+
     /// The device that greets, or why it is not served.
-    fn check_hello(&self, link: LinkId, hello: &Hello) -> Result<DeviceId, String> {
-        let state = self.links.get(&link).ok_or("no such link")?;
+    fn check_hello(&self, link: LinkId, hello: &Hello) -> Result<DeviceId, Refusal> {
+        use RefusalKind::{Certificate, Full, Itself, Other, ShutOut, Studio, Version};
+        let no = |kind, words: &str| Refusal::new(kind, words);
+        let state = self.links.get(&link);
+        let state = state.ok_or_else(|| no(Other(0), "no such link"))?;
         let (low, high) = hello.protocol;
         if low > PROTOCOL || high < PROTOCOL {
-            return Err(format!(
+            let words = format!(
                 "this machine speaks protocol {PROTOCOL}, the other {low} to {high}: update the older one"
-            ));
+            );
+            return Err(no(Version, &words));
         }
         if hello.studio != self.roster.studio() {
-            return Err("this machine belongs to another studio".into());
+            return Err(no(Studio, "this machine belongs to another studio"));
         }
-        let grant = hello.grant().ok_or("no certificate was shown")?;
+        let grant = hello.grant();
+        let grant = grant.ok_or_else(|| no(Certificate, "no certificate was shown"))?;
         if grant.key != state.key {
-            return Err("the certificate is not of the key that the link proved".into());
+            let words = "the certificate is not of the key that the link proved";
+            return Err(no(Certificate, words));
         }
         if grant.device == self.me.device && hello.run == self.me.run {
-            return Err("this machine reached itself".into());
+            return Err(no(Itself, "this machine reached itself"));
         }
         let mut roster = self.roster.clone();
         for record in &hello.chain {
             roster
                 .insert(record.clone())
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| no(Certificate, &error.to_string()))?;
         }
         let member = roster.member(grant.device);
         let member = member
             .filter(|member| member.grant.key == state.key)
-            .ok_or("a newer record of the studio names another key for this device")?;
+            .ok_or_else(|| {
+                let words = "a newer record of the studio names another key for this device";
+                no(Certificate, words)
+            })?;
         if let Some(words) = shut_out(member) {
-            return Err(words.into());
+            return Err(no(ShutOut, words));
         }
         let ready = self.sessions().count();
         if ready >= limits::PEERS {
-            return Err("this machine has 64 peers already".into());
+            return Err(no(Full, "this machine has 64 peers already"));
         }
         Ok(member.grant.device)
     }
@@ -207,8 +229,7 @@ impl Engine {
             })
             .collect();
         for (link, words) in gone {
-            fx.sends.push((link, Frame::Refuse(words.to_owned())));
-            self.close(link, words, fx);
+            self.turn_away(link, Refusal::new(RefusalKind::ShutOut, words), fx);
         }
     }
 
@@ -269,13 +290,15 @@ impl Engine {
     pub(super) fn beat(&mut self, moment: Moment, fx: &mut Effects) {
         let now = moment.now.mono;
         let frontier = self.log.digest().prefix();
-        let (feed, claim) = (self.feed.held(), self.election.own().claim);
+        let (feed, claim) = (self.feed.head(), self.election.own().claim);
         let policy = self.policies.in_force().hash().prefix();
         let roster = self.roster.digest().prefix();
         let mut dead = Vec::new();
         for (id, link) in &mut self.links {
             if link.session.is_none() {
-                if now.since(link.opened_at) >= limits::HELLO_MS {
+                if link.greeted && now.since(link.opened_at) >= limits::EARLIER_KEY_MS {
+                    dead.push((*id, "the network has another key now"));
+                } else if now.since(link.opened_at) >= limits::HELLO_MS {
                     dead.push((*id, "no hello came"));
                 }
                 continue;

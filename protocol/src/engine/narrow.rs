@@ -346,7 +346,7 @@ mod tests {
                 for order in orders {
                     if order == Order::Probe {
                         if self.authorised {
-                            self.tell(UplinkEvent::Probed);
+                            self.tell(UplinkEvent::Probed { head: None });
                         } else {
                             let failure = UplinkFailure::Unauthorised("no longer".into());
                             self.fail(OrderKind::Probe, failure);

@@ -29,12 +29,18 @@ impl Engine {
         }
         self.broadcast(from, &Frame::Roster(news.clone()), fx);
         fx.writes.extend(news.into_iter().map(Write::Record));
+        fx.notices.push(Notice::RosterChanged);
         if self.policies.review(&self.roster) {
             fx.notices.push(Notice::PolicyChanged);
         }
         self.log.set_lost(self.roster.lost());
         self.prefer();
         self.shut_out(fx);
+        if self.lan.keyring.rekey.is_some() {
+            // Who is waited for to use the key may be another one now, and a change that was not taken may be taken now.
+            self.tell_key_to_all(None, fx);
+            fx.notices.push(Notice::Rekeyed);
+        }
     }
 
     /// Takes a policy in, and tells it on as a record is told.

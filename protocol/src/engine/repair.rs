@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::intake::Offered;
 use super::{Engine, Fresh};
 use crate::event::{BlockRead, Effects, LinkId, Moment, Write};
 use crate::feed::{Page, PageError};
@@ -141,14 +142,19 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let now = moment.now.mono;
-        if let Some(state) = self.links.get_mut(&link) {
-            state.heard_at = now;
+        let Some(state) = self.links.get_mut(&link) else {
+            return;
+        };
+        state.heard_at = now;
+        if state.session.is_none() {
+            self.close(link, "a frame before the hello", fx);
+            return;
         }
         let mut fruitful = false;
         for bytes in bundles {
             match self.take(bytes, Some(link), fx) {
-                Some(new) => fruitful |= new,
-                None => return,
+                Offered::Broken => return,
+                offered => fruitful |= offered == Offered::New,
             }
         }
         let Some(session) = self.session_mut(link) else {
@@ -241,7 +247,8 @@ impl Engine {
     /// Asks one peer for feed pages that we lack.
     pub(super) fn want_feed(&mut self, now: MonoMs, fx: &mut Effects) {
         let asked = self
-            .feed_asked
+            .heads
+            .asked
             .is_some_and(|(_, at)| now.since(at) < FEED_ASK_MS);
         if asked || !self.feed.has_room() || self.roster.cloud().is_none() {
             return;
@@ -249,10 +256,10 @@ impl Engine {
         let held = self.feed.held();
         let best = self
             .sessions()
-            .filter(|(_, s)| s.feed > held)
+            .filter(|(_, s)| s.feed > held && self.heads.may_ask(s.device, now))
             .max_by_key(|(_, s)| s.feed);
         if let Some((link, _)) = best {
-            self.feed_asked = Some((link, now));
+            self.heads.asked = Some((link, now));
             fx.sends.push((link, Frame::WantFeed(held)));
         }
     }
@@ -263,13 +270,19 @@ impl Engine {
         pages: Vec<Packed>,
         fx: &mut Effects,
     ) {
-        if self.feed_asked.is_some_and(|(asked, _)| asked == link) {
-            self.feed_asked = None;
+        if self.heads.asked.is_some_and(|(asked, _)| asked == link) {
+            self.heads.asked = None;
         }
         let before = self.feed.held();
         for bytes in pages {
             match self.take_page(bytes.0.into(), Some(link), fx) {
                 Ok(_) => {}
+                Err(PageError::Broken { position }) => {
+                    // No fault of whoever passes on what the cloud signed.
+                    let with = self.session_mut(link).map(|session| session.device);
+                    self.note_fork(with, position, now);
+                    break;
+                }
                 Err(error) => {
                     self.close(link, &error.to_string(), fx);
                     return;

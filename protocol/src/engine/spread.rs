@@ -23,6 +23,7 @@ impl Engine {
             self.broadcast(None, &Frame::Statuses(vec![status]), fx);
         }
         self.uplink_tick(moment, fx);
+        self.watch_heads(moment.now.mono, fx);
     }
 
     fn push_fresh(&mut self, moment: Moment, fx: &mut Effects) {

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use super::*;
 use crate::command::{Change, Command, FieldWrite, Op};
-use crate::event::{BlockRead, Order, Transaction, UplinkEvent};
-use crate::feed::FeedIndex;
+use crate::event::{BlockRead, Order, PagesRead, Transaction, UplinkEvent};
+use crate::feed::{FeedHead, FeedIndex};
 use crate::frontier::Range;
 use crate::id::{CommandId, EntityId, Nonce, StudioId};
 use crate::membership::{Grant, Role, SignedRecord};
 use crate::policy::Policy;
 use crate::time::Now;
 use crate::value::Value;
-use crate::wire::{Beat, Frame};
+use crate::wire::{Beat, Frame, Packed};
 
 const STUDIO: StudioId = StudioId([7; 16]);
 
@@ -140,15 +140,18 @@ pub(crate) fn within(disk: &Disk, ranges: &[Range]) -> Vec<Arc<[u8]>> {
 struct Room {
     engines: Vec<Engine>,
     disks: Vec<Disk>,
+    /// The feed as each machine stored it.
+    pages: Vec<Vec<Page>>,
     mail: VecDeque<(usize, LinkId, Frame)>,
     /// The other end of a link.
     ends: BTreeMap<LinkId, (usize, LinkId)>,
     now: u64,
     /// Machines whose frames get lost.
     mute: Vec<usize>,
-    /// Blocks are never served by these.
+    /// Blocks and pages are never served by these.
     stalled: Vec<usize>,
     sent: Vec<(usize, Frame)>,
+    orders: Vec<(usize, Order)>,
     closed: Vec<String>,
 }
 
@@ -156,6 +159,7 @@ impl Room {
     fn of(engines: Vec<Engine>) -> Self {
         Self {
             disks: vec![Disk::new(); engines.len()],
+            pages: vec![Vec::new(); engines.len()],
             engines,
             mail: VecDeque::new(),
             ends: BTreeMap::new(),
@@ -163,6 +167,7 @@ impl Room {
             mute: Vec::new(),
             stalled: Vec::new(),
             sent: Vec::new(),
+            orders: Vec::new(),
             closed: Vec::new(),
         }
     }
@@ -205,6 +210,11 @@ impl Room {
     }
 
     fn carry_out(&mut self, at: usize, effects: Effects) {
+        for write in &effects.writes {
+            if let Write::Page(page) = write {
+                self.pages[at].push(page.clone());
+            }
+        }
         keep(&mut self.engines[at], &mut self.disks[at], effects.writes);
         for (link, frame) in effects.sends {
             self.sent.push((at, frame.clone()));
@@ -214,12 +224,17 @@ impl Room {
                 self.mail.push_back((*to, *their, frame));
             }
         }
+        let orders = effects.orders.into_iter();
+        self.orders.extend(orders.map(|order| (at, order)));
         for (link, reason) in effects.closes {
             self.closed.push(reason);
             self.cut(link);
         }
         for read in effects.blocks {
             self.serve(at, &read);
+        }
+        for read in effects.pages {
+            self.show_pages(at, &read);
         }
     }
 
@@ -258,6 +273,18 @@ impl Room {
                     done: true,
                 },
             );
+        }
+    }
+
+    fn show_pages(&mut self, at: usize, read: &PagesRead) {
+        let Some((to, their)) = self.ends.get(&read.link).copied() else {
+            return;
+        };
+        if !self.stalled.contains(&at) {
+            let pages = self.pages[at].iter();
+            let pages = pages.filter(|page| page.body().first > read.after);
+            let pages = pages.map(|page| Packed(page.bytes().to_vec())).collect();
+            self.mail.push_back((to, their, Frame::Pages(pages)));
         }
     }
 
@@ -414,7 +441,7 @@ fn a_frame_before_the_hello_ends_the_link() {
     room.link(0, 1);
     let beat = Beat {
         frontier: Hash::default().prefix(),
-        feed: 0,
+        feed: FeedHead::default(),
         claim: None,
         policy: Hash::default().prefix(),
         roster: Hash::default().prefix(),
@@ -514,14 +541,19 @@ fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
     };
     let (asked, _) = orders(0, Input::Record(record));
     assert_eq!(asked, [Order::Probe]);
-    assert!(orders(10, Input::Uplink(UplinkEvent::Probed)).1);
+    assert!(orders(10, Input::Uplink(UplinkEvent::Probed { head: None })).1);
     let (asked, reachable) = orders(5_000, Input::Network(Network::Offline));
     assert!(asked.is_empty() && !reachable);
-    let (asked, reachable) = orders(60_000, Input::Uplink(UplinkEvent::Probed));
+    let (asked, reachable) = orders(60_000, Input::Uplink(UplinkEvent::Probed { head: None }));
     assert!(asked.is_empty() && !reachable, "an answer from before");
     let (asked, _) = orders(60_010, Input::Network(Network::Online));
     assert_eq!(asked, [Order::Probe]);
 }
 
+mod carrying;
+mod epochs;
+mod heads;
+mod packs;
 mod policies;
+mod rekey;
 mod revoked;

@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 
 use super::Engine;
 use super::narrow::{Load, Narrowing};
-use crate::cloud::Changes;
+use crate::cloud::{Changes, Known};
 use crate::event::{
     Effects, Moment, Network, Notice, Order, OrderKind, UplinkEvent, UplinkFailure,
 };
+use crate::feed::PageError;
 use crate::frontier::Range;
-use crate::id::{Author, Hash};
+use crate::id::Author;
 use crate::limits;
+use crate::sabotage::Bug;
 use crate::time::MonoMs;
 use crate::wire;
 
@@ -54,12 +56,14 @@ pub(super) struct Uplink {
     line: Pause,
     /// Of batches, after one of which the cloud took nothing.
     batches: Pause,
-    /// The digest of the policies that the last batch carried, and of those that the cloud has been told.
-    policies: (Hash, Hash),
+    /// Which records were held here at the last order, and which the cloud is known to hold as well.
+    records: (Known, Known),
     /// What was wrong with the last probe or request, for people.
     problem: Option<String>,
     /// The token was refused: nothing is sent but probes.
     refused: bool,
+    /// The cloud is behind its own feed, and gets back what comes after this.
+    give_back: Option<u64>,
     /// The search for commands on which the cloud breaks.
     pub(super) narrowing: Narrowing,
     /// Since when something of ours has been waiting without the cloud holding more.
@@ -111,9 +115,10 @@ impl Uplink {
             probe_at: now,
             line: Pause::ended(now),
             batches: Pause::ended(now),
-            policies: <(Hash, Hash)>::default(),
+            records: <(Known, Known)>::default(),
             problem: None,
             refused: false,
+            give_back: None,
             narrowing: Narrowing::new(),
             waiting: None,
         }
@@ -147,6 +152,22 @@ impl Uplink {
         wake
     }
 
+    /// An order is under way no more.
+    fn end(&mut self, order: OrderKind) {
+        match order {
+            OrderKind::Probe => self.probing = false,
+            OrderKind::Batch => self.view.forwarding = false,
+            OrderKind::Changes => {
+                (self.asking, self.catching_up) = (false, false);
+                self.ask_at_once = true;
+            }
+            OrderKind::Tail => {
+                self.view.forwarding = false;
+                self.give_back = None;
+            }
+        }
+    }
+
     fn succeed(&mut self, now: MonoMs) {
         self.problem = None;
         self.line = Pause::ended(now);
@@ -173,6 +194,9 @@ impl Engine {
         if !carries || self.uplink.line.lasts(now) || self.uplink.refused {
             return;
         }
+        if self.gives_back(fx) {
+            return;
+        }
         // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
         let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
         let behind = self.uplink.ask_at_once || self.uplink.catching_up;
@@ -186,15 +210,15 @@ impl Engine {
         } else {
             None
         };
-        let policies = self.policies.digest();
-        let untold = self.policies.signed().is_some() && self.uplink.policies.1 != policies;
-        let has_news = !lacking.is_empty() || untold;
+        let known = self.known();
+        // A revocation must reach the cloud also when nobody writes anything after it.
+        let has_news = !lacking.is_empty() || self.uplink.records.1 != known;
         let is_due = has_news && !self.uplink.batches.lasts(now);
         let whole = || (lacking, None, Vec::new());
         if let Some((ranges, only, stuck)) = narrowed.or_else(|| (is_free && is_due).then(whole)) {
             // A batch ends a question that waits for news: its answer would echo the batch.
             (self.uplink.view.forwarding, self.uplink.asking) = (true, false);
-            self.uplink.policies.0 = policies;
+            self.uplink.records.0 = known;
             let term = self.election.own().claim;
             let limit = if only.is_some() {
                 1
@@ -212,6 +236,7 @@ impl Engine {
             });
         } else if !self.uplink.view.forwarding && !self.uplink.asking && (gateway || behind) {
             self.uplink.asking = true;
+            self.uplink.records.0 = known;
             self.uplink.catching_up = std::mem::take(&mut self.uplink.ask_at_once);
             let wait_s = if self.uplink.catching_up { 0 } else { WAIT_S };
             fx.orders.push(Order::Changes {
@@ -220,6 +245,24 @@ impl Engine {
                 wait_s,
             });
         }
+    }
+
+    /// Gives the cloud its own feed back, if it lost the end of it; nothing else goes there meanwhile.
+    fn gives_back(&mut self, fx: &mut Effects) -> bool {
+        let Some(after) = self.uplink.give_back else {
+            return false;
+        };
+        if !self.uplink.view.forwarding {
+            self.uplink.view.forwarding = true;
+            let upto = self.feed.folded();
+            fx.orders.push(Order::Tail { after, upto });
+        }
+        true
+    }
+
+    /// Which signed records are held here.
+    pub fn known(&self) -> Known {
+        Known::of(&self.roster, &self.policies)
     }
 
     /// What was wrong with the uplink at last, in words; `None` if it works.
@@ -242,6 +285,7 @@ impl Engine {
             authorised: view.authorised,
             metered: false,
             battery: false,
+            shaky: false,
         });
     }
 
@@ -287,6 +331,7 @@ impl Engine {
         let view = self.uplink.view;
         self.uplink.view.escaped =
             stuck && view.reachable && view.authorised && !self.election.is_gateway();
+        self.uplink.view.escaped &= !Bug::NoEscape.is_on();
     }
 
     pub(super) fn uplink_event(&mut self, moment: Moment, event: UplinkEvent, fx: &mut Effects) {
@@ -296,7 +341,10 @@ impl Engine {
         let before = self.uplink.view;
         let now = moment.now.mono;
         match event {
-            UplinkEvent::Probed => {
+            UplinkEvent::Probed { head } => {
+                if let Some(head) = head {
+                    self.hear_cloud_head(head, now);
+                }
                 self.uplink.probing = false;
                 self.uplink.probe_at = now.plus(PROBE_MS);
                 self.uplink.refused = false;
@@ -309,14 +357,14 @@ impl Engine {
             UplinkEvent::Answered(answer) => {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
-                self.uplink.policies.1 = self.uplink.policies.0;
+                self.uplink.records.1 = self.uplink.records.0;
                 for what in answer.not_taken() {
                     fx.notices.push(Notice::Fault(what));
                 }
-                let brought = self.take_changes(answer.changes, fx);
+                let brought = self.take_changes(answer.changes, now, fx);
                 let narrowing = &mut self.uplink.narrowing;
                 let was_whole = narrowing.answered(moment, self.feed.undecided());
-                // A batch that only told a policy may bring nothing back.
+                // A batch that only told of records may bring nothing back.
                 if brought || self.cloud_lacks().is_empty() {
                     self.uplink.batches = Pause::ended(now);
                 } else if was_whole {
@@ -324,12 +372,24 @@ impl Engine {
                 }
             }
             UplinkEvent::Changed(changes) => {
+                // It answers with records only where its own are others. A question that a batch ended says nothing any more.
+                let is_same = changes.roster.is_empty() && changes.policies.is_empty();
+                if self.uplink.asking && is_same {
+                    self.uplink.records.1 = self.uplink.records.0;
+                }
                 (self.uplink.asking, self.uplink.catching_up) = (false, false);
                 self.uplink.succeed(now);
                 let news = !changes.pages.is_empty();
-                if !self.take_changes(*changes, fx) && news {
+                if !self.take_changes(*changes, now, fx) && news {
                     self.uplink.line.lengthen(moment, 0);
                 }
+            }
+            UplinkEvent::Returned { head } => {
+                self.uplink.view.forwarding = false;
+                self.uplink.succeed(now);
+                let moved = self.uplink.give_back.is_some_and(|after| after < head);
+                self.uplink.give_back = (moved && head < self.feed.folded()).then_some(head);
+                self.uplink.ask_at_once = true;
             }
             UplinkEvent::Failed { order, failure } => {
                 self.uplink_failed(moment, (order, failure), fx)
@@ -348,14 +408,7 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let uplink = &mut self.uplink;
-        match order {
-            OrderKind::Probe => uplink.probing = false,
-            OrderKind::Batch => uplink.view.forwarding = false,
-            OrderKind::Changes => {
-                (uplink.asking, uplink.catching_up) = (false, false);
-                uplink.ask_at_once = true;
-            }
-        }
+        uplink.end(order);
         uplink.probe_at = moment.now.mono.plus(PROBE_MS);
         let is_probe = order == OrderKind::Probe;
         let problem = match failure {
@@ -395,6 +448,14 @@ impl Engine {
                 uplink.narrowing.limit = (uplink.narrowing.limit / 2).max(1);
                 return;
             }
+            UplinkFailure::Behind { held, detail } => {
+                // What this machine cannot give back, another one may have.
+                uplink.give_back = (held < self.feed.folded()).then_some(held);
+                if uplink.give_back.is_none() {
+                    uplink.line.lengthen(moment, 0);
+                }
+                detail
+            }
             UplinkFailure::Nonsense(detail) => {
                 uplink.line.lengthen(moment, 0);
                 format!("the cloud answered nonsense: {detail}")
@@ -408,8 +469,13 @@ impl Engine {
     }
 
     /// Takes the cloud's news in; whether anything of it was new here.
-    fn take_changes(&mut self, changes: Changes, fx: &mut Effects) -> bool {
-        let before = (self.feed.held(), self.log.digest());
+    fn take_changes(&mut self, changes: Changes, now: MonoMs, fx: &mut Effects) -> bool {
+        let before = (self.feed.held(), self.log.digest(), self.known());
+        // What it brings may rest on a machine that nobody here has heard of yet.
+        self.records(changes.roster, None, fx);
+        for policy in changes.policies {
+            self.policy(policy, None, fx);
+        }
         let bundles = changes
             .bundles
             .into_iter()
@@ -418,12 +484,15 @@ impl Engine {
         self.take_all(bundles, None, fx);
         for bytes in changes.pages {
             if let Err(error) = self.take_page(bytes.0.into(), None, fx) {
+                if let PageError::Broken { position } = error {
+                    self.note_fork(None, position, now);
+                }
                 fx.notices
                     .push(Notice::Fault(format!("the cloud's feed: {error}")));
                 return false;
             }
         }
         self.uplink.ask_at_once |= changes.more;
-        (self.feed.held(), self.log.digest()) != before
+        (self.feed.held(), self.log.digest(), self.known()) != before
     }
 }

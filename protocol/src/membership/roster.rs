@@ -228,6 +228,10 @@ impl Roster {
     pub fn root(&self) -> PublicKey {
         self.root
     }
+    /// The same, ready to verify with.
+    pub fn root_key(&self) -> &VerifyKey {
+        &self.root_key
+    }
     /// The device of that id, whether it still belongs or not.
     pub fn member(&self, device: DeviceId) -> Option<&Member> {
         self.members.get(&device)
@@ -334,6 +338,18 @@ impl Roster {
             .filter(|entry| !self.lifted.contains(&entry.hash))
             .map(|entry| &entry.record)
             .filter(move |record| of(record))
+    }
+    /// What the root key signs to take a device back that was shut out or took its leave: its last place again, all of these
+    /// lifted. `None` if it belongs, or is not known.
+    pub fn readmission(&self, device: DeviceId) -> Option<Act> {
+        let member = self.members.get(&device).filter(|m| !m.is_active())?;
+        let grant = Grant {
+            version: member.grant.version.saturating_add(1),
+            ..member.grant.clone()
+        };
+        let mut lifts: Vec<Hash> = self.cuts_of(device).map(SignedRecord::hash).collect();
+        lifts.sort_unstable();
+        Some(Act::Readmit(grant, lifts))
     }
     /// Equal on two machines exactly when they hold the same records.
     pub fn digest(&self) -> Hash {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Code, Context};
 use crate::command::Change;
 use crate::id::Dot;
+use crate::sabotage::Bug;
 use crate::time::WallMs;
 use crate::value::Value;
 
@@ -65,6 +66,10 @@ impl Register {
         self.siblings.insert(at, Sibling { leads, ..sibling });
         if let Some(position) = accepted {
             self.raise_top(position, dot);
+        }
+        if Bug::LosersDropped.is_on() {
+            let newest = self.siblings.iter().map(|sibling| sibling.ts).max();
+            self.siblings.retain(|sibling| Some(sibling.ts) == newest);
         }
     }
 

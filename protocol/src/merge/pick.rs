@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::Sibling;
 use crate::id::DeviceId;
 use crate::limits::TOLERANCE_MS;
+use crate::sabotage::Bug;
 
 /// The roster's priority table; a missing device has priority 0.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -73,7 +74,16 @@ pub fn pick<'a>(siblings: &'a [Sibling], priorities: &Priorities) -> Option<Pick
         .filter(|s| newest.saturating_sub(s.ts.0) <= TOLERANCE_MS)
         .collect();
     let key = |s: &&Sibling| (priorities.of(s.dot.author.device), s.ts, s.dot);
-    let chosen = near.iter().copied().max_by_key(key)?;
+    let chosen = if Bug::PairwisePick.is_on() {
+        all.iter().copied().reduce(|a, b| {
+            let near = a.ts.0.abs_diff(b.ts.0) <= TOLERANCE_MS.unsigned_abs();
+            let (ka, kb) = (key(&a), key(&b));
+            let first = if near { ka > kb } else { a.ts > b.ts };
+            if first { a } else { b }
+        })?
+    } else {
+        near.iter().copied().max_by_key(key)?
+    };
     let same = |with: &dyn Fn(&Sibling) -> bool| near.iter().filter(|s| with(s)).count() > 1;
     let priority = priorities.of(chosen.dot.author.device);
     let rule = if all.len() == 1 {

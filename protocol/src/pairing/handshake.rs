@@ -2,16 +2,18 @@
 //! confirmed by both, then sealed under its key.
 //!
 //! The joiner confirms first, so a guesser learns nothing but that this one guess was wrong. Both keys and the studio are
-//! signed over the transcript, and the words that people compare are made of all of it.
+//! signed over the transcript. The words that people compare are made of all that both sides say, and the inviter, who speaks
+//! last, commits itself to its part before it hears the joiner's: whoever overheard the code and stands in between cannot
+//! search for words that agree.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
-use rand_core::{CryptoRng, RngCore};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use spake2::{Ed25519Group, Identity, Password, Spake2};
 
 use super::code::{Code, spoken};
+use super::drawn::{Drawn, share};
 use crate::id::{DeviceId, Hash, PublicKey, Signature, StudioId};
 use crate::keys::{Purpose, SecretKey, VerifyKey};
 use crate::limits;
@@ -32,8 +34,13 @@ pub enum Message {
         /// The joiner's half of the exchange.
         half: Vec<u8>,
     },
-    /// Inviter: my half.
-    Answer(Vec<u8>),
+    /// Inviter: my half, and what I shall say of myself, not shown yet.
+    Answer {
+        /// The inviter's half of the exchange.
+        half: Vec<u8>,
+        /// The hash of an `Opening`.
+        commitment: Hash,
+    },
     /// Joiner: I know the code, and this is who I am.
     Proof {
         /// Over the transcript, under the exchanged key.
@@ -45,7 +52,7 @@ pub enum Message {
     Reply {
         /// Over the transcript, under the exchanged key.
         confirm: [u8; 32],
-        /// A [`Host`].
+        /// An `Opening` and a signature.
         sealed: Vec<u8>,
     },
     /// Inviter: a person compared the words and lets you in. A sealed [`Welcome`].
@@ -65,7 +72,8 @@ pub struct Introduction {
     pub key: PublicKey,
     /// What people shall call it.
     pub name: String,
-    signature: Signature,
+    /// Its share in the words.
+    nonce: [u8; 32],
 }
 
 /// Who lets in, and to what.
@@ -81,7 +89,21 @@ pub struct Host {
     pub key: PublicKey,
     /// Its name.
     pub name: String,
-    signature: Signature,
+}
+
+/// What the inviter is committed to before it hears of the joiner.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct Opening {
+    host: Host,
+    /// Its share in the words.
+    nonce: [u8; 32],
+}
+
+impl Opening {
+    fn commitment(&self) -> Hash {
+        let said = postcard::to_stdvec(&("studiovault pairing commitment v1", self));
+        Hash::of(&said.expect("wire types always encode"))
+    }
 }
 
 /// All that a machine needs to be one of a studio. Never printed.
@@ -116,33 +138,6 @@ pub enum PairingError {
     Malformed,
 }
 
-/// Randomness handed in, as the exchange's crate wants it.
-struct Drawn(blake3::OutputReader);
-
-impl Drawn {
-    fn new(seed: [u8; 32]) -> Self {
-        Self(blake3::Hasher::new_keyed(&seed).finalize_xof())
-    }
-}
-
-impl RngCore for Drawn {
-    fn next_u32(&mut self) -> u32 {
-        rand_core::impls::next_u32_via_fill(self)
-    }
-    fn next_u64(&mut self) -> u64 {
-        rand_core::impls::next_u64_via_fill(self)
-    }
-    fn fill_bytes(&mut self, dest: &mut [u8]) {
-        self.0.fill(dest);
-    }
-    fn try_fill_bytes(&mut self, dest: &mut [u8]) -> Result<(), rand_core::Error> {
-        self.fill_bytes(dest);
-        Ok(())
-    }
-}
-
-impl CryptoRng for Drawn {}
-
 /// The half of one side, waiting for the other.
 struct Half {
     exchange: Spake2<Ed25519Group>,
@@ -156,6 +151,15 @@ fn secret_of(code: &Code) -> Password {
     Password::new(code.secret())
 }
 
+/// What crosses the wire in the open before anybody proves anything.
+#[derive(Serialize)]
+struct Said<'a> {
+    plate: u8,
+    offer: &'a [u8],
+    answer: &'a [u8],
+    commitment: Hash,
+}
+
 /// The keys of an exchange that both sides finished, and what was said so far.
 #[derive(Clone)]
 struct Keys {
@@ -164,8 +168,8 @@ struct Keys {
 }
 
 impl Keys {
-    fn new(shared: &[u8], plate: u8, (offer, answer): (&[u8], &[u8])) -> Self {
-        let said = postcard::to_stdvec(&(PAIRING, plate, offer, answer));
+    fn new(shared: &[u8], said: Said<'_>) -> Self {
+        let said = postcard::to_stdvec(&(PAIRING, said));
         let transcript = Hash::of(&said.expect("bytes always encode"));
         Self {
             shared: blake3::derive_key("studiovault pairing key v1", shared),
@@ -211,31 +215,59 @@ impl Keys {
         }
     }
 
-    /// What is signed by whoever introduces itself.
-    fn signed(&self, device: DeviceId, said: &impl Serialize) -> Hash {
-        let all = postcard::to_stdvec(&(self.transcript, device, said));
+    /// Seals what a side says of itself, signed over everything before.
+    fn introduce<T: Serialize>(&self, purpose: &str, said: &T, key: &SecretKey) -> Vec<u8> {
+        let signature = key.sign(Purpose::Pairing, &self.signed(purpose, said));
+        self.seal(purpose, &(said, signature))
+    }
+
+    /// Takes what the other side says of itself, if the key that it names signed it.
+    fn meet<T: Serialize + DeserializeOwned>(
+        &self,
+        purpose: &str,
+        sealed: &[u8],
+        key: impl Fn(&T) -> PublicKey,
+    ) -> Result<T, PairingError> {
+        let (said, signature): (T, Signature) = self.open(purpose, sealed)?;
+        let key = VerifyKey::new(&key(&said)).ok_or(PairingError::Malformed)?;
+        if !key.verify(Purpose::Pairing, &self.signed(purpose, &said), &signature) {
+            return Err(PairingError::Malformed);
+        }
+        Ok(said)
+    }
+
+    fn signed(&self, purpose: &str, said: &impl Serialize) -> Hash {
+        let all = postcard::to_stdvec(&(self.transcript, purpose, said));
         Hash::of(&all.expect("wire types always encode"))
     }
 
-    /// The words that people compare: of the exchange, both keys and the studio.
-    fn check(&self, joiner: &Introduction, host: &Host) -> String {
-        let said = postcard::to_stdvec(&(joiner, host)).expect("wire types always encode");
+    /// The words that people compare: of the exchange, both sides and both shares. No signature is in them, since whoever
+    /// signs last could choose among many.
+    fn check(&self, joiner: &Introduction, opening: &Opening) -> String {
+        let said = postcard::to_stdvec(&(joiner, opening)).expect("wire types always encode");
         let check = blake3::keyed_hash(&self.key("check"), &said);
         spoken(&check.as_bytes()[..2])
     }
+}
+
+/// Whether a name can be shown to a person as it is.
+fn is_clean(name: &str) -> bool {
+    (1..=limits::NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
 }
 
 /// The joiner, after its offer.
 pub struct Offered {
     half: Half,
     plate: u8,
-    own: (DeviceId, SecretKey, String),
+    own: Introduction,
+    key: SecretKey,
 }
 
 /// The joiner, after its proof.
 pub struct Proved {
     keys: Keys,
     own: Introduction,
+    commitment: Hash,
 }
 
 /// The joiner, while the admitting person compares the words.
@@ -251,7 +283,7 @@ impl Offered {
     /// Begins with the code that was typed; the seed is 32 random bytes.
     pub fn begin(
         code: &Code,
-        own: (DeviceId, SecretKey, String),
+        (device, key, name): (DeviceId, SecretKey, String),
         seed: [u8; 32],
     ) -> (Self, Message) {
         let (joiner, inviter) = (Identity::new(JOINER), Identity::new(INVITER));
@@ -267,48 +299,65 @@ impl Offered {
             plate,
             half: half.clone(),
         };
-        let half = Half { exchange, half };
-        (Self { half, plate, own }, offer)
-    }
-
-    /// Takes the inviter's half.
-    pub fn handle_answer(self, answer: &[u8]) -> Result<(Proved, Message), PairingError> {
-        let shared = self.half.exchange.finish(answer);
-        let shared = shared.map_err(|_| PairingError::Malformed)?;
-        let keys = Keys::new(&shared, self.plate, (&self.half.half, answer));
-        let (device, secret, name) = self.own;
-        let signed = keys.signed(device, &("joiner", secret.public(), &name));
         let own = Introduction {
             device,
-            key: secret.public(),
+            key: key.public(),
             name,
-            signature: secret.sign(Purpose::Pairing, &signed),
+            nonce: share(&seed),
         };
+        let begun = Self {
+            half: Half { exchange, half },
+            plate,
+            own,
+            key,
+        };
+        (begun, offer)
+    }
+
+    /// Takes the inviter's half and what it is committed to.
+    pub fn handle_answer(
+        self,
+        answer: &[u8],
+        commitment: Hash,
+    ) -> Result<(Proved, Message), PairingError> {
+        let shared = self.half.exchange.finish(answer);
+        let shared = shared.map_err(|_| PairingError::Malformed)?;
+        let said = Said {
+            plate: self.plate,
+            offer: &self.half.half,
+            answer,
+            commitment,
+        };
+        let (keys, own) = (Keys::new(&shared, said), self.own);
         let proof = Message::Proof {
             confirm: *keys.confirm("joiner").as_bytes(),
-            sealed: keys.seal("introduction", &own),
+            sealed: keys.introduce("joiner", &own, &self.key),
         };
-        Ok((Proved { keys, own }, proof))
+        let proved = Proved {
+            keys,
+            own,
+            commitment,
+        };
+        Ok((proved, proof))
     }
 }
 
 impl Proved {
-    /// Takes the inviter's word that it knows the code.
+    /// Takes the inviter's word that it knows the code, and who it is: what it was committed to and nothing else.
     pub fn handle_reply(self, confirm: [u8; 32], sealed: &[u8]) -> Result<Greeted, PairingError> {
         if self.keys.confirm("inviter") != blake3::Hash::from_bytes(confirm) {
             return Err(PairingError::WrongCode);
         }
-        let host: Host = self.keys.open("host", sealed)?;
-        let said = ("inviter", host.key, &host.name, host.studio);
-        let signed = self.keys.signed(host.device, &said);
-        let key = VerifyKey::new(&host.key).ok_or(PairingError::Malformed)?;
-        if !key.verify(Purpose::Pairing, &signed, &host.signature) {
+        let key = |opening: &Opening| opening.host.key;
+        let opening: Opening = self.keys.meet("inviter", sealed, key)?;
+        let clean = is_clean(&opening.host.name) && is_clean(&opening.host.studio_name);
+        if !clean || opening.commitment() != self.commitment {
             return Err(PairingError::Malformed);
         }
         Ok(Greeted {
-            check: self.keys.check(&self.own, &host),
+            check: self.keys.check(&self.own, &opening),
             keys: self.keys,
-            host,
+            host: opening.host,
         })
     }
 }
@@ -323,6 +372,7 @@ impl Greeted {
 /// The inviter, after its answer.
 pub struct Answered {
     keys: Keys,
+    opening: Opening,
 }
 
 /// The inviter, while its person compares the words.
@@ -339,6 +389,7 @@ impl Answered {
     pub fn begin(
         code: &Code,
         offer: &Message,
+        host: Host,
         seed: [u8; 32],
     ) -> Result<(Self, Message), PairingError> {
         let Message::Offer {
@@ -361,16 +412,27 @@ impl Answered {
         );
         let shared = exchange.finish(theirs);
         let shared = shared.map_err(|_| PairingError::Malformed)?;
-        let keys = Keys::new(&shared, *plate, (theirs, &half));
-        Ok((Self { keys }, Message::Answer(half)))
+        let opening = Opening {
+            host,
+            nonce: share(&seed),
+        };
+        let commitment = opening.commitment();
+        let said = Said {
+            plate: *plate,
+            offer: theirs,
+            answer: &half,
+            commitment,
+        };
+        let keys = Keys::new(&shared, said);
+        let answer = Message::Answer { half, commitment };
+        Ok((Self { keys, opening }, answer))
     }
 
     /// Takes the joiner's proof. [`PairingError::WrongCode`] is a miss.
     pub fn handle_proof(
         self,
         proof: &Message,
-        own: (&SecretKey, DeviceId, String),
-        (studio, studio_name): (StudioId, String),
+        key: &SecretKey,
     ) -> Result<(Checking, Message), PairingError> {
         let Message::Proof { confirm, sealed } = proof else {
             return Err(PairingError::Malformed);
@@ -379,32 +441,17 @@ impl Answered {
         if self.keys.confirm("joiner") != blake3::Hash::from_bytes(*confirm) {
             return Err(PairingError::WrongCode);
         }
-        let applicant: Introduction = self.keys.open("introduction", sealed)?;
-        let said = ("joiner", applicant.key, &applicant.name);
-        let signed = self.keys.signed(applicant.device, &said);
-        let key = VerifyKey::new(&applicant.key).ok_or(PairingError::Malformed)?;
-        let named = (1..=limits::NAME_BYTES).contains(&applicant.name.len());
-        let clean = named && !applicant.name.chars().any(char::is_control);
-        if !clean || !key.verify(Purpose::Pairing, &signed, &applicant.signature) {
+        let named = |applicant: &Introduction| applicant.key;
+        let applicant: Introduction = self.keys.meet("joiner", sealed, named)?;
+        if !is_clean(&applicant.name) {
             return Err(PairingError::Malformed);
         }
-        let (secret, device, name) = own;
-        let said = ("inviter", secret.public(), &name, studio);
-        let signature = secret.sign(Purpose::Pairing, &self.keys.signed(device, &said));
-        let host = Host {
-            studio,
-            studio_name,
-            device,
-            key: secret.public(),
-            name,
-            signature,
-        };
         let reply = Message::Reply {
             confirm: *self.keys.confirm("inviter").as_bytes(),
-            sealed: self.keys.seal("host", &host),
+            sealed: self.keys.introduce("inviter", &self.opening, key),
         };
         let checking = Checking {
-            check: self.keys.check(&applicant, &host),
+            check: self.keys.check(&applicant, &self.opening),
             keys: self.keys,
             applicant,
         };
@@ -423,3 +470,6 @@ impl Checking {
         Message::Welcome(self.keys.seal("welcome", welcome))
     }
 }
+
+#[cfg(test)]
+mod tests;

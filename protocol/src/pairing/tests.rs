@@ -1,7 +1,7 @@
 //! The exchange and the invite, from both sides and from a guesser's.
 
 use super::*;
-use crate::id::{DeviceId, StudioId};
+use crate::id::{DeviceId, Hash, StudioId};
 use crate::keys::SecretKey;
 use crate::time::MonoMs;
 
@@ -15,6 +15,16 @@ fn code(n: u8) -> Code {
     Code::from_random([42, n, 20, 30])
 }
 
+fn host(name: &str) -> Host {
+    Host {
+        studio: STUDIO,
+        studio_name: "Silva".into(),
+        device: DeviceId([2; 16]),
+        key: key(2).public(),
+        name: name.into(),
+    }
+}
+
 fn joiner(code: &Code) -> (Offered, Message) {
     let own = (DeviceId([1; 16]), key(1), "laptop".to_owned());
     Offered::begin(code, own, [3; 32])
@@ -23,13 +33,13 @@ fn joiner(code: &Code) -> (Offered, Message) {
 /// The exchange up to the proof: what the inviter makes of it.
 fn proof(shown: &Code, typed: &Code) -> (Proved, Result<(Checking, Message), PairingError>) {
     let (offered, offer) = joiner(typed);
-    let (answered, answer) = Answered::begin(shown, &offer, [4; 32]).expect("one plate");
-    let Message::Answer(half) = answer else {
+    let (answered, answer) =
+        Answered::begin(shown, &offer, host("front-desk"), [4; 32]).expect("one plate");
+    let Message::Answer { half, commitment } = answer else {
         unreachable!("an answer")
     };
-    let (proved, proof) = offered.handle_answer(&half).expect("a half");
-    let host = (&key(2), DeviceId([2; 16]), "front-desk".to_owned());
-    let outcome = answered.handle_proof(&proof, host, (STUDIO, "Silva".into()));
+    let (proved, proof) = offered.handle_answer(&half, commitment).expect("a half");
+    let outcome = answered.handle_proof(&proof, &key(2));
     (proved, outcome)
 }
 
@@ -73,7 +83,7 @@ fn a_wrong_code_is_found_out_by_the_inviter_and_tells_the_guesser_nothing() {
     let (_, outcome) = proof(&code(1), &code(2));
     assert_eq!(outcome.err(), Some(PairingError::WrongCode));
     let (_, offer) = joiner(&Code::from_random([43, 1, 20, 30]));
-    let other_plate = Answered::begin(&code(1), &offer, [4; 32]);
+    let other_plate = Answered::begin(&code(1), &offer, host("front-desk"), [4; 32]);
     assert_eq!(other_plate.err(), Some(PairingError::Malformed));
 }
 
@@ -85,11 +95,11 @@ fn whoever_speaks_for_the_wrong_side_gets_nowhere() {
     };
     // Its own half thrown back at it.
     let (mirrored, _) = joiner(&code(1));
-    assert!(mirrored.handle_answer(half).is_err());
-    assert!(offered.handle_answer(b"").is_err());
-    let (answered, _) = Answered::begin(&code(1), &offer, [4; 32]).expect("begins");
-    let host = (&key(2), DeviceId([2; 16]), "desk".to_owned());
-    let wrong = answered.handle_proof(&Message::Kept, host, (STUDIO, "S".into()));
+    assert!(mirrored.handle_answer(half, Hash::of(b"")).is_err());
+    assert!(offered.handle_answer(b"", Hash::of(b"")).is_err());
+    let (answered, _) =
+        Answered::begin(&code(1), &offer, host("front-desk"), [4; 32]).expect("begins");
+    let wrong = answered.handle_proof(&Message::Kept, &key(2));
     assert_eq!(wrong.err(), Some(PairingError::Malformed));
     // An inviter that does not know the code cannot pass for one that does.
     let (proved, _) = proof(&code(1), &code(1));
@@ -109,13 +119,13 @@ fn somebody_in_the_middle_gives_the_two_sides_different_words() {
             (DeviceId([1; 16]), key(1), "laptop".to_owned()),
             [seed; 32],
         );
-        let (answered, answer) = Answered::begin(&code(1), &offer, [seed; 32]).expect("begins");
-        let Message::Answer(half) = answer else {
+        let (answered, answer) =
+            Answered::begin(&code(1), &offer, host("front-desk"), [seed; 32]).expect("begins");
+        let Message::Answer { half, commitment } = answer else {
             unreachable!("an answer")
         };
-        let (_, proof) = offered.handle_answer(&half).expect("a half");
-        let host = (&key(2), DeviceId([2; 16]), "desk".to_owned());
-        let checking = answered.handle_proof(&proof, host, (STUDIO, "S".into()));
+        let (_, proof) = offered.handle_answer(&half, commitment).expect("a half");
+        let checking = answered.handle_proof(&proof, &key(2));
         checking.expect("the code is right").0.check
     };
     assert_ne!(words(3), words(4));

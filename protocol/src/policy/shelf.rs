@@ -216,6 +216,21 @@ impl PolicyShelf {
         (Some(*rank) > self.signed && Policy::parse(&newest.text).is_err()).then_some(newest)
     }
 
+    /// The documents that count: the one in force, and one above it that only a newer version can read.
+    pub fn standing(&self) -> impl Iterator<Item = &SignedPolicy> {
+        self.signed().into_iter().chain(self.unreadable())
+    }
+
+    /// Equal on two machines exactly when the same documents stand.
+    pub fn standing_digest(&self) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        self.standing().for_each(|document| {
+            let (_, _, record) = document.rank();
+            hasher.update(&record.0);
+        });
+        Hash(*hasher.finalize().as_bytes())
+    }
+
     /// Equal on two machines exactly when they hold the same documents.
     pub fn digest(&self) -> Hash {
         let mut hasher = blake3::Hasher::new();

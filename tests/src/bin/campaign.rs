@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use studiovault_lab::{bench, fuzz, histories, queue, sabotage, sim};
 #[cfg(target_os = "linux")]
-use studiovault_lab::kills;
-use studiovault_lab::{bench, histories, queue};
+use studiovault_lab::{commits, crowd, kills};
 
 /// What is measured allocates as the product does.
 #[global_allocator]
@@ -39,6 +40,25 @@ enum Campaign {
         #[arg(long, default_value_t = 1)]
         seed: u64,
     },
+    /// Real machines in network namespaces: how soon they agree, and what an idle one costs.
+    #[cfg(target_os = "linux")]
+    Crowd {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        machines: usize,
+        /// Written by all together.
+        #[arg(long, default_value_t = 10_000)]
+        commands: usize,
+        /// How long they are watched doing nothing.
+        #[arg(long, default_value_t = 60)]
+        idle_seconds: u64,
+    },
+    /// Many machines in the simulator: what each of them sends and computes.
+    Large {
+        /// How many, one run each.
+        #[arg(long, value_delimiter = ',', default_values_t = [50, 200])]
+        machines: Vec<usize>,
+    },
     /// Compares the merge with a second, naive one on random histories.
     Histories {
         /// How many.
@@ -53,6 +73,34 @@ enum Campaign {
         /// All commands of a run.
         #[arg(long, default_value_t = 100_000)]
         commands: u64,
+    },
+    /// Switches known bugs on, one at a time: a named test must catch each within a minute.
+    Sabotage {
+        /// Only these bugs.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+    },
+    /// Feeds mutations of the corpus to everything that reads what others wrote.
+    Fuzz {
+        /// Only these targets.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
+        /// For so long each; 0 feeds the corpus alone.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Where chance begins.
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Adds small inputs of classes that the corpus lacks to it.
+        #[arg(long)]
+        keep: bool,
+    },
+    /// How fast the cloud truth commits on SQLite and on PostgreSQL, beside bare transactions of the same rows, and a backlog of 50,000.
+    #[cfg(target_os = "linux")]
+    Commits {
+        /// How often each is measured; medians are printed.
+        #[arg(long, default_value_t = 3)]
+        rounds: usize,
     },
     /// One node of a benchmark; started by `bench` itself.
     #[command(hide = true)]
@@ -92,12 +140,43 @@ fn main() -> Result<()> {
         }
         #[cfg(target_os = "linux")]
         Campaign::Kills { count, seed } => kills::campaign(count, seed),
+        #[cfg(target_os = "linux")]
+        Campaign::Crowd {
+            machines,
+            commands,
+            idle_seconds,
+        } => crowd::campaign((machines, commands), Duration::from_secs(idle_seconds)),
+        #[cfg(target_os = "linux")]
+        Campaign::Commits { rounds } => commits::campaign(rounds),
+        Campaign::Large { machines } => {
+            for machines in machines {
+                println!(
+                    "{}",
+                    sim::large::measure(machines).map_err(anyhow::Error::msg)?
+                );
+            }
+            Ok(())
+        }
         Campaign::Histories { count, seed } => {
             let tally = histories::compare(seed, count).map_err(anyhow::Error::msg)?;
             println!("{tally:#?}");
             Ok(())
         }
         Campaign::Queue { commands } => queue::campaign(commands),
+        Campaign::Sabotage { only } => sabotage::campaign(&only),
+        Campaign::Fuzz {
+            only,
+            seconds,
+            seed,
+            keep,
+        } => {
+            let keep = if keep {
+                fuzz::Keep::NewClasses
+            } else {
+                fuzz::Keep::Nothing
+            };
+            fuzz::campaign(&only, seed, Duration::from_secs(seconds), keep)
+        }
         Campaign::BenchNode { folder, listen } => {
             runtime.block_on(bench::agent::run(folder, listen))
         }

@@ -2,10 +2,11 @@
 //! It ends when its standard input does, so it never outlives the lab that started it.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream, UdpSocket};
 use std::path::PathBuf;
 
 use clap::Parser;
+use studiovault_lab::flood;
 
 #[derive(Parser)]
 enum Task {
@@ -16,6 +17,15 @@ enum Task {
         from: Ipv4Addr,
         to: SocketAddrV4,
         count: u32,
+    },
+    /// Send one datagram with these words.
+    Tell { to: SocketAddrV4, words: String },
+    /// Flood a machine's mesh with what makes no sense; past the handshake if a member's folder is given.
+    Flood {
+        victim: SocketAddr,
+        count: u64,
+        #[arg(long)]
+        member: Option<PathBuf>,
     },
     /// Print one line for every datagram that arrives at an address or a multicast group.
     Hear { at: Ipv4Addr, on: SocketAddrV4 },
@@ -43,6 +53,15 @@ fn main() -> io::Result<()> {
             echo(loopback.unwrap_or(Ipv4Addr::UNSPECIFIED), port)
         }
         Task::Say { from, to, count } => say(from, to, count),
+        Task::Tell { to, words } => {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            socket.send_to(words.as_bytes(), to).map(drop)
+        }
+        Task::Flood {
+            victim,
+            count,
+            member,
+        } => flood(victim, count, member.as_deref()).map_err(io::Error::other),
     }
 }
 
@@ -55,6 +74,21 @@ fn report(line: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+fn flood(victim: SocketAddr, count: u64, member: Option<&std::path::Path>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let flooded = match member {
+        None => runtime.block_on(flood::before_the_handshake(victim, count))?,
+        Some(folder) => {
+            let keys = flood::keys_of(folder)?;
+            runtime.block_on(flood::past_the_handshake(victim, keys, count))?
+        }
+    };
+    report(&serde_json::to_string(&flooded)?)?;
+    Ok(())
 }
 
 fn say(from: Ipv4Addr, to: SocketAddrV4, count: u32) -> io::Result<()> {

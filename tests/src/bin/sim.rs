@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use studiovault_lab::sim::{self, Report};
+use studiovault_lab::sim::{self, Cast, Report};
 
 /// Runs seeds of the simulator.
 #[derive(Parser)]
@@ -24,13 +24,22 @@ struct Options {
     /// Runs each of the first so many seeds twice and compares.
     #[arg(long, default_value_t = 0)]
     twice: u64,
+    /// One of the machines lies
+    #[arg(long)]
+    liar: bool,
+}
+
+impl Options {
+    fn cast(&self) -> Cast {
+        if self.liar { Cast::Liar } else { Cast::Honest }
+    }
 }
 
 fn main() -> ExitCode {
     let options = Options::parse();
     if let Ok(text) = std::env::var("SEED") {
         return match text.parse() {
-            Ok(seed) => replay(seed),
+            Ok(seed) => replay(seed, options.cast()),
             Err(_) => {
                 eprintln!(
                     "SEED={text} is no whole number; give one such as SEED=3, or leave it out"
@@ -55,7 +64,8 @@ fn main() -> ExitCode {
         let bar = indicatif::ProgressBar::new(options.seeds);
         for (report, took) in hear {
             if let Some(failure) = &report.failure {
-                bar.suspend(|| eprintln!("SEED={} cargo sim    # {failure}", report.seed));
+                let liar = if options.liar { " --liar" } else { "" };
+                bar.suspend(|| eprintln!("SEED={} cargo sim{liar}    # {failure}", report.seed));
             }
             summary.add(report, took);
             bar.inc(1);
@@ -77,9 +87,9 @@ fn work(options: &Options, next: &AtomicU64, tell: &mpsc::Sender<(Report, Durati
             return;
         }
         let began = Instant::now();
-        let mut report = sim::run(seed, false);
+        let mut report = sim::run_with(seed, options.cast());
         if seed < options.from + options.twice && report.failure.is_none() {
-            let again = sim::run(seed, false);
+            let again = sim::run_with(seed, options.cast());
             if again.hash != report.hash {
                 report.failure = Some("I8: a second run of this seed went another way".into());
             }
@@ -90,8 +100,8 @@ fn work(options: &Options, next: &AtomicU64, tell: &mpsc::Sender<(Report, Durati
     }
 }
 
-fn replay(seed: u64) -> ExitCode {
-    let report = sim::run(seed, true);
+fn replay(seed: u64, cast: Cast) -> ExitCode {
+    let report = sim::replay(seed, cast);
     let Report {
         nodes,
         events,

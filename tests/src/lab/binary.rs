@@ -28,7 +28,7 @@ pub fn studiovault_window() -> Result<&'static Path> {
 /// The example of a till.
 pub fn till() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
-    once(&FOUND, || built("--example", "till"))
+    once(&FOUND, || built("example", "till"))
 }
 
 /// The lab's own helper inside a namespace: `LAB_AGENT_BIN` if set, else built from this tree.
@@ -48,20 +48,21 @@ fn once(found: &'static Found, find: impl FnOnce() -> Result<PathBuf>) -> Result
 }
 
 fn build(name: &str) -> Result<PathBuf> {
-    built("--bin", name)
+    built("bin", name)
 }
 
 /// Builds one program and returns where Cargo put it.
 fn built(kind: &str, name: &str) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
+    // Of all targets, as `./tests/all` builds them: for one target alone Cargo chooses other features and compiles half of it anew.
     command.args([
         "build",
         "--release",
+        "--workspace",
+        "--all-targets",
         "--locked",
         "--message-format=json",
-        kind,
-        name,
     ]);
     // Cargo tells a test about its package; a build script that sees that believes that everything has changed.
     let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
@@ -74,7 +75,9 @@ fn built(kind: &str, name: &str) -> Result<PathBuf> {
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     artifacts
         .find_map(|message| {
-            (message["target"]["name"] == name)
+            let target = &message["target"];
+            let wanted = target["name"] == name && target["kind"][0] == kind;
+            (wanted && message["profile"]["test"] == false)
                 .then(|| message["executable"].as_str().map(PathBuf::from))?
         })
         .with_context(|| format!("cargo built no program named {name}"))

@@ -19,6 +19,8 @@ const CABLE: &str = "eth0";
 pub struct Host {
     name: String,
     number: u8,
+    /// On the bridge; changes with the LAN and when it is given another one.
+    address: Mutex<Ipv4Addr>,
     namespace: Namespace,
     network: Arc<Network>,
     faults: Mutex<Faults>,
@@ -37,6 +39,7 @@ impl Host {
         let host = Host {
             name: name.to_owned(),
             number,
+            address: Mutex::new(Ipv4Addr::new(10, 77, network.subnet, number)),
             namespace,
             network: Arc::clone(network),
             faults: Mutex::default(),
@@ -69,7 +72,65 @@ impl Host {
 
     /// The host's address on the bridge.
     pub fn address(&self) -> Ipv4Addr {
-        Ipv4Addr::new(10, 77, self.network.subnet, self.number)
+        *self.address.lock().expect("no holder of the lock panics")
+    }
+
+    /// Takes the address away and gives it another one, as a DHCP server may whose lease ran out.
+    pub fn readdress(&self, last_byte: u8) -> Result<()> {
+        let old = self.address();
+        let [first, second, third, _] = old.octets();
+        let new = Ipv4Addr::new(first, second, third, last_byte);
+        self.namespace
+            .ip(&format!("address del {old}/24 dev {CABLE}"))?;
+        self.take_address(new)
+    }
+
+    /// Carries the machine to another LAN: another bridge, another subnet, no way back to the first.
+    pub fn move_to(&self, lan: u8) -> Result<()> {
+        let bridge = &self.network.bridge;
+        self.make_lan(lan)?;
+        self.cut()?;
+        let old = self.address();
+        self.namespace
+            .ip(&format!("address del {old}/24 dev {CABLE}"))?;
+        bridge.ip(&format!("link set {} master br{lan}", self.port()))?;
+        self.restore()?;
+        let subnet = self.network.subnet;
+        self.take_address(Ipv4Addr::new(10, 77 + lan, subnet, self.number))
+    }
+
+    /// Plugs a second cable in, `eth1`, which leads to another LAN; the first one stays as it is.
+    pub fn second_cable(&self, lan: u8) -> Result<()> {
+        let (bridge, own) = (&self.network.bridge, self.namespace.name());
+        self.make_lan(lan)?;
+        let port = format!("second{}", self.number);
+        bridge.ip(&format!(
+            "link add {port} type veth peer name eth1 netns {own}"
+        ))?;
+        bridge.ip(&format!("link set {port} master br{lan} up"))?;
+        let address = Ipv4Addr::new(10, 77 + lan, self.network.subnet, self.number);
+        self.namespace
+            .ip(&format!("address add {address}/24 dev eth1"))?;
+        self.namespace.ip("link set eth1 up").map(drop)
+    }
+
+    fn make_lan(&self, lan: u8) -> Result<()> {
+        let bridge = &self.network.bridge;
+        if bridge.ip(&format!("link show br{lan}")).is_err() {
+            bridge.ip(&format!("link add br{lan} type bridge mcast_snooping 0"))?;
+            bridge.ip(&format!("link set br{lan} up"))?;
+        }
+        Ok(())
+    }
+
+    fn take_address(&self, address: Ipv4Addr) -> Result<()> {
+        self.namespace
+            .ip(&format!("address add {address}/24 dev {CABLE}"))?;
+        // The route went with the address before.
+        self.namespace
+            .ip(&format!("route replace default dev {CABLE}"))?;
+        *self.address.lock().expect("no holder of the lock panics") = address;
+        Ok(())
     }
 
     /// A folder of the host's own, for the data of its processes.
@@ -126,6 +187,13 @@ impl Host {
     /// Sends `count` datagrams to an address or multicast group.
     pub fn say(&self, to: (Ipv4Addr, u16), count: u32) -> Result<()> {
         agent::say(&self.namespace, (self.address(), to), count)
+    }
+
+    /// Sends one datagram that says these words, for whoever listens on the way.
+    pub fn tell(&self, to: (Ipv4Addr, u16), words: &str) -> Result<()> {
+        let mut command = Command::new(super::lab_agent()?);
+        command.args(["tell", &format!("{}:{}", to.0, to.1), words]);
+        self.run(&command).map(drop)
     }
 
     /// Listens for datagrams at this host's address or at a multicast group; ready when this returns.

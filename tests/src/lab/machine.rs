@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -22,7 +22,7 @@ const START: Duration = Duration::from_secs(20);
 
 pub struct Machine {
     name: String,
-    pub host: Host,
+    pub host: Arc<Host>,
     folder: PathBuf,
     api: Api,
     process: Mutex<Option<Process>>,
@@ -33,10 +33,21 @@ pub struct Machine {
 impl Machine {
     /// A host with an empty data folder.
     pub fn unmade(host: Host) -> Result<Self> {
-        let folder = host.folder()?;
+        let (name, folder) = (host.name().to_owned(), host.folder()?);
+        Machine::at(Arc::new(host), name, folder)
+    }
+
+    /// Another machine of a studio on the host of this one, with an empty data folder of its own.
+    pub fn beside(&self, name: &str) -> Result<Self> {
+        let folder = self.folder.with_file_name(name);
+        std::fs::create_dir_all(&folder)?;
+        Machine::at(Arc::clone(&self.host), name.to_owned(), folder)
+    }
+
+    fn at(host: Arc<Host>, name: String, folder: PathBuf) -> Result<Self> {
         let api = Api::at_socket(&folder.join("api.sock"))?;
         Ok(Machine {
-            name: host.name().to_owned(),
+            name,
             host,
             folder,
             api,
@@ -61,9 +72,15 @@ impl Machine {
     /// Becomes a machine of the studio whose recovery kit that is.
     pub fn of_kit(host: Host, kit: &Path) -> Result<Self> {
         let machine = Machine::unmade(host)?;
-        let kit = kit.to_string_lossy();
-        machine.command(&["recover", "--kit", &kit, "--name", &machine.name])?;
+        machine.recover(kit)?;
         Ok(machine)
+    }
+
+    /// Makes this a machine of the studio whose recovery kit that is.
+    pub fn recover(&self, kit: &Path) -> Result<()> {
+        let kit = kit.to_string_lossy();
+        let arguments = ["recover", "--kit", &kit, "--name", &self.name];
+        self.command(&arguments).map(drop)
     }
 
     pub fn name(&self) -> &str {
@@ -150,6 +167,36 @@ impl Machine {
             Some(process) => process.kill_running(),
             None => Ok(()),
         }
+    }
+
+    /// Asks the node to end, and waits for it.
+    pub fn quit(&self) -> Result<()> {
+        match self.process().take() {
+            Some(mut process) => {
+                let status = process.stop()?;
+                ensure!(status.success(), "{} ended with {status}", self.name);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Puts the node to sleep, as a closed laptop does.
+    pub fn sleep(&self) -> Result<()> {
+        let mut process = self.process();
+        process.as_mut().context("it runs")?.pause()
+    }
+
+    /// Wakes it up again.
+    pub fn wake(&self) -> Result<()> {
+        let mut process = self.process();
+        process.as_mut().context("it runs")?.resume()
+    }
+
+    /// The log of the node's present process.
+    pub fn log(&self) -> String {
+        let process = self.process();
+        process.as_ref().map(Process::log).unwrap_or_default()
     }
 
     fn runs(&self) -> bool {

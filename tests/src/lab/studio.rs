@@ -2,6 +2,7 @@
 //! What all of them must agree on in the end stands here, so that every test means the same by it.
 
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -14,6 +15,8 @@ pub struct Studio {
     pub id: StudioId,
     pub machines: Vec<Machine>,
     pub cloud: Option<CloudTruth>,
+    /// The recovery kit.
+    pub kit: PathBuf,
 }
 
 /// What all machines agree on.
@@ -59,6 +62,7 @@ impl Studio {
             id,
             machines,
             cloud,
+            kit,
         };
         for machine in &studio.machines {
             machine.spawn()?;
@@ -138,6 +142,12 @@ impl Studio {
             );
         }
         Ok(first)
+    }
+
+    /// Links that all machines together opened since their nodes were started; each link counts at both of its ends.
+    pub fn links_opened(&self) -> Result<u64> {
+        let opened = |machine: &Machine| Ok(machine.status()?.lan.links_opened);
+        self.machines.iter().map(opened).sum()
     }
 
     /// The machine that is gateway in the eyes of the first one that runs.

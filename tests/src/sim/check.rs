@@ -1,19 +1,25 @@
 //! What must hold, while the world is bad (I1, I2) and once it is good again (I4, I6, and I2 against the reference).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use studiovault_node::driver::Driver;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::id::{Author, EntityId, Hash};
+use studiovault_protocol::engine::FeedAlarm;
+use studiovault_protocol::id::{Author, DeviceId, EntityId, Hash};
+use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::vector::Vector;
 use studiovault_protocol::wire::Frame;
 
+use super::wire::Wire;
 use super::world::{World, word};
 
 /// Bundles kept to come again out of the blue.
 const ECHOES: usize = 200;
+
+/// A link was ended for a page that is none of the cloud's.
+pub const PAGE_REFUSED: &str = "a page refused";
 
 /// What was seen so far, and what was wrong with it.
 #[derive(Default)]
@@ -34,6 +40,8 @@ pub struct Checks {
     pub violation: Option<String>,
     /// Frames sent since everything became calm, by kind.
     pub quiet: Option<BTreeMap<&'static str, u64>>,
+    /// Who said of which gateway that it keeps the feed back.
+    pub withholders: BTreeSet<(usize, DeviceId)>,
     acknowledged: BTreeMap<Author, u64>,
     wire: BTreeMap<(Author, u64), (u64, Hash)>,
     sums: BTreeMap<(Vector, u64), (StateSum, usize)>,
@@ -48,6 +56,13 @@ impl Checks {
     /// Counts a fault.
     pub fn fault(&mut self, kind: &'static str) {
         *self.faults.entry(kind).or_default() += 1;
+    }
+
+    /// A machine ends a link.
+    pub fn closed(&mut self, reason: &str) {
+        if reason.contains("feed page") {
+            self.fault(PAGE_REFUSED);
+        }
     }
 
     /// A person was told that this is durable.
@@ -114,6 +129,18 @@ impl Checks {
         }
     }
 
+    /// What a machine says of the feed. There is one cloud and nobody has its key, so nobody may see two feeds.
+    fn doubts(&mut self, at: usize, alarms: &[FeedAlarm]) {
+        for alarm in alarms {
+            match alarm {
+                FeedAlarm::Forked { .. } => self.violated(format!("node {at} says {alarm:?}")),
+                FeedAlarm::Withheld { by, .. } => {
+                    self.withholders.insert((at, *by));
+                }
+            }
+        }
+    }
+
     /// I2: the same commands and the same feed prefix give the same state, wherever and whenever.
     fn same_state(&mut self, at: usize, driver: &Driver) {
         let engine = driver.engine();
@@ -129,11 +156,30 @@ impl Checks {
     }
 }
 
+/// The first log that is not the same on two machines.
+fn differing(one: &Driver, other: &Driver) -> String {
+    let [one, other] = [one, other].map(|driver| driver.engine().log());
+    let chains = |log: &LogIndex| -> BTreeMap<Author, _> {
+        let chains = log.chains();
+        chains
+            .map(|(author, chain)| (author, (chain.start, chain.held.0, chain.applied)))
+            .collect()
+    };
+    let [one, other] = [chains(one), chains(other)];
+    let mut authors = one.keys().chain(other.keys());
+    let found = authors.find(|author| one.get(author) != other.get(author));
+    found.map_or_else(String::new, |author| {
+        let (one, other) = (one.get(author), other.get(author));
+        format!(": of {author:?} {one:?} and {other:?} (from, held, applied)")
+    })
+}
+
 impl World {
     /// Looks at one machine after its step.
     pub fn look_at(&mut self, at: usize) {
         if let Some(driver) = self.nodes[at].driver() {
             self.checks.same_state(at, driver);
+            self.checks.doubts(at, driver.engine().feed_alarms());
         }
     }
 
@@ -149,6 +195,14 @@ impl World {
         if let Some((a, b)) = self.unlinked() {
             return Some(format!("nodes {a} and {b} have no link or more than one"));
         }
+        let soon = self.now + self.plan.delay_ms + 1;
+        let late = |wire: &Wire| wire.streams.iter().any(|stream| stream.last_at > soon);
+        if let Some(wire) = self.wires.values().find(|wire| late(wire)) {
+            let [a, b] = wire.ends;
+            return Some(format!(
+                "nodes {a} and {b} wait for what was sent again in the bad times"
+            ));
+        }
         let (_, first) = drivers[0];
         let applied = first.engine().log().applied();
         for (at, driver) in &drivers {
@@ -160,7 +214,10 @@ impl World {
                 ));
             }
             if engine.log().applied() != applied {
-                return Some(format!("nodes 0 and {at} have applied different commands"));
+                let how = differing(first, driver);
+                return Some(format!(
+                    "nodes 0 and {at} have applied different commands{how}"
+                ));
             }
         }
         let cloud = self.cloud.as_ref()?;

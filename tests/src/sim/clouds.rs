@@ -2,7 +2,7 @@
 
 use studiovault_cloud::{BareTruth, Founding};
 use studiovault_node::driver::{Event, Request};
-use studiovault_protocol::cloud::{Changes, ChangesRequest, EnrolRequest};
+use studiovault_protocol::cloud::{BatchRequest, Changes, ChangesRequest, EnrolRequest, Known};
 use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
 use studiovault_protocol::frontier::Frontier;
 use studiovault_protocol::id::{Author, PublicKey, StudioId};
@@ -57,6 +57,19 @@ impl Cloud {
         }
     }
 
+    /// What is heard of it while it does not answer.
+    fn silence(&self) -> UplinkFailure {
+        if self.is_busy {
+            let detail = "busy".into();
+            UplinkFailure::Busy {
+                retry_after_ms: 500,
+                detail,
+            }
+        } else {
+            UplinkFailure::Unreachable("connection refused".into())
+        }
+    }
+
     /// Everything that it tells, from the beginning.
     pub fn feed(&self, at: WallMs) -> Vec<Changes> {
         let (mut parts, mut since) = (Vec::new(), 0);
@@ -65,6 +78,7 @@ impl Cloud {
                 device: self.author.device,
                 since,
                 have: Frontier::default(),
+                known: Known::default(),
                 wait_s: 0,
             };
             let part = self.truth.changes(&request, at).expect("memory answers");
@@ -83,15 +97,16 @@ impl Cloud {
 
 fn kind_of(request: &Request) -> OrderKind {
     match request {
-        Request::Probe => OrderKind::Probe,
+        Request::Probe(_) => OrderKind::Probe,
         Request::Batch(_) => OrderKind::Batch,
         Request::Changes(_) => OrderKind::Changes,
+        Request::Tail(_) => OrderKind::Tail,
     }
 }
 
 impl World {
     /// A machine sends a request.
-    pub fn request(&mut self, at: usize, request: Request) {
+    pub fn request(&mut self, at: usize, mut request: Request) {
         let (run, kind) = (self.nodes[at].run, kind_of(&request));
         self.trace.note(
             self.now,
@@ -110,6 +125,9 @@ impl World {
                 .bundles
                 .iter()
                 .for_each(|bytes| self.checks.saw_bytes(&bytes.0));
+        }
+        if let Request::Batch(batch) = &mut request {
+            self.bend(at, batch);
         }
         let loss = if healed {
             0
@@ -135,6 +153,24 @@ impl World {
         }
     }
 
+    /// A lying gateway brings something else.
+    fn bend(&mut self, at: usize, batch: &mut BatchRequest) {
+        let lies = self.liar.as_ref().is_some_and(|liar| liar.at == at) && !self.is_healed;
+        if !lies {
+            return;
+        }
+        let hearer = self.hearer(at, None);
+        let liar = self.liar.as_mut().expect("it was just there");
+        if let Some(kind) = liar.bend_batch(batch, &hearer) {
+            self.checks.fault("lie");
+            self.trace.note(
+                self.now,
+                format_args!("LIE of {at} to the cloud: {kind}"),
+                &[],
+            );
+        }
+    }
+
     fn fail(
         &mut self,
         (at, run): (usize, u64),
@@ -157,19 +193,14 @@ impl World {
             return;
         };
         if cloud.is_out {
-            let failure = if cloud.is_busy {
-                UplinkFailure::Busy {
-                    retry_after_ms: 500,
-                    detail: "busy".into(),
-                }
-            } else {
-                UplinkFailure::Unreachable("connection refused".into())
-            };
+            let failure = cloud.silence();
             self.fail((at, run), kind, (30, failure));
             return;
         }
         let answer = match request {
-            Request::Probe => UplinkEvent::Probed,
+            Request::Probe(_) => UplinkEvent::Probed {
+                head: Some(cloud.truth.head().expect("memory answers")),
+            },
             Request::Batch(batch) => {
                 let mut answer = cloud.truth.batch(&batch, wall);
                 if is_twice {
@@ -177,11 +208,17 @@ impl World {
                 }
                 match answer {
                     Ok(answer) => {
-                        if let Some(sentence) = answer.not_taken().first() {
+                        let lies = self.liar.as_ref().is_some_and(|liar| liar.at == at);
+                        if let Some(sentence) = answer.not_taken().first().filter(|_| !lies) {
                             self.checks
                                 .violated(format!("a gateway's batch: {sentence}"));
                         }
                         UplinkEvent::Answered(Box::new(answer))
+                    }
+                    Err(error) if self.liar.as_ref().is_some_and(|liar| liar.at == at) => {
+                        let failure = UplinkFailure::Nonsense(error.to_string());
+                        self.fail((at, run), kind, (30, failure));
+                        return;
                     }
                     Err(error) => {
                         self.checks
@@ -189,6 +226,11 @@ impl World {
                         return;
                     }
                 }
+            }
+            Request::Tail(_) => {
+                let told = "a cloud that was never put back is given its feed back";
+                self.checks.violated(told.into());
+                return;
             }
             Request::Changes(question) => {
                 let changes = cloud

@@ -112,7 +112,7 @@ impl World {
     }
 
     /// The process dies; its links die with it, and the other ends hear of it or not.
-    fn kill(&mut self, at: usize, pause: u64) {
+    pub(super) fn kill(&mut self, at: usize, pause: u64) {
         self.crash(at);
         let is_noticed = self.dice.happens(500);
         let ends: Vec<(u64, usize)> = self
@@ -203,6 +203,12 @@ impl World {
     /// The faults end: from here on the world is good and nobody writes.
     pub fn heal(&mut self) {
         self.is_healed = true;
+        if let Some(liar) = self.liar.as_ref().map(|liar| liar.at) {
+            // Its links go with what it said on them.
+            if self.nodes[liar].driver().is_some() {
+                self.kill(liar, 1);
+            }
+        }
         self.undo(Undo::Join);
         self.undo(Undo::Answer);
         for at in 0..self.nodes.len() {

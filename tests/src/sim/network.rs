@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use studiovault_node::driver::Event;
+use studiovault_protocol::log::LogIndex;
 
+use super::liar::Hearer;
 use super::wire::{Item, Stream, Wire, link_id};
 use super::world::{Happening, World};
 
@@ -77,9 +79,47 @@ impl World {
         self.release();
     }
 
+    /// What a machine says instead of a frame: the frame, unless it is the liar.
+    pub fn said(&mut self, (at, name, end): (usize, u64, usize), frame: Bytes) -> Vec<Bytes> {
+        let lies = self.liar.as_ref().is_some_and(|liar| liar.at == at) && !self.is_healed;
+        let Some(wire) = self.wires.get(&name).filter(|_| lies) else {
+            return vec![frame];
+        };
+        let hearer = self.hearer(at, Some(wire.ends[1 - end]));
+        let liar = self.liar.as_mut().expect("it was just there");
+        let (frames, kind) = liar.twist(frame, &hearer);
+        if let Some(kind) = kind {
+            self.checks.fault("lie");
+            self.trace
+                .note(self.now, format_args!("LIE of {at} on {name}: {kind}"), &[]);
+        }
+        frames
+    }
+
+    /// What the liar knows of whom it speaks to.
+    pub fn hearer(&self, liar: usize, to: Option<usize>) -> Hearer {
+        let device = self.nodes[liar].device;
+        let logs = |at: usize| self.nodes[at].driver().map(|driver| driver.engine().log());
+        let own = |log: &LogIndex| {
+            let chains = log.chains().filter(|(author, _)| author.device == device);
+            chains
+                .map(|(author, chain)| (author, chain.held.0))
+                .collect()
+        };
+        let authors = |log: &LogIndex| log.chains().map(|(author, _)| author).collect();
+        Hearer {
+            devices: self.nodes.iter().map(|node| node.device).collect(),
+            holds: to.and_then(logs).map(own).unwrap_or_default(),
+            authors: logs(liar).map(authors).unwrap_or_default(),
+            wall: self.wall(Some(liar)),
+        }
+    }
+
     /// Puts a frame on its way.
     pub fn transmit(&mut self, name: u64, end: usize, bytes: Bytes) {
         if self.wires.get(&name).is_some_and(|wire| wire.is_open[end]) {
+            let (frames, sum) = self.trace.carried;
+            self.trace.carried = (frames + 1, sum + bytes.len() as u64);
             self.put(name, end, Item::Frame(bytes));
         }
     }

@@ -129,6 +129,33 @@ impl Plan {
         }
     }
 
+    /// A good world of many machines without a cloud: each reaches as many of those beside it as a machine may have peers, `beside` at
+    /// most on each side.
+    pub fn large(nodes: usize, beside: usize) -> Self {
+        let near = |a: usize, b: usize| {
+            let apart = a.abs_diff(b);
+            apart != 0 && apart.min(nodes - apart) <= beside
+        };
+        let row = |a: usize| (0..nodes).map(|b| near(a, b)).collect();
+        Self {
+            nodes,
+            has_cloud: false,
+            reachable: (0..nodes).map(row).collect(),
+            uplinks: vec![false; nodes],
+            skews: vec![0; nodes],
+            loss_permille: 0,
+            request_loss_permille: 0,
+            request_twice_permille: 0,
+            delay_ms: 2,
+            write_every_ms: 20,
+            fault_every_ms: u64::MAX,
+            weights: KINDS.iter().map(|_| 0).collect(),
+            safety_ms: 0,
+            hot: 6,
+            strangers: false,
+        }
+    }
+
     /// A kind of fault by weight.
     pub fn fault(&self, dice: &mut Dice) -> FaultKind {
         let mut at = dice.below(self.weights.iter().sum());

@@ -12,7 +12,7 @@ use studiovault_protocol::merge::{
     Register, Sibling, Survivor, Verdict,
 };
 use studiovault_protocol::policy::{Policy, Rule, TypeRule};
-use studiovault_protocol::value::Value;
+use studiovault_protocol::value::{Value, ValueKind};
 use studiovault_protocol::vector::Vector;
 
 mod question;
@@ -321,15 +321,16 @@ fn survivors(delete: &Deed, all: &[Deed]) -> Vec<Survivor> {
 }
 
 fn field(name: &str, rules: &TypeRule, allowed: &[&Deed]) -> Option<Field> {
-    let rule = rules.field(name)?.rule;
-    match rule {
-        Rule::Lww | Rule::Immutable => register(name, rule, allowed),
+    let field = rules.field(name)?;
+    match field.rule {
+        Rule::Lww | Rule::Immutable => register(name, (field.rule, field.kind), allowed),
         Rule::Set => set(name, allowed),
         Rule::Counter => counter(name, allowed),
     }
 }
 
-fn register(name: &str, rule: Rule, allowed: &[&Deed]) -> Option<Field> {
+/// A value of another kind than the field's is as if it had not been written.
+fn register(name: &str, (rule, kind): (Rule, ValueKind), allowed: &[&Deed]) -> Option<Field> {
     let frozen = |d: &Deed| {
         rule == Rule::Immutable
             && matches!(d.command.op, Op::Update | Op::Delete)
@@ -338,7 +339,7 @@ fn register(name: &str, rule: Rule, allowed: &[&Deed]) -> Option<Field> {
     let writes: Vec<&Deed> = allowed
         .iter()
         .copied()
-        .filter(|d| d.value(name).is_some() && !frozen(d))
+        .filter(|d| d.value(name).is_some_and(|value| kind.admits(value)) && !frozen(d))
         .collect();
     let standing: Vec<&Deed> = writes
         .iter()

@@ -6,6 +6,8 @@ pub struct Trace {
     is_shown: bool,
     /// Lines so far.
     pub lines: u64,
+    /// Frames that were put on their way, and their bytes.
+    pub carried: (u64, u64),
 }
 
 impl Trace {
@@ -15,6 +17,7 @@ impl Trace {
             hasher: blake3::Hasher::new(),
             is_shown,
             lines: 0,
+            carried: (0, 0),
         }
     }
 

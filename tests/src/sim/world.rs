@@ -17,10 +17,12 @@ use studiovault_protocol::time::{MonoMs, Now, WallMs};
 use studiovault_protocol::vector::Vector;
 use studiovault_protocol::wire::Frame;
 
+use super::Cast;
 use super::check::Checks;
 use super::clouds::Cloud;
 use super::dice::Dice;
 use super::faults::Undo;
+use super::liar::Liar;
 use super::plan::Plan;
 use super::trace::Trace;
 use super::wire::{Wire, of_link};
@@ -94,6 +96,24 @@ pub struct Node {
 }
 
 impl Node {
+    /// A machine that was never switched on.
+    fn asleep((device, secret): (DeviceId, SecretKey), policy: &Policy) -> Self {
+        let store = Store::open(Location::Memory, policy).expect("memory always opens");
+        Self {
+            device,
+            secret,
+            process: Process::Down(Box::new(store)),
+            run: 0,
+            boot_at: 0,
+            skew: 0,
+            step_at: None,
+            inbox: Vec::new(),
+            reads: Vec::new(),
+            is_offline: false,
+            no_uplink: false,
+        }
+    }
+
     /// The driver, if the process runs.
     pub fn driver(&self) -> Option<&Driver> {
         match &self.process {
@@ -131,6 +151,8 @@ pub struct World {
     pub records: Vec<SignedRecord>,
     /// The root key's public half, in an empty roster.
     pub empty_roster: Roster,
+    /// A member that lies.
+    pub liar: Option<Liar>,
     /// The next ticket of a write.
     pub ticket: u64,
     queue: BTreeMap<(u64, u64), Happening>,
@@ -140,9 +162,19 @@ pub struct World {
 
 impl World {
     /// A studio whose machines have just been switched on.
-    pub(crate) fn new(seed: u64, is_shown: bool) -> Self {
+    pub(crate) fn new(seed: u64, cast: Cast, is_shown: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
+        Self::of_plan((seed, dice), plan, cast, is_shown)
+    }
+
+    /// The same with a plan that was made elsewhere.
+    pub(crate) fn of_plan(
+        (seed, mut dice): (u64, Dice),
+        plan: Plan,
+        cast: Cast,
+        is_shown: bool,
+    ) -> Self {
         let root = SecretKey::from_seed(dice.bytes());
         let studio = StudioId::from_random(dice.bytes());
         let empty_roster = Roster::new(studio, root.public()).expect("a fresh key is one");
@@ -155,20 +187,9 @@ impl World {
             let grant =
                 SignedRecord::by_root(studio, grant(device, &secret, (at, Role::Member)), &root);
             records.push(grant);
-            let store = Store::open(Location::Memory, &policy).expect("memory always opens");
-            nodes.push(Node {
-                device,
-                secret,
-                process: Process::Down(Box::new(store)),
-                run: 0,
-                boot_at: 0,
-                skew: plan.skews[at],
-                step_at: None,
-                inbox: Vec::new(),
-                reads: Vec::new(),
-                is_offline: false,
-                no_uplink: !plan.uplinks[at],
-            });
+            let mut node = Node::asleep((device, secret), &policy);
+            (node.skew, node.no_uplink) = (plan.skews[at], !plan.uplinks[at]);
+            nodes.push(node);
         }
         let cloud = plan
             .has_cloud
@@ -181,6 +202,11 @@ impl World {
                 &root,
             ));
         }
+        let machines: Vec<(DeviceId, SecretKey)> = nodes
+            .iter()
+            .map(|node: &Node| (node.device, node.secret.clone()))
+            .collect();
+        let liar = (cast == Cast::Liar).then(|| Liar::draw(seed, &machines, studio));
         let blocked = vec![vec![false; plan.nodes]; plan.nodes];
         let mut world = Self {
             plan,
@@ -196,6 +222,7 @@ impl World {
             policy,
             records,
             empty_roster,
+            liar,
             ticket: 0,
             queue: BTreeMap::new(),
             sequence: 0,
@@ -288,7 +315,9 @@ impl World {
         };
         let moment = self.moment(at);
         let driver = Driver::new(setup, *store, moment).expect("a store in memory restores");
-        self.checks.remembers(at, &driver);
+        if self.liar.as_ref().is_none_or(|liar| liar.at != at) {
+            self.checks.remembers(at, &driver);
+        }
         self.nodes[at].process = Process::Up(Box::new(driver));
         self.trace.note(
             self.now,
@@ -371,9 +400,13 @@ impl World {
             requests,
             answers,
             notices,
+            changes: _,
+            packs: _,
             changed: _,
             conflicts_changed: _,
             again,
+            // The network of the world knows no grudges.
+            faults: _,
         } = output;
         for (ticket, answer) in answers {
             self.answered(at, ticket, answer);
@@ -395,12 +428,15 @@ impl World {
                     &bytes,
                 );
             }
-            self.transmit(wire, end, bytes);
+            for bytes in self.said((at, wire, end), bytes) {
+                self.transmit(wire, end, bytes);
+            }
         }
         for bytes in gossip {
             self.checks.saw_bytes(&bytes);
         }
         for (link, reason) in closes {
+            self.checks.closed(&reason);
             let (wire, end) = of_link(link);
             self.trace.note(
                 self.now,
@@ -437,6 +473,8 @@ pub fn word(frame: &Frame) -> &'static str {
         Frame::Pages(_) => "pages",
         Frame::Statuses(_) => "statuses",
         Frame::Gone(_) => "gone",
+        Frame::Rekey(_) => "rekey",
+        Frame::Moved(_) => "moved",
     }
 }
 

@@ -23,6 +23,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "studiovault-protocol",
             "studiovault-cloud",
             "studiovault-node",
+            "studiovault-gui",
         ],
     ),
 ];

@@ -23,6 +23,11 @@ const CONFINED: &[Confined] = &[
         fix: "migrations belong to the store",
     },
     Confined {
+        krate: "tokio_postgres",
+        within: &["node/cloud/src/store"],
+        fix: "ask the cloud's store for it (node/cloud/src/store)",
+    },
+    Confined {
         krate: "libp2p",
         within: &["node/src/mesh"],
         fix: "let node/src/mesh translate it into a type of ours",
@@ -42,9 +47,10 @@ const CONFINED: &[Confined] = &[
         within: &[
             "node/src/uplink",
             "node/src/cli/client",
+            "node/cloud/src/issuer",
             "gui-egui/src/client",
         ],
-        fix: "HTTP clients stand in the uplink, the command line's client and the window's client",
+        fix: "HTTP clients stand in the uplink, the command line's client, the window's client and the cloud's way to an identity provider",
     },
     Confined {
         krate: "studiovault_cloud",

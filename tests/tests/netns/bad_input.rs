@@ -13,7 +13,7 @@ use studiovault_lab::lab::{Host, Lab, Machine, Studio, eventually};
 
 const SOON: Duration = Duration::from_secs(20);
 
-/// Refused with that exit code, in words that say all of this.
+/// Refused with that exit code, in words that say all of this, as a sentence of its own or within one.
 fn refused(machine: &Machine, arguments: &[&str], expected: (i32, &[&str])) -> Result<()> {
     let (code, text) = machine.refused(arguments)?;
     println!(
@@ -21,8 +21,12 @@ fn refused(machine: &Machine, arguments: &[&str], expected: (i32, &[&str])) -> R
         text.trim().replace('\n', " / ")
     );
     ensure!(code == expected.0, "exit code {code} with: {text}");
+    let said = text.to_lowercase();
     for words in expected.1 {
-        ensure!(text.contains(words), "`{words}` is missing in: {text}");
+        ensure!(
+            said.contains(&words.to_lowercase()),
+            "`{words}` is missing in: {text}"
+        );
     }
     Ok(())
 }

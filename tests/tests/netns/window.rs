@@ -57,13 +57,12 @@ fn a_conflict_is_settled_at_the_window_with_the_keyboard_and_all_machines_agree(
         studio.together(3, SOON)?;
         shows(&screen, "(1 conflict) StudioVault - Studio Silva")?;
 
-        // The side that is not suggested: settling by accident would end with the other one.
+        // The side that is not suggested: settling by accident would end with the other one. This machine's stands first.
         let page = conflicts(laptop)?;
         let open = page.conflicts.first().context("one conflict")?;
-        let other = open
-            .sides
-            .iter()
-            .position(|side| side.dot != open.suggested);
+        let mut sides: Vec<_> = open.sides.iter().collect();
+        sides.sort_by_key(|side| side.device != "laptop");
+        let other = sides.iter().position(|side| side.dot != open.suggested);
         let other = other.context("a side that is not suggested")?;
         screen.press(WINDOW, &["ctrl+2", &(other + 1).to_string(), "Return"])?;
 
@@ -71,7 +70,7 @@ fn a_conflict_is_settled_at_the_window_with_the_keyboard_and_all_machines_agree(
         ensure!(together.conflicts == 0, "{together:?}");
         for machine in &studio.machines {
             let shown = machine.entity("client", client)?.context("the client")?;
-            ensure!(shown.fields["name"] == open.sides[other].value, "{shown:?}");
+            ensure!(shown.fields["name"] == sides[other].value, "{shown:?}");
         }
         shows(&screen, "StudioVault - Studio Silva")?;
         ensure!(

@@ -235,6 +235,15 @@ fn the_store_loses_no_acknowledged_command_in_1500_power_cuts() -> Result<()> {
     Ok(())
 }
 
+/// A part of the one above that ends within seconds.
+#[test]
+fn a_commit_waits_for_the_disk() -> Result<()> {
+    let recording = recorded()?;
+    let lost = failing_cuts(&recording, &cuts(&recording, Tail::Dropped, 60))?;
+    assert!(lost.is_empty(), "{lost:#?}");
+    Ok(())
+}
+
 #[test]
 fn a_store_whose_log_is_not_synced_is_caught() -> Result<()> {
     let pretending = recorded()?.without_syncs("-wal");

@@ -4,27 +4,32 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::http::{header, request::Parts};
+use studiovault_protocol::cloud::{PROOF_HEADER, Proof, Prover, Target};
 use studiovault_protocol::id::{DeviceId, StudioId};
 
-use super::App;
+use super::{App, PREFIX};
+use crate::clock::wall_now;
+use crate::issuer::Token;
+use crate::nonce;
 use crate::problem::Problem;
 use crate::studio::Studio;
 use crate::tokens::{Caller, Grantee, Scope, hash_of};
 use crate::truth::Truth;
 
-/// A request's authenticated caller.
-pub struct Asker(pub Caller);
+/// Whoever holds a token, before a machine has proved which one it is.
+pub struct Bearer(pub Caller);
 
-impl FromRequestParts<App> for Asker {
+impl FromRequestParts<App> for Bearer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = parts
-            .headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
+        let token = text_of(parts, header::AUTHORIZATION.as_str())
             .and_then(|value| value.strip_prefix("Bearer "))
             .ok_or_else(Problem::unauthorised)?;
+        if let (true, Some(issuer)) = (Token::is_one(token), &app.issuer) {
+            let grantee = issuer.check(token.trim(), wall_now()).await?;
+            return Ok(Self(Caller::Person(grantee)));
+        }
         // Tokens are looked up by hash, so comparing takes no longer for one that is nearly right.
         let hash = hash_of(token.trim());
         let caller = app
@@ -33,13 +38,80 @@ impl FromRequestParts<App> for Asker {
                     if session.setting("admin_token")?.as_deref() == Some(&hash.0[..]) {
                         return Ok(Some(Caller::Admin));
                     }
-                    Ok::<_, crate::store::StoreError>(session.token(hash)?.map(Caller::Person))
+                    let grantee = match session.token(hash)? {
+                        Some(grantee) => Some(grantee),
+                        None => session.access_token(hash, wall_now())?,
+                    };
+                    Ok::<_, crate::store::StoreError>(grantee.map(Caller::Person))
                 })?;
                 caller.ok_or_else(Problem::unauthorised)
             })
             .await?;
         Ok(Self(caller))
     }
+}
+
+/// A request's authenticated caller. Of a machine's token it has proved which machine sends it, and that machine belongs.
+pub struct Asker(pub Caller);
+
+impl FromRequestParts<App> for Asker {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let Bearer(caller) = Bearer::from_request_parts(parts, app).await?;
+        match caller {
+            Caller::Person(grantee) if grantee.carries() => {
+                let grantee = proven(parts, app, grantee).await?;
+                Ok(Self(Caller::Person(grantee)))
+            }
+            caller => Ok(Self(caller)),
+        }
+    }
+}
+
+fn text_of<'a>(parts: &'a Parts, header: &str) -> Option<&'a str> {
+    parts.headers.get(header)?.to_str().ok()
+}
+
+/// Binds a machine's token to the machine whose key signed this request.
+pub async fn proven(parts: &Parts, app: &App, grantee: Grantee) -> Result<Grantee, Problem> {
+    let proof = text_of(parts, PROOF_HEADER).and_then(|text| text.parse::<Proof>().ok());
+    let method = parts.method.to_string();
+    let path = parts.uri.path_and_query().map_or("", |path| path.as_str());
+    // The router has cut the prefix off.
+    let path = format!("{PREFIX}{path}");
+    app.run(move |truth| {
+        let unproven = || Problem::unproven(nonce::at(&truth.key, wall_now()));
+        let proof = proof.ok_or_else(unproven)?;
+        if !nonce::is_fresh(&truth.key, wall_now(), &proof.nonce) {
+            return Err(unproven());
+        }
+        let studio = open(truth, grantee.studio)?;
+        let state = studio.state();
+        let (device, key) = match proof.prover {
+            Prover::Root => (grantee.device, state.roster.root_key().clone()),
+            Prover::Device(device) => {
+                let member = state
+                    .roster
+                    .member(device)
+                    .ok_or_else(Problem::unknown_device)?;
+                if !member.is_active() {
+                    return Err(Problem::shut_out());
+                }
+                grantee.carries_for(device)?;
+                (Some(device), member.key.clone())
+            }
+        };
+        let target = Target {
+            method: &method,
+            path: &path,
+        };
+        if !proof.holds(target, &key) {
+            return Err(unproven());
+        }
+        Ok(Grantee { device, ..grantee })
+    })
+    .await
 }
 
 impl Asker {
@@ -58,7 +130,10 @@ impl Asker {
                 "the admin token belongs to no studio: use a personal access token",
             )),
             Caller::Person(grantee) if grantee.allows(scope) => Ok(grantee),
-            Caller::Person(_) => Err(Problem::forbidden("this token has not the needed scope")),
+            Caller::Person(_) => Err(Problem::forbidden(format!(
+                "this token has not the scope `{}`",
+                scope.word()
+            ))),
         }
     }
 

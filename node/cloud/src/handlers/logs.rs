@@ -1,6 +1,6 @@
 //! Held ranges of a log, for whoever lost a part of it.
 
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use studiovault_protocol::wire::Packed;
 
 use super::App;
 use super::access::{Asker, open};
+use super::asked::{Asked, Named};
 use crate::body;
 use crate::problem::Problem;
 use crate::store::Reading;
@@ -30,7 +31,7 @@ pub struct Part {
 pub async fn logs(
     State(app): State<App>,
     asker: Asker,
-    (Path(device), Query(part)): (Path<String>, Query<Part>),
+    (Named(device), Asked(part)): (Named, Asked<Part>),
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = asker.person(Scope::Read)?.studio;

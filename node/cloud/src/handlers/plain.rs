@@ -1,6 +1,6 @@
 //! The same road in JSON, for the web app and other clients without logs.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use studiovault_protocol::id::Author;
 
 use super::App;
 use super::access::{Asker, open};
+use super::asked::Asked;
 use super::sync::wait_beyond;
 use crate::body;
 use crate::clock::wall_now;
@@ -19,7 +20,7 @@ use crate::tokens::{Grantee, Scope};
 use crate::truth::Truth;
 
 /// Entries in one answer at most.
-const ENTRIES: usize = 500;
+pub const ENTRIES: usize = 500;
 
 /// A question for changes in JSON.
 #[derive(Deserialize)]
@@ -39,7 +40,7 @@ pub struct Question {
 pub async fn changes(
     State(app): State<App>,
     asker: Asker,
-    Query(question): Query<Question>,
+    Asked(question): Asked<Question>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = asker.person(Scope::Read)?.studio;

@@ -1,16 +1,18 @@
 //! Enrolment, and what the tables hold of a studio.
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
 use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest, Summary};
 use studiovault_protocol::id::StudioId;
 use studiovault_protocol::membership::SignedRecord;
 
 use super::App;
-use super::access::{Asker, open};
+use super::access::{Asker, Bearer, open};
+use super::asked::Named;
 use crate::body::{self, Raw};
 use crate::problem::Problem;
+use crate::tokens::Caller;
 
 /// Enrols a studio, or tells again what is enrolled.
 pub async fn enrol(
@@ -29,7 +31,7 @@ pub async fn enrol(
 pub async fn summary(
     State(app): State<App>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Summary>, Problem> {
     let id = studio_id(&id)?;
     asker.reader_of(id)?;
@@ -46,12 +48,34 @@ pub async fn summary(
 pub async fn roster(
     State(app): State<App>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<Json<Vec<SignedRecord>>, Problem> {
     let id = studio_id(&id)?;
     asker.reader_of(id)?;
     let studio = app.run(move |truth| open(truth, id)).await?;
     Ok(Json(studio.state().roster.records().cloned().collect()))
+}
+
+/// Takes signed records of a studio from whoever holds its machines' token: each speaks for itself, so no machine need prove
+/// anything. It is how a machine that joined since the last batch becomes known.
+pub async fn introduce(
+    State(app): State<App>,
+    (Bearer(caller), Named(id)): (Bearer, Named),
+    headers: HeaderMap,
+    raw: Raw,
+) -> Result<StatusCode, Problem> {
+    let id = studio_id(&id)?;
+    match caller {
+        Caller::Person(grantee) if grantee.studio == id && grantee.carries() => {}
+        _ => {
+            let text = "only a token of this studio's machines may do this";
+            return Err(Problem::forbidden(text));
+        }
+    }
+    let records: Vec<SignedRecord> = body::plain(&body::inflate(&headers, raw)?)?;
+    app.run(move |truth| Ok(open(truth, id)?.introduce(truth, &records)?))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn studio_id(text: &str) -> Result<StudioId, Problem> {

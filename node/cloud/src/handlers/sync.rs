@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use studiovault_protocol::cloud::{BatchRequest, ChangesRequest};
+use studiovault_protocol::cloud::{BatchRequest, ChangesRequest, TailRequest};
 
 use super::access::{Asker, open};
 use super::{App, plain};
@@ -26,12 +26,14 @@ pub async fn batch(
     headers: HeaderMap,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let person = asker.person(Scope::Sync)?.clone();
     let form = body::form_of(&headers)?;
-    let bytes = body::inflate(&headers, raw)?;
     if form == Form::Plain {
+        let person = asker.person(Scope::Sync)?.clone();
+        let bytes = body::inflate(&headers, raw)?;
         return plain::batch(app, person, (headers, bytes)).await;
     }
+    let person = asker.person(Scope::Carry)?.clone();
+    let bytes = body::inflate(&headers, raw)?;
     let answer = app
         .run(move |truth| {
             let request: BatchRequest = body::signed(&bytes)?;
@@ -46,6 +48,30 @@ pub async fn batch(
     Ok(body::answer_signed(&headers, &answer))
 }
 
+/// Takes back what this server lost of its own feed.
+pub async fn tail(
+    State(app): State<App>,
+    asker: Asker,
+    headers: HeaderMap,
+    raw: Raw,
+) -> Result<Response, Problem> {
+    let person = asker.person(Scope::Carry)?.clone();
+    if body::form_of(&headers)? == Form::Plain {
+        return Err(Problem::unsupported(
+            "a feed is given back in its signed form",
+        ));
+    }
+    let request: TailRequest = body::signed(&body::inflate(&headers, raw)?)?;
+    person.carries_for(request.device)?;
+    let answer = app
+        .run(move |truth| {
+            let studio = open(truth, person.studio)?;
+            Ok(studio.take_back(truth, &request, wall_now())?)
+        })
+        .await?;
+    Ok(body::answer_signed(&headers, &answer))
+}
+
 /// Tells what is new, waiting for it if asked to.
 pub async fn changes(
     State(app): State<App>,
@@ -53,7 +79,7 @@ pub async fn changes(
     headers: HeaderMap,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let person = asker.person(Scope::Read)?.clone();
+    let person = asker.person(Scope::Carry)?.clone();
     if body::form_of(&headers)? == Form::Plain {
         return Err(Problem::unsupported("in JSON this is GET /v1/sync/changes"));
     }
@@ -64,22 +90,29 @@ pub async fn changes(
     }
     let id = person.studio;
     let studio = app.run(move |truth| open(truth, id)).await?;
-    if studio.state().is_shut_out(request.device) {
-        return Err(Problem::shut_out());
+    let head = studio.state().head.0;
+    if request.since > head {
+        let detail = "this cloud truth was put back to an earlier point of its feed";
+        return Err(Problem::behind(head, detail));
     }
     wait_beyond(&app, &studio, (request.since, request.wait_s)).await;
     let answer = app
-        .run(move |truth| Ok(studio.changes(truth, request.since, &request.have)?))
+        .run(move |truth| {
+            let changes = studio.changes(truth, request.since, &request.have)?;
+            Ok(studio.with_records(request.known, changes))
+        })
         .await?;
     Ok(body::answer_signed(&headers, &answer))
 }
 
-/// Returns when the feed has gone beyond a position, when the time is over, or when the server stops.
+/// Returns when the feed has gone beyond a position, when the signed records change, when the time is over, or when the server stops.
 pub async fn wait_beyond(app: &App, studio: &Arc<Studio>, (since, wait_s): (u64, u8)) {
     let wait = Duration::from_secs(wait_s.min(WAIT_S).into());
     let (mut heads, mut closing) = (studio.heads(), app.closing.clone());
+    let mut records = studio.records();
     tokio::select! {
         _ = heads.wait_for(|head| *head > since) => {}
+        _ = records.changed() => {}
         _ = closing.wait_for(|closing| *closing) => {}
         () = tokio::time::sleep(wait) => {}
     }

@@ -1,17 +1,18 @@
 //! Personal access tokens: made, listed and revoked by whoever holds the admin token. A secret is shown once.
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use studiovault_protocol::id::{DeviceId, StudioId};
 
 use super::App;
 use super::access::Asker;
+use super::asked::Named;
 use crate::body::{self, Raw};
 use crate::clock::wall_now;
 use crate::problem::Problem;
-use crate::store::Audit;
+use crate::store::{Audit, StoreError};
 use crate::tokens::{Grantee, Scope, hash_of, mint_personal};
 
 /// What a new token is for.
@@ -25,7 +26,7 @@ pub struct NewToken {
 }
 
 fn usual() -> Vec<Scope> {
-    vec![Scope::Sync]
+    vec![Scope::Carry]
 }
 
 /// A new token with its secret.
@@ -49,7 +50,12 @@ pub async fn create(
     scopes.sort();
     scopes.dedup();
     if scopes.is_empty() {
-        return Err(Problem::malformed("a token needs a scope: read or sync"));
+        let text = "a token needs a scope: carry (for machines), sync or read";
+        return Err(Problem::malformed(text));
+    }
+    if scopes.contains(&Scope::Carry) && scopes.len() > 1 {
+        let text = "a token with the scope carry is for machines and has no other scope";
+        return Err(Problem::malformed(text));
     }
     let (id, token) = mint_personal();
     let grantee = Grantee {
@@ -76,27 +82,33 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(Minted { token, grantee })))
 }
 
-/// Every token, without its secret.
+/// Every token and sign-in, without its secret.
 pub async fn list(State(app): State<App>, asker: Asker) -> Result<Json<Vec<Grantee>>, Problem> {
     asker.admin()?;
     let tokens = app
-        .run(|truth| Ok(truth.store.read(|session| session.tokens())?))
+        .run(|truth| {
+            Ok(truth.store.read(|session| {
+                let mut all = session.tokens()?;
+                all.extend(session.sign_ins()?);
+                Ok::<_, StoreError>(all)
+            })?)
+        })
         .await?;
     Ok(Json(tokens))
 }
 
-/// Revokes a token.
+/// Revokes a token, or a sign-in with all of its tokens.
 pub async fn revoke(
     State(app): State<App>,
     asker: Asker,
-    Path(id): Path<String>,
+    Named(id): Named,
 ) -> Result<StatusCode, Problem> {
     asker.admin()?;
     let gone = app
         .run(move |truth| {
             let gone = truth.store.write(|session| {
                 session.audit(&admin_line(format!("revoke token {id:.32}")), wall_now())?;
-                session.remove_token(&id)
+                Ok::<_, StoreError>(session.remove_token(&id)? || session.end_sign_in_named(&id)?)
             })?;
             Ok::<bool, Problem>(gone)
         })

@@ -1,10 +1,9 @@
 //! The audit log: who, with which device, did what, when, and how it ended.
 
-use rusqlite::params;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::time::WallMs;
 
-use super::{Session, StoreError};
+use super::{Session, StoreError, cells};
 
 /// One line of the audit log.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,7 +25,7 @@ impl Session<'_> {
     pub fn audit(&self, line: &Audit, at: WallMs) -> Result<(), StoreError> {
         self.run(
             "INSERT INTO audit_log (at, studio, who, device, what, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![
+            cells![
                 at.0,
                 line.studio,
                 line.who,

@@ -1,10 +1,10 @@
 //! Every command ever held: its id with what it said, and the verdict on it.
 
-use rusqlite::{Row, params};
 use studiovault_protocol::id::{CommandId, EntityId, Hash};
 use studiovault_protocol::merge::{Outcome, Verdict};
+use studiovault_protocol::sabotage::Bug;
 
-use super::{Session, StoreError, cell};
+use super::{Cell, Row, Session, StoreError, cell, cells};
 
 /// A command to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -66,12 +66,12 @@ pub struct CommandCounts {
 }
 
 /// A position without an outcome means accepted; neither means that there is no verdict.
-pub(super) fn verdict(row: &Row<'_>, at: usize) -> Result<Option<Verdict>, StoreError> {
+pub(super) fn verdict(row: Row<'_>, at: usize) -> Result<Option<Verdict>, StoreError> {
     let Some(position) = cell::number_or_none(row, at)? else {
         return Ok(None);
     };
-    let outcome = match row.get_ref(at + 1)? {
-        rusqlite::types::ValueRef::Null => Outcome::Accepted,
+    let outcome = match row.cell(at + 1)? {
+        Cell::Null => Outcome::Accepted,
         _ => cell::unpack(row, at + 1, "an outcome")?,
     };
     Ok(Some(Verdict { position, outcome }))
@@ -80,9 +80,12 @@ pub(super) fn verdict(row: &Row<'_>, at: usize) -> Result<Option<Verdict>, Store
 impl Session<'_> {
     /// What an id was first used for.
     pub fn first_use(&self, studio: i64, id: CommandId) -> Result<Option<FirstUse>, StoreError> {
+        if Bug::DedupeWindow.is_on() {
+            return Ok(None);
+        }
         self.first(
             "SELECT content, position, outcome, bundle, counter FROM command WHERE studio = ?1 AND id = ?2 AND repeats = 0",
-            params![studio, id.0],
+            cells![studio, id.0],
             |row| {
                 Ok(FirstUse {
                     content: cell::hash(row, 0)?,
@@ -102,7 +105,7 @@ impl Session<'_> {
         self.run(
             "INSERT INTO command (studio, id, content, repeats, bundle, counter, entity, position, outcome)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            params![
+            cells![
                 studio,
                 command.id.0,
                 command.content.0,
@@ -120,7 +123,7 @@ impl Session<'_> {
     pub fn history(&self, entity: i64) -> Result<Vec<HistoryRow>, StoreError> {
         self.all(
             "SELECT bundle, counter, position, outcome FROM command WHERE entity = ?1 ORDER BY row",
-            [entity],
+            cells![entity],
             |row| {
                 Ok(HistoryRow {
                     bundle: row.get(0)?,
@@ -136,7 +139,7 @@ impl Session<'_> {
         self.all(
             "SELECT bundle, counter FROM command
              WHERE studio = ?1 AND position IS NULL ORDER BY row",
-            [studio],
+            cells![studio],
             |row| {
                 Ok(Undecided {
                     bundle: row.get(0)?,
@@ -149,10 +152,10 @@ impl Session<'_> {
     /// The entities of commands without a verdict.
     pub fn undecided_entities(&self, studio: i64) -> Result<Vec<EntityId>, StoreError> {
         self.all(
-            "SELECT DISTINCT entity.id FROM command JOIN entity ON entity.row = command.entity
+            "SELECT DISTINCT entity.row, entity.id FROM command JOIN entity ON entity.row = command.entity
              WHERE command.studio = ?1 AND command.position IS NULL ORDER BY entity.row",
-            [studio],
-            |row| Ok(EntityId(cell::bytes(row, 0)?)),
+            cells![studio],
+            |row| Ok(EntityId(cell::bytes(row, 1)?)),
         )
     }
 
@@ -162,7 +165,7 @@ impl Session<'_> {
         let outcomes = self.all(
             "SELECT position, outcome FROM command
              WHERE studio = ?1 AND (position IS NULL OR outcome IS NOT NULL)",
-            [studio],
+            cells![studio],
             |row| verdict(row, 0),
         )?;
         let mut counts = CommandCounts {

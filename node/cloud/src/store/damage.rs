@@ -4,6 +4,8 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use super::{Store, StoreError, cells};
+
 /// Runs statements on a folder's database.
 pub fn run(folder: &Path, statements: &str) {
     let hand = Connection::open(folder.join("cloud.db")).expect("opens");
@@ -14,4 +16,11 @@ pub fn run(folder: &Path, statements: &str) {
 pub fn number(folder: &Path, query: &str) -> i64 {
     let hand = Connection::open(folder.join("cloud.db")).expect("opens");
     hand.query_row(query, [], |row| row.get(0)).expect("a row")
+}
+
+/// Makes every stored entity unreadable.
+pub fn entities(store: &Store) {
+    let damaged: Result<(), StoreError> =
+        store.write(|session| session.run("UPDATE entity SET state = ?1", cells![[0xff_u8]]));
+    damaged.expect("runs");
 }

@@ -1,10 +1,9 @@
 //! The entities' state as the truth has decided it, and the sums over it.
 
-use rusqlite::params;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::Entity;
 
-use super::{Session, StoreError, cell};
+use super::{Dialect, Session, StoreError, cell, cells};
 
 /// One entity's row.
 #[derive(Clone, PartialEq, Debug)]
@@ -22,7 +21,7 @@ impl Session<'_> {
     pub fn entity(&self, studio: i64, id: EntityId) -> Result<Option<EntityRow>, StoreError> {
         self.first(
             "SELECT row, orphan, state FROM entity WHERE studio = ?1 AND id = ?2",
-            params![studio, id.0],
+            cells![studio, id.0],
             |row| {
                 Ok(EntityRow {
                     row: row.get(0)?,
@@ -37,17 +36,20 @@ impl Session<'_> {
     pub fn entity_ids(&self, studio: i64) -> Result<Vec<EntityId>, StoreError> {
         self.all(
             "SELECT id FROM entity WHERE studio = ?1 ORDER BY row",
-            [studio],
+            cells![studio],
             |row| Ok(EntityId(cell::bytes(row, 0)?)),
         )
     }
 
-    /// The first free row id of the entities.
+    /// The first of a run of row ids for new entities, long enough for one request.
     pub fn next_entity_row(&self) -> Result<i64, StoreError> {
-        let last = self.first("SELECT max(row) FROM entity", [], |row| {
-            Ok(row.get::<_, Option<i64>>(0)?)
-        })?;
-        Ok(last.flatten().unwrap_or(0) + 1)
+        let sql = match self.transaction.dialect() {
+            Dialect::Sqlite => "SELECT coalesce(max(row), 0) + 1 FROM entity",
+            // Other servers draw runs at the same time.
+            Dialect::Postgres => "SELECT nextval('entity_run') * 10000",
+        };
+        let next = self.first(sql, cells![], |row| row.get(0))?;
+        next.ok_or(StoreError::Damaged("the rows of the entities"))
     }
 
     /// Stores an entity's state; `shown` is its shown side as JSON.
@@ -63,7 +65,7 @@ impl Session<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (row) DO UPDATE
              SET type = excluded.type, live = excluded.live, orphan = excluded.orphan, state = excluded.state, shown = excluded.shown",
-            params![
+            cells![
                 entity.row,
                 studio,
                 entity.entity.id.0,
@@ -79,7 +81,7 @@ impl Session<'_> {
     /// Live entities of a studio.
     pub fn live_entities(&self, studio: i64) -> Result<u64, StoreError> {
         self.sum(
-            "SELECT count(*) FROM entity WHERE studio = ?1 AND live",
+            "SELECT count(*) FROM entity WHERE studio = ?1 AND live = 1",
             studio,
         )
         .map(i64::unsigned_abs)
@@ -87,24 +89,30 @@ impl Session<'_> {
 
     /// The sum of all sales, and of those that a void stands against, in cents; held at the ends of what 64 bits can say.
     pub fn sales(&self, studio: i64) -> Result<(i64, i64), StoreError> {
-        let gross = self.cents("", studio)?;
-        let voided = self.cents(
-            "AND lower(hex(id)) IN (
-               SELECT replace(lower(shown ->> '$.order'), '-', '') FROM entity
-               WHERE studio = ?1 AND type = 'pos_void' AND live)",
-            studio,
-        )?;
-        Ok((gross, voided))
+        let (id, order) = match self.transaction.dialect() {
+            Dialect::Sqlite => ("lower(hex(id))", "shown ->> '$.order'"),
+            Dialect::Postgres => ("encode(id, 'hex')", "shown::json ->> 'order'"),
+        };
+        let voided = format!(
+            "AND {id} IN (
+               SELECT replace(lower({order}), '-', '') FROM entity
+               WHERE studio = ?1 AND type = 'pos_void' AND live = 1)"
+        );
+        Ok((self.cents("", studio)?, self.cents(&voided, studio)?))
     }
 
-    /// Two valid sales can add up to more than SQLite's `sum` takes, so millions and rests are added apart.
+    /// Two valid sales can add up to more than a sum of 64 bits takes, so millions and rests are added apart.
     fn cents(&self, which: &str, studio: i64) -> Result<i64, StoreError> {
+        let cents = match self.transaction.dialect() {
+            Dialect::Sqlite => "shown ->> '$.amount_cents'",
+            Dialect::Postgres => "CAST(shown::json ->> 'amount_cents' AS BIGINT)",
+        };
         let sql = format!(
-            "SELECT sum(cents / 1000000), sum(cents % 1000000) FROM (
-               SELECT shown ->> '$.amount_cents' AS cents FROM entity
-               WHERE studio = ?1 AND type = 'pos_order' AND live {which})"
+            "SELECT CAST(sum(cents / 1000000) AS BIGINT), CAST(sum(cents % 1000000) AS BIGINT) FROM (
+               SELECT {cents} AS cents FROM entity
+               WHERE studio = ?1 AND type = 'pos_order' AND live = 1 {which}) AS sale"
         );
-        let parts = self.first(&sql, [studio], |row| {
+        let parts = self.first(&sql, cells![studio], |row| {
             let (millions, rests): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
             Ok((millions.unwrap_or(0), rests.unwrap_or(0)))
         })?;
@@ -115,7 +123,7 @@ impl Session<'_> {
     }
 
     pub(super) fn sum(&self, sql: &str, studio: i64) -> Result<i64, StoreError> {
-        let sum = self.first(sql, [studio], |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+        let sum = self.first(sql, cells![studio], |row| row.get::<Option<i64>>(0))?;
         Ok(sum.flatten().unwrap_or(0))
     }
 }

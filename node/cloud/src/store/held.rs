@@ -1,11 +1,10 @@
 //! Commands by their place: those held without a verdict, those that stand in the place of others, those that are stuck.
 
-use rusqlite::params;
 use studiovault_protocol::id::{CommandId, Dot};
 use studiovault_protocol::merge::{Outcome, Verdict};
 
 use super::commands::verdict;
-use super::{Session, StoreError, cell};
+use super::{Session, StoreError, cell, cells};
 
 /// A bundle's row and a counter in it.
 pub type Place = (i64, u64);
@@ -25,7 +24,7 @@ impl Session<'_> {
         let found = self.first(
             "SELECT row, last FROM log_bundle
              WHERE studio = ?1 AND device = ?2 AND epoch = ?3 AND first <= ?4 ORDER BY first DESC LIMIT 1",
-            params![
+            cells![
                 studio,
                 dot.author.device.0,
                 cell::of_epoch(dot.author.epoch),
@@ -40,7 +39,7 @@ impl Session<'_> {
     pub fn held(&self, place: Place) -> Result<Option<HeldCommand>, StoreError> {
         self.first(
             "SELECT id, position, outcome FROM command WHERE bundle = ?1 AND counter = ?2",
-            params![place.0, cell::signed(place.1)],
+            cells![place.0, cell::signed(place.1)],
             |row| {
                 Ok(HeldCommand {
                     id: CommandId(cell::bytes(row, 0)?),
@@ -56,7 +55,7 @@ impl Session<'_> {
             "SELECT log_bundle.device, log_bundle.epoch, command.counter
              FROM command JOIN log_bundle ON log_bundle.row = command.bundle
              WHERE command.entity = ?1 AND command.position IS NULL ORDER BY command.row",
-            [entity],
+            cells![entity],
             |row| Ok(cell::author(row, 0)?.at(cell::number(row, 2)?)),
         )
     }
@@ -70,7 +69,7 @@ impl Session<'_> {
         self.run(
             "UPDATE command SET position = ?3, outcome = ?4
              WHERE bundle = ?1 AND counter = ?2",
-            params![
+            cells![
                 place.0,
                 cell::signed(place.1),
                 cell::signed(verdict.position),
@@ -79,7 +78,7 @@ impl Session<'_> {
         )?;
         self.run(
             "DELETE FROM stuck WHERE bundle = ?1 AND counter = ?2",
-            params![place.0, cell::signed(place.1)],
+            cells![place.0, cell::signed(place.1)],
         )
     }
 
@@ -87,7 +86,7 @@ impl Session<'_> {
     pub fn leave_history(&self, place: Place) -> Result<(), StoreError> {
         self.run(
             "UPDATE command SET entity = NULL WHERE bundle = ?1 AND counter = ?2",
-            params![place.0, cell::signed(place.1)],
+            cells![place.0, cell::signed(place.1)],
         )
     }
 
@@ -95,7 +94,7 @@ impl Session<'_> {
     pub fn first_of(&self, place: Place) -> Result<Place, StoreError> {
         let found = self.first(
             "SELECT first_bundle, first_counter FROM replacement WHERE bundle = ?1 AND counter = ?2",
-            params![place.0, cell::signed(place.1)],
+            cells![place.0, cell::signed(place.1)],
             |row| Ok((row.get(0)?, cell::number(row, 1)?)),
         )?;
         Ok(found.unwrap_or(place))
@@ -108,8 +107,8 @@ impl Session<'_> {
             return Ok(true);
         }
         let found = self.first(
-            "SELECT 1 FROM replacement WHERE first_bundle = ?1 AND first_counter = ?2 AND confirmed LIMIT 1",
-            params![first.0, cell::signed(first.1)],
+            "SELECT 1 FROM replacement WHERE first_bundle = ?1 AND first_counter = ?2 AND confirmed = 1 LIMIT 1",
+            cells![first.0, cell::signed(first.1)],
             |_| Ok(()),
         )?;
         Ok(found.is_some())
@@ -124,9 +123,11 @@ impl Session<'_> {
     ) -> Result<(), StoreError> {
         let confirmed = !matches!(outcome, Outcome::Rejected { .. });
         self.run(
-            "INSERT OR REPLACE INTO replacement (bundle, counter, first_bundle, first_counter, confirmed)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
+            "INSERT INTO replacement (bundle, counter, first_bundle, first_counter, confirmed)
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (bundle, counter) DO UPDATE
+             SET first_bundle = excluded.first_bundle, first_counter = excluded.first_counter, confirmed = excluded.confirmed",
+            cells![
                 place.0,
                 cell::signed(place.1),
                 first.0,
@@ -139,8 +140,8 @@ impl Session<'_> {
     /// Notes that a command is stuck. `false` if that is known.
     pub fn insert_stuck(&self, place: Place, detail: &str) -> Result<bool, StoreError> {
         let count = self.count(
-            "INSERT OR IGNORE INTO stuck (bundle, counter, detail) VALUES (?1, ?2, ?3)",
-            params![place.0, cell::signed(place.1), detail],
+            "INSERT INTO stuck (bundle, counter, detail) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
+            cells![place.0, cell::signed(place.1), detail],
         )?;
         Ok(count > 0)
     }

@@ -1,11 +1,10 @@
 //! Every author's log: the bundles' bytes, and where each chain ends.
 
-use rusqlite::params;
 use studiovault_protocol::id::{Author, Dot, Hash};
 use studiovault_protocol::log::{Chain, ChainRow};
 use studiovault_protocol::vector::Vector;
 
-use super::{Session, StoreError, cell};
+use super::{Session, StoreError, cell, cells};
 
 /// A bundle to be stored.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +26,8 @@ impl Session<'_> {
     pub fn insert_bundle(&self, studio: i64, bundle: &BundleRow<'_>) -> Result<i64, StoreError> {
         self.insert(
             "INSERT INTO log_bundle (studio, device, epoch, first, last, position, past, bytes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) RETURNING row",
+            cells![
                 studio,
                 bundle.author.device.0,
                 cell::of_epoch(bundle.author.epoch),
@@ -45,7 +44,7 @@ impl Session<'_> {
     pub fn bundle(&self, row: i64) -> Result<(Vec<u8>, Vector), StoreError> {
         let found = self.first(
             "SELECT bytes, past FROM log_bundle WHERE row = ?1",
-            [row],
+            cells![row],
             |row| Ok((row.get(0)?, cell::unpack(row, 1, "a bundle's past")?)),
         )?;
         found.ok_or(StoreError::Damaged("a command without its bundle"))
@@ -60,13 +59,13 @@ impl Session<'_> {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.first(
             "SELECT bytes FROM log_bundle WHERE studio = ?1 AND device = ?2 AND epoch = ?3 AND first = ?4",
-            params![
+            cells![
                 studio,
                 author.device.0,
                 cell::of_epoch(author.epoch),
                 cell::signed(first)
             ],
-            |row| Ok(row.get(0)?),
+            |row| row.get(0),
         )
     }
 
@@ -74,25 +73,32 @@ impl Session<'_> {
     pub fn bundles_from(
         &self,
         studio: i64,
-        (author, from): (Author, u64),
+        (author, mut from): (Author, u64),
         mut take: impl FnMut(Vec<u8>) -> Reading,
     ) -> Result<Reading, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT bytes FROM log_bundle
-             WHERE studio = ?1 AND device = ?2 AND epoch = ?3 AND last >= ?4 ORDER BY first",
-        )?;
-        let mut rows = statement.query(params![
-            studio,
-            author.device.0,
-            cell::of_epoch(author.epoch),
-            cell::signed(from)
-        ])?;
-        while let Some(row) = rows.next()? {
-            if take(row.get(0)?) == Reading::Enough {
-                return Ok(Reading::Enough);
+        loop {
+            // In runs: a shared database hands out whole answers.
+            let bundles: Vec<(u64, Vec<u8>)> = self.all(
+                "SELECT last, bytes FROM log_bundle
+                 WHERE studio = ?1 AND device = ?2 AND epoch = ?3 AND last >= ?4 ORDER BY first LIMIT 16",
+                cells![
+                    studio,
+                    author.device.0,
+                    cell::of_epoch(author.epoch),
+                    i64::try_from(from).unwrap_or(i64::MAX)
+                ],
+                |row| Ok((cell::number(row, 0)?, row.get(1)?)),
+            )?;
+            if bundles.is_empty() {
+                return Ok(Reading::More);
+            }
+            for (last, bytes) in bundles {
+                from = last + 1;
+                if take(bytes) == Reading::Enough {
+                    return Ok(Reading::Enough);
+                }
             }
         }
-        Ok(Reading::More)
     }
 
     /// Every author's chain as it was left.
@@ -100,7 +106,7 @@ impl Session<'_> {
         self.all(
             "SELECT device, epoch, parent_epoch, parent_counter, start, counter, hash, past
              FROM author WHERE studio = ?1",
-            [studio],
+            cells![studio],
             |row| {
                 let parent_epoch: Option<i64> = row.get(2)?;
                 let parent = match (parent_epoch, cell::number_or_none(row, 3)?) {
@@ -127,7 +133,7 @@ impl Session<'_> {
         self.all(
             "SELECT device, epoch, max(last) FROM log_bundle
              WHERE studio = ?1 AND position <= ?2 GROUP BY device, epoch",
-            params![studio, cell::signed(position)],
+            cells![studio, cell::signed(position)],
             |row| Ok(cell::author(row, 0)?.at(cell::number(row, 2)?)),
         )
     }
@@ -139,7 +145,7 @@ impl Session<'_> {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT (studio, device, epoch) DO UPDATE
              SET counter = excluded.counter, hash = excluded.hash, past = excluded.past",
-            params![
+            cells![
                 studio,
                 author.device.0,
                 cell::of_epoch(author.epoch),

@@ -7,6 +7,9 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 
 use super::StoreError;
 
+/// Every version's tables, in SQLite's words.
+pub const VERSIONS: [&str; 6] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH];
+
 /// Integer row ids carry the load; each UUID has one unique index. Times are milliseconds since 1970, hashes and ids bare
 /// bytes, structs of the protocol postcard.
 const FIRST: &str = "
@@ -154,9 +157,72 @@ CREATE TABLE stuck (
 ALTER TABLE studio ADD COLUMN genesis BLOB;
 ";
 
+/// A studio's revision counts its changes, so that servers which share a database notice each other's.
+const FOURTH: &str = "
+ALTER TABLE studio ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+";
+
+/// Codes of machines that sign in, sign-ins and their tokens. Of a refresh token `rotated_at` is NULL while it is live, 0 if it was
+/// voided; `parent` is the one that it was given for. Tokens that end stand apart from those that do not: a server of the version
+/// before, which knows no end, takes none of them.
+const FIFTH: &str = "
+CREATE TABLE device_code (
+  row INTEGER PRIMARY KEY,
+  device_code BLOB NOT NULL UNIQUE,
+  user_code BLOB NOT NULL UNIQUE,
+  studio BLOB NOT NULL,
+  device BLOB,
+  name TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  proven INTEGER NOT NULL,
+  decision INTEGER,
+  expires_at INTEGER NOT NULL,
+  poll_at INTEGER NOT NULL,
+  interval_s INTEGER NOT NULL
+);
+CREATE TABLE sign_in (
+  row INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  device BLOB,
+  name TEXT NOT NULL,
+  scope TEXT NOT NULL,
+  created_at INTEGER NOT NULL
+);
+CREATE TABLE access_token (
+  row INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL UNIQUE,
+  sign_in INTEGER NOT NULL REFERENCES sign_in(row),
+  expires_at INTEGER NOT NULL
+);
+CREATE INDEX access_token_sign_in ON access_token (sign_in);
+CREATE TABLE refresh_token (
+  row INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL UNIQUE,
+  sign_in INTEGER NOT NULL REFERENCES sign_in(row),
+  parent INTEGER,
+  rotated_at INTEGER,
+  expires_at INTEGER NOT NULL
+);
+CREATE INDEX refresh_token_sign_in ON refresh_token (sign_in);
+CREATE INDEX refresh_token_parent ON refresh_token (parent);
+";
+
+/// The newest report of each machine that tells how it fares, as it came.
+const SIXTH: &str = "
+CREATE TABLE telemetry (
+  row INTEGER PRIMARY KEY,
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  device BLOB NOT NULL,
+  at INTEGER NOT NULL,
+  report TEXT NOT NULL,
+  UNIQUE (studio, device)
+);
+";
+
 /// Brings the database to this version's tables, in one transaction.
 pub fn migrate(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
-    let migrations = Migrations::new(vec![M::up(FIRST), M::up(SECOND), M::up(THIRD)]);
+    let migrations = Migrations::new(VERSIONS.map(M::up).to_vec());
     migrations
         .to_latest(connection)
         .map_err(|error| match error {

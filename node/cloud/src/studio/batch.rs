@@ -4,13 +4,14 @@ use std::sync::PoisonError;
 
 use studiovault_protocol::cloud::{BatchAnswer, BatchRequest, RefusedBundle};
 use studiovault_protocol::limits;
+use studiovault_protocol::membership::SignedRecord;
 use studiovault_protocol::time::WallMs;
 
 use super::intake::{self, Arrival};
 use super::order::arrange;
-use super::sitting::Sitting;
+use super::sitting::{Sitting, Taken};
 use super::{State, Studio};
-use crate::store::StoreError;
+use crate::store::{Session, StoreError};
 use crate::truth::Truth;
 
 /// Why a batch is not taken at all. Nothing changed.
@@ -21,12 +22,12 @@ pub enum BatchError {
     TooMany(usize),
     /// Whoever runs the server: its database was put back to an earlier point.
     #[error(
-        "this cloud truth holds its feed up to {held}, and the asker holds it up to {asked}: its database was put back to an earlier point; restore a newer backup"
+        "this cloud truth holds its feed up to {held}, which went up to {asked}: its database was put back to an earlier point"
     )]
     Behind {
         /// What is held.
         held: u64,
-        /// What the asker holds.
+        /// What the asker or the folder knows of.
         asked: u64,
     },
     /// The asker's: what it asks to be decided, or calls stuck, is out of bounds.
@@ -50,52 +51,25 @@ impl Studio {
         request: &BatchRequest,
         at: WallMs,
     ) -> Result<BatchAnswer, BatchError> {
+        check_asked(request)?;
+        self.refresh(truth)?;
         let taken = {
             let _turn = self.turn();
-            let mut state = State::clone(&self.state());
-            if request.since > state.head.0 {
-                return Err(BatchError::Behind {
-                    held: state.head.0,
-                    asked: request.since,
-                });
-            }
-            let records: Vec<_> = request
-                .roster
-                .iter()
-                .filter(|record| matches!(state.roster.insert((*record).clone()), Ok(true)))
-                .collect();
-            state.log.set_lost(state.roster.lost());
-            if state.is_shut_out(request.device) {
-                return Err(BatchError::ShutOut);
-            }
-            let policies = state.policies.digest();
-            for record in &request.policies {
-                if let Err(error) = state.policies.insert(record.clone(), &state.roster) {
-                    tracing::warn!(%error, "a policy is not taken");
-                }
-            }
-            let new_policies = state.policies.digest() != policies;
-            let (arrivals, refused) = verify_all(request, &state)?;
-            check_asked(request)?;
-            let arrivals = arrange(&state.log, arrivals, &state.roster.priorities());
+            let known = self.state();
+            let prepared = Prepared::new(State::clone(&known), request)?;
             let (taken, state) = truth.store.write(|session| {
-                for record in &records {
-                    session.insert_grant(self.row, record)?;
+                // Another server may have been faster.
+                let prepared = match self.hold((truth, session), &known)? {
+                    Some(newer) => Prepared::new(newer, request)?,
+                    None => prepared,
+                };
+                if let Some(asked) = self.lost(truth, &prepared.state) {
+                    let held = prepared.state.head.0;
+                    return Err(BatchError::Behind { held, asked });
                 }
-                if new_policies {
-                    session.set_policies(self.row, state.policies.documents())?;
-                }
-                let mut sitting = Sitting::new(self, (truth, session), state, at)?;
-                sitting.adopt()?;
-                sitting.taken.refused = refused;
-                sitting.only(request.only.clone());
-                for arrival in arrivals {
-                    sitting.arrive(arrival)?;
-                }
-                sitting.decide_held()?;
-                sitting.tell_stuck(&request.stuck)?;
-                sitting.close()
+                self.settle((truth, session), (request, prepared), at)
             })?;
+            truth.heads.note(self.id, state.head.0);
             self.publish(state);
             taken
         };
@@ -104,12 +78,91 @@ impl Studio {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .note(request.device, request.term, at);
+        let changes = self.changes(truth, request.since, &request.have)?;
         Ok(BatchAnswer {
-            changes: self.changes(truth, request.since, &request.have)?,
+            changes: self.with_records(request.known, changes),
             gaps: taken.gaps,
             refused: taken.refused,
             rejections: taken.rejections,
             gateway,
+        })
+    }
+
+    /// Works a prepared batch in, inside its transaction.
+    fn settle(
+        &self,
+        (truth, session): (&Truth, &Session<'_>),
+        (request, prepared): (&BatchRequest, Prepared),
+        at: WallMs,
+    ) -> Result<(Taken, State), BatchError> {
+        let Prepared {
+            state,
+            records,
+            new_policies,
+            arrivals,
+            refused,
+        } = prepared;
+        let before = (state.head, state.adopted.clone());
+        for record in &records {
+            session.insert_grant(self.row, record)?;
+        }
+        if new_policies {
+            session.set_policies(self.row, state.policies.documents())?;
+        }
+        let mut sitting = Sitting::new(self, (truth, session), state, at)?;
+        sitting.adopt()?;
+        sitting.taken.refused = refused;
+        sitting.only(request.only.clone());
+        for arrival in arrivals {
+            sitting.arrive(arrival)?;
+        }
+        sitting.decide_held()?;
+        sitting.tell_stuck(&request.stuck)?;
+        let (taken, mut state) = sitting.close()?;
+        if !records.is_empty() || new_policies || before != (state.head, state.adopted.clone()) {
+            self.announce((truth, session), &mut state)?;
+        }
+        Ok((taken, state))
+    }
+}
+
+/// A batch that was checked against a studio's state.
+struct Prepared {
+    /// With the batch's records and policies in it.
+    state: State,
+    records: Vec<SignedRecord>,
+    new_policies: bool,
+    arrivals: Vec<Arrival>,
+    refused: Vec<RefusedBundle>,
+}
+
+impl Prepared {
+    fn new(mut state: State, request: &BatchRequest) -> Result<Self, BatchError> {
+        if request.since > state.head.0 {
+            return Err(BatchError::Behind {
+                held: state.head.0,
+                asked: request.since,
+            });
+        }
+        let records = state.admit(&request.roster);
+        if state.is_shut_out(request.device) {
+            return Err(BatchError::ShutOut);
+        }
+        let policies = state.policies.digest();
+        for record in &request.policies {
+            if let Err(error) = state.policies.insert(record.clone(), &state.roster) {
+                tracing::warn!(%error, "a policy is not taken");
+            }
+        }
+        let new_policies = state.policies.digest() != policies;
+        let (arrivals, refused) = verify_all(request, &state)?;
+        let arrivals = arrange(&state.log, arrivals, &state.roster.priorities());
+        Ok(Self {
+            state,
+            records,
+            new_policies,
+            arrivals,
+            refused,
         })
     }
 }

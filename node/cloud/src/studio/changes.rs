@@ -1,6 +1,6 @@
 //! What is new after a position: signed pages, and the bundles that they name and the asker lacks.
 
-use studiovault_protocol::cloud::Changes;
+use studiovault_protocol::cloud::{Changes, Known};
 use studiovault_protocol::feed::{Entry, Page};
 use studiovault_protocol::frontier::{Frontier, Reach};
 use studiovault_protocol::id::Dot;
@@ -52,6 +52,19 @@ impl Studio {
             Ok::<_, StoreError>(())
         })?;
         Ok(changes)
+    }
+
+    /// The same with the signed records, for an asker that holds others.
+    pub fn with_records(&self, known: Known, mut changes: Changes) -> Changes {
+        let state = self.state();
+        let held = state.known();
+        if known.roster != held.roster {
+            changes.roster = state.roster.records().cloned().collect();
+        }
+        if known.policies != held.policies {
+            changes.policies = state.policies.standing().cloned().collect();
+        }
+        changes
     }
 
     fn lacking(

@@ -25,6 +25,12 @@ pub(super) struct HeldBundle {
     role: Role,
 }
 
+impl HeldBundle {
+    pub(super) fn past(&self) -> &Vector {
+        &self.past
+    }
+}
+
 impl Sitting<'_> {
     /// From here on decides these commands and no others.
     pub fn only(&mut self, only: Option<Only>) {
@@ -139,6 +145,7 @@ impl Sitting<'_> {
         let outcome = settle_guarded(&mut self.bench, self.session, &case)?;
         if let Some(outcome) = &outcome {
             self.ledger.verdict(&held.bundle, counter, outcome);
+            self.audit_late(dot, command, outcome)?;
         }
         self.note_setback(dot, command, outcome.as_ref());
         if let Some(dot) = self.bench.take_withdrawn() {

@@ -25,7 +25,7 @@ use crate::store::{Session, StoreError};
 use crate::truth::Truth;
 
 /// Commands in one JSON batch at most.
-const COMMANDS: usize = 200;
+pub const COMMANDS: usize = 200;
 
 /// A batch in JSON.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -90,6 +90,9 @@ pub enum PlainError {
     /// The asker's: no position of this feed.
     #[error("a position that is none of this feed")]
     UnknownPosition,
+    /// Whoever runs the server: its database was put back to an earlier point, up to this position.
+    #[error("this cloud truth was put back to an earlier point of its feed, {0}")]
+    Behind(u64),
     /// The studio's admin's: nobody would take what the truth writes.
     #[error("the studio's roster has no record yet that admits this cloud truth")]
     NotAdmitted,
@@ -109,13 +112,21 @@ impl Studio {
         if batch.commands.len() > COMMANDS {
             return Err(PlainError::TooMany(batch.commands.len()));
         }
+        self.refresh(truth)?;
         let _turn = self.turn();
-        let state = State::clone(&self.state());
-        let own = state.roster.member(self.cloud.device);
-        if own.is_none_or(|own| own.grant.key != truth.key.public()) {
-            return Err(PlainError::NotAdmitted);
-        }
+        let known = self.state();
         let (acknowledged, state) = truth.store.write(|session| {
+            // Another server may have been faster.
+            let newer = self.hold((truth, session), &known)?;
+            let state = newer.unwrap_or_else(|| State::clone(&known));
+            if self.lost(truth, &state).is_some() {
+                return Err(PlainError::Behind(state.head.0));
+            }
+            let own = state.roster.member(self.cloud.device);
+            if own.is_none_or(|own| own.grant.key != truth.key.public()) {
+                return Err(PlainError::NotAdmitted);
+            }
+            let before = (state.head, state.adopted.clone());
             let reads = self.reads((truth, session), batch, &state)?;
             let mut clerk = Clerk {
                 studio: self,
@@ -132,9 +143,13 @@ impl Studio {
             for command in &batch.commands {
                 clerk.take(command, batch.since.as_deref())?;
             }
-            let (_, state) = clerk.sitting.close()?;
+            let (_, mut state) = clerk.sitting.close()?;
+            if before != (state.head, state.adopted.clone()) {
+                self.announce((truth, session), &mut state)?;
+            }
             Ok::<_, PlainError>((clerk.told, state))
         })?;
+        truth.heads.note(self.id, state.head.0);
         self.publish(state);
         Ok(acknowledged)
     }
@@ -185,7 +200,8 @@ impl Clerk<'_> {
         // A create without an entity id always means the same new entity.
         let entity = plain.entity_id.unwrap_or(EntityId::from_random(plain.id.0));
         if let Some(first) = self.session.first_use(self.studio.row, plain.id)? {
-            if first.content != content {
+            // Who had said it before the database was put back said the same, as far as anybody knows.
+            if first.content != content && first.content != Hash::default() {
                 let detail = "this id was used for something else; take a new one";
                 let word = ("IDEMPOTENCY_MISMATCH", detail.to_owned(), Vec::new());
                 return self.reject(plain, entity, word);

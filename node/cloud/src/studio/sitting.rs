@@ -1,6 +1,9 @@
 //! The truth at work on one request, inside its transaction: it holds bundles, decides their commands, and at the end stores
 //! what changed and seals the feed's pages.
 
+mod again;
+mod wording;
+
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -19,6 +22,8 @@ use super::ledger::{Binding, Ledger};
 use super::{State, Studio};
 use crate::store::{Audit, BundleRow, Savepoint, Session, StoreError};
 use crate::truth::Truth;
+
+use wording::{tally, word, words};
 
 /// Bytes of latest states echoed in one answer; beyond, the state comes with the changes.
 const LATEST_BYTES: usize = 256 * 1024;
@@ -134,19 +139,7 @@ impl<'a> Sitting<'a> {
         hearing: Hearing,
     ) -> Result<Vec<Option<Outcome>>, StoreError> {
         let position = self.ledger.bundle(bundle);
-        self.state.log.hold(bundle);
-        let past = self.state.log.apply(bundle).clone();
-        let row = self.session.insert_bundle(
-            self.studio.row,
-            &BundleRow {
-                author: bundle.author(),
-                counters: (bundle.first(), bundle.last()),
-                position,
-                past: &past,
-                bytes: bundle.bytes(),
-            },
-        )?;
-        self.moved.insert(bundle.author());
+        let (row, past) = self.store(bundle, position)?;
         let stored = Stored {
             bundle,
             row,
@@ -181,18 +174,29 @@ impl<'a> Sitting<'a> {
                 }
             })?
         };
-        let rejected =
-            |outcome: &&Option<Outcome>| matches!(outcome, Some(Outcome::Rejected { .. }));
-        let line = format!(
-            "{} decided, {} of them rejected",
-            outcomes.iter().flatten().count(),
-            outcomes.iter().filter(rejected).count()
-        );
-        self.audit(bundle, "bundle", &line)?;
+        self.audit(bundle, "bundle", &tally(&outcomes))?;
         for ((dot, command), outcome) in bundle.commands().zip(&outcomes) {
             self.note_setback(dot, command, outcome.as_ref());
         }
         Ok(outcomes)
+    }
+
+    /// Stores and applies a bundle that stands in the feed at `position`.
+    fn store(&mut self, bundle: &Bundle, position: u64) -> Result<(i64, Vector), StoreError> {
+        self.state.log.hold(bundle);
+        let past = self.state.log.apply(bundle).clone();
+        let row = self.session.insert_bundle(
+            self.studio.row,
+            &BundleRow {
+                author: bundle.author(),
+                counters: (bundle.first(), bundle.last()),
+                position,
+                past: &past,
+                bytes: bundle.bytes(),
+            },
+        )?;
+        self.moved.insert(bundle.author());
+        Ok((row, past))
     }
 
     /// How many setbacks there are; for [`Self::cut_setbacks`].
@@ -305,7 +309,7 @@ impl<'a> Sitting<'a> {
         if self.ledger.is_empty() && self.bench.is_idle() {
             return Ok((self.taken, self.state));
         }
-        self.echo_setbacks()?;
+        self.echo_setbacks();
         let row = self.studio.row;
         self.bench.flush(&mut self.state.sum, &self.priorities)?;
         self.ledger.checkpoint(self.state.sum);
@@ -315,40 +319,32 @@ impl<'a> Sitting<'a> {
             prev: self.state.head.1,
             at: self.at,
         };
-        for page in self.ledger.seal(binding, &self.truth.key) {
+        let ledger = std::mem::replace(&mut self.ledger, Ledger::after(0));
+        for page in ledger.seal(binding, &self.truth.key) {
             self.session.insert_page(row, &page)?;
             self.state.head = (page.last(), page.hash());
         }
+        self.note_ends()?;
+        Ok((self.taken, self.state))
+    }
+
+    /// Notes where the moved chains and the feed end now.
+    fn note_ends(&self) -> Result<(), StoreError> {
+        let row = self.studio.row;
         for author in &self.moved {
             let chain = self.state.log.chain(*author);
             self.session
                 .set_chain(row, *author, chain.expect("a moved author has a chain"))?;
         }
-        self.session
-            .set_head(row, self.state.head, self.state.sum)?;
-        Ok((self.taken, self.state))
+        self.session.set_head(row, self.state.head, self.state.sum)
     }
 
-    /// Puts what was not simply accepted into the answer and the audit log.
-    fn echo_setbacks(&mut self) -> Result<(), StoreError> {
+    /// Puts what was not simply accepted into the answer.
+    fn echo_setbacks(&mut self) {
         let mut room = LATEST_BYTES;
         for setback in std::mem::take(&mut self.setbacks) {
             let (code, detail, fields) = words(setback.outcome);
             let latest = self.latest(setback.command.entity, &mut room);
-            let line = Audit {
-                studio: Some(self.studio.row),
-                who: String::new(),
-                device: Some(setback.dot.author.device),
-                what: format!(
-                    "{} {} {} by command {}",
-                    setback.command.op.word(),
-                    setback.command.entity_type,
-                    setback.command.entity,
-                    setback.dot
-                ),
-                outcome: code.word().to_owned(),
-            };
-            self.session.audit(&line, self.at)?;
             self.taken.rejections.push(Rejection {
                 dot: setback.dot,
                 command: setback.command.id,
@@ -358,7 +354,6 @@ impl<'a> Sitting<'a> {
                 latest,
             });
         }
-        Ok(())
     }
 
     fn latest(&self, entity: EntityId, room: &mut usize) -> String {
@@ -368,6 +363,24 @@ impl<'a> Sitting<'a> {
         }
         *room -= latest.len();
         latest
+    }
+
+    /// Notes what became of a command that had to wait for its verdict; those that did not stand in their bundle's line.
+    pub(super) fn audit_late(
+        &self,
+        dot: Dot,
+        command: &Command,
+        outcome: &Outcome,
+    ) -> Result<(), StoreError> {
+        let (op, entity_type, entity) = (command.op.word(), &command.entity_type, command.entity);
+        let line = Audit {
+            studio: Some(self.studio.row),
+            who: String::new(),
+            device: Some(dot.author.device),
+            what: format!("{op} {entity_type} {entity} by command {dot}"),
+            outcome: word(outcome).to_owned(),
+        };
+        self.session.audit(&line, self.at)
     }
 
     fn audit(&self, bundle: &Bundle, what: &str, outcome: &str) -> Result<(), StoreError> {
@@ -438,35 +451,5 @@ pub(super) fn refused_together(outcome: Outcome) -> Outcome {
             code: Code::DependsOnRejected,
             detail: "it belongs together with a command that was not taken".into(),
         },
-    }
-}
-
-/// Code, words and fields of an outcome that is not a plain acceptance.
-fn words(outcome: Outcome) -> (Code, String, Vec<String>) {
-    match outcome {
-        Outcome::Rejected { code, detail } => (code, detail, Vec::new()),
-        Outcome::Merged(lost) => {
-            let code = lost
-                .first()
-                .map_or(Code::ConflictUpdateUpdate, |(_, code)| *code);
-            let fields: Vec<String> = lost.into_iter().map(|(field, _)| field).collect();
-            let detail = format!("another value was confirmed before: {}", shorten(&fields));
-            (code, detail, fields)
-        }
-        Outcome::Accepted => unreachable!("an acceptance needs no words"),
-    }
-}
-
-fn shorten(fields: &[String]) -> String {
-    let named: Vec<String> = fields
-        .iter()
-        .take(3)
-        .map(|field| format!("`{field}`"))
-        .collect();
-    let more = fields.len().saturating_sub(3);
-    if more > 0 {
-        format!("{} and {more} more", named.join(", "))
-    } else {
-        named.join(", ")
     }
 }

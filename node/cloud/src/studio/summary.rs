@@ -1,12 +1,21 @@
 //! What the tables hold of a studio, counted from the rows themselves.
 
 use studiovault_protocol::cloud::Summary;
+use studiovault_protocol::id::EntityId;
 
 use super::Studio;
 use crate::store::StoreError;
 use crate::truth::Truth;
 
 impl Studio {
+    /// The type of an entity that is known.
+    pub fn type_of(&self, truth: &Truth, id: EntityId) -> Result<Option<String>, StoreError> {
+        truth.store.read(|session| {
+            let row = session.entity(self.row, id)?;
+            Ok(row.map(|row| row.entity.entity_type))
+        })
+    }
+
     /// Counts and sums from the tables.
     pub fn summary(&self, truth: &Truth) -> Result<Summary, StoreError> {
         truth.store.read(|session| {

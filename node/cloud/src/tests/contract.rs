@@ -11,7 +11,7 @@ use super::fixture::{
     Machine, NOON, Says, a_confirmed_client, a_sale, code, empty_request, enrolment, entity,
     packed, three_machines,
 };
-use crate::studio::BatchError;
+use crate::studio::{ANSWER_BYTES, BatchError};
 
 #[test]
 fn the_same_batch_again_changes_nothing() {
@@ -99,7 +99,7 @@ fn a_restart_finds_the_same_state_and_goes_on() {
     let mut scene = three_machines();
     let id = a_confirmed_client(&mut scene);
     let before = scene.open().state();
-    scene.truth = crate::truth::Truth::open(scene.folder.path()).expect("opens again");
+    scene.truth = scene.another();
     let after = scene.open().state();
     assert_eq!((before.head, before.sum), (after.head, after.sum));
     assert_eq!(before.roster.digest(), after.roster.digest());
@@ -142,7 +142,7 @@ fn a_long_feed_comes_in_parts_of_bounded_size() {
     let part = part.expect("reads");
     let bytes = |packed: &[Packed]| packed.iter().map(|p| p.0.len()).sum::<usize>();
     assert!(part.more);
-    assert!(bytes(&part.pages) + bytes(&part.bundles) <= super::super::studio::ANSWER_BYTES);
+    assert!(bytes(&part.pages) + bytes(&part.bundles) <= ANSWER_BYTES);
     assert_eq!(scene.stranger().sum(), scene.open().state().sum);
 }
 

@@ -366,7 +366,7 @@ fn what_was_read_before_decides_and_not_what_was_received_since() {
 fn a_command_that_breaks_the_server_is_internal_alone() {
     let mut scene = three_machines();
     let id = a_confirmed_client(&mut scene);
-    damage::run(scene.folder.path(), "UPDATE entity SET state = x'ff'");
+    damage::entities(&scene.truth.store);
     let machine = &mut scene.machines[0];
     let commands = vec![
         machine

@@ -1,10 +1,13 @@
 //! A studio with its machines: they author bundles, and fold the feed by the protocol's own definition.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use studiovault_protocol::bundle::{Bundle, Header};
-use studiovault_protocol::cloud::{BatchAnswer, BatchRequest, Changes, EnrolAnswer, EnrolRequest};
+use studiovault_protocol::cloud::{
+    BatchAnswer, BatchRequest, Changes, EnrolAnswer, EnrolRequest, Known,
+};
 use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::feed::{Entry, FeedIndex, Page};
 use studiovault_protocol::frontier::Frontier;
@@ -22,6 +25,8 @@ use studiovault_protocol::vector::Vector;
 use studiovault_protocol::wire::Packed;
 use tempfile::TempDir;
 
+use super::cluster::Cluster;
+use crate::store::damage;
 use crate::studio::Studio;
 use crate::truth::Truth;
 
@@ -31,6 +36,7 @@ pub const NOON: WallMs = WallMs(1_790_000_000_000);
 /// A studio of three machines, enrolled at a truth in a folder of its own.
 pub struct Scene {
     pub folder: TempDir,
+    pub database: Option<String>,
     pub truth: Truth,
     pub root: SecretKey,
     pub cloud: EnrolAnswer,
@@ -40,13 +46,37 @@ pub struct Scene {
 
 /// The usual scene.
 pub fn three_machines() -> Scene {
+    three_machines_on(None)
+}
+
+/// The usual scene, always on SQLite.
+pub fn template() -> Scene {
+    three_machines_on(None)
+}
+
+/// The database that a server of a test uses, if not its folder's.
+pub fn database() -> Option<String> {
+    None
+}
+
+fn open(folder: &Path, database: Option<&str>) -> Truth {
+    let truth = match database {
+        None => Truth::open(folder),
+        Some(address) => Truth::open_shared(folder, address),
+    };
+    truth.expect("opens")
+}
+
+/// The usual scene on a shared database, or on the folder's own.
+pub fn three_machines_on(database: Option<String>) -> Scene {
     let folder = tempfile::tempdir().expect("a folder");
-    let truth = Truth::open(folder.path()).expect("opens");
+    let truth = open(folder.path(), database.as_deref());
     let (root, studio) = (SecretKey::from_seed([7; 32]), StudioId([5; 16]));
     let cloud = truth.enrol(&enrolment(studio, &root)).expect("enrols");
     let machines: Vec<Machine> = (1..=3).map(|n| Machine::new(n, studio)).collect();
     let scene = Scene {
         folder,
+        database,
         truth,
         root,
         cloud,
@@ -79,6 +109,7 @@ pub fn empty_request() -> BatchRequest {
         term: Some(1),
         since: 0,
         have: Frontier::default(),
+        known: Known::default(),
         roster: Vec::new(),
         policies: Vec::new(),
         bundles: Vec::new(),
@@ -87,7 +118,49 @@ pub fn empty_request() -> BatchRequest {
     }
 }
 
+/// A copy of a scene's database.
+pub enum Backup {
+    File(PathBuf),
+    Database(String),
+}
+
 impl Scene {
+    /// Another truth on the same folder and database.
+    pub fn another(&self) -> Truth {
+        open(self.folder.path(), self.database.as_deref())
+    }
+
+    /// What stands in the database now, as a backup keeps it.
+    pub fn back_up(&self) -> Backup {
+        match &self.database {
+            Some(address) => Backup::Database(Cluster::shared().copy(address)),
+            None => {
+                let path = self.folder.path().join("backup.db");
+                damage::run(
+                    self.folder.path(),
+                    &format!("VACUUM INTO '{}'", path.display()),
+                );
+                Backup::File(path)
+            }
+        }
+    }
+
+    /// Puts the database back to a backup; the folder's keys stay.
+    pub fn put_back(&mut self, backup: Backup) {
+        match backup {
+            Backup::Database(address) => self.database = Some(address),
+            Backup::File(path) => {
+                self.truth = Truth::in_memory(SecretKey::from_seed([0; 32])).expect("opens");
+                for name in ["cloud.db-wal", "cloud.db-shm"] {
+                    let _ = std::fs::remove_file(self.folder.path().join(name));
+                }
+                let own = self.folder.path().join("cloud.db");
+                std::fs::copy(path, own).expect("copies");
+            }
+        }
+        self.truth = self.another();
+    }
+
     pub fn open(&self) -> Arc<Studio> {
         let studio = self.truth.studio(self.studio).expect("reads");
         studio.expect("is enrolled")

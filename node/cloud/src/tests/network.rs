@@ -3,129 +3,14 @@
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use studiovault_protocol::cloud::{
-    BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, LogPart, MEDIA_TYPE,
-};
-use studiovault_protocol::command::Op;
-use studiovault_protocol::frontier::Frontier;
+use studiovault_protocol::cloud::{BatchAnswer, Changes, LogPart, MEDIA_TYPE};
 use studiovault_protocol::id::StudioId;
 use studiovault_protocol::keys::SecretKey;
-use tempfile::TempDir;
 
-use super::fixture::{Machine, Says, empty_request, enrolment, entity, packed, three_machines};
-use super::wire::{Answer, Request};
-use crate::{CloudConfig, RunningCloud, Transport, serve};
-
-/// A server with an enrolled studio and a token for it.
-struct Site {
-    _folder: TempDir,
-    cloud: RunningCloud,
-    pin: String,
-    token: String,
-    studio: StudioId,
-    machines: Vec<Machine>,
-}
-
-fn loopback() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 0))
-}
-
-/// Requests are made on threads that may block.
-async fn asked(address: SocketAddr, pin: &str, request: Request) -> Answer {
-    let pin = pin.to_owned();
-    let sent = tokio::task::spawn_blocking(move || request.send(address, &pin)).await;
-    sent.expect("no panic").expect("an answer")
-}
-
-async fn a_site() -> Site {
-    let folder = tempfile::tempdir().expect("a folder");
-    let cloud = serve(CloudConfig::new(folder.path(), loopback()))
-        .await
-        .expect("starts");
-    let pin = cloud.pin.clone().expect("TLS has a pin");
-    let template = three_machines();
-    let enrol = Request::new("POST", "/v1/studios")
-        .token(&cloud.admin_token)
-        .json(&serde_json::to_value(enrolment(template.studio, &template.root)).expect("JSON"));
-    let answer = asked(cloud.address, &pin, enrol).await;
-    let enrolled: EnrolAnswer = serde_json::from_value(answer.json()).expect("an answer");
-    let mut template = template;
-    template.cloud = enrolled;
-    let wish = json!({ "studio": template.studio });
-    let token = Request::new("POST", "/v1/tokens")
-        .token(&cloud.admin_token)
-        .json(&wish);
-    let minted = asked(cloud.address, &pin, token).await;
-    assert_eq!(minted.status, 201);
-    let token = minted.json()["token"].as_str().expect("a token").to_owned();
-    assert!(token.starts_with("svp_"));
-    let site = Site {
-        _folder: folder,
-        cloud,
-        pin,
-        token,
-        studio: template.studio,
-        machines: std::mem::take(&mut template.machines),
-    };
-    template.machines = (1..=3).map(|n| Machine::new(n, template.studio)).collect();
-    let request = BatchRequest {
-        roster: template.records(),
-        policies: Vec::new(),
-        ..empty_request()
-    };
-    let answer: BatchAnswer = site.ask(site.batch(&request)).await.signed();
-    assert_eq!(answer.changes.head, 1);
-    site
-}
-
-impl Site {
-    async fn ask(&self, request: Request) -> Answer {
-        asked(self.cloud.address, &self.pin, request).await
-    }
-
-    fn batch(&self, request: &BatchRequest) -> Request {
-        let body = postcard::to_stdvec(request).expect("encodes");
-        Request::new("POST", "/v1/sync/batch")
-            .token(&self.token)
-            .body(MEDIA_TYPE, body)
-    }
-
-    fn changes(&self, since: u64, wait_s: u8) -> Request {
-        let request = ChangesRequest {
-            device: self.machines[0].device,
-            since,
-            have: Frontier::default(),
-            wait_s,
-        };
-        Request::new("POST", "/v1/sync/changes")
-            .token(&self.token)
-            .body(MEDIA_TYPE, postcard::to_stdvec(&request).expect("encodes"))
-    }
-
-    fn a_client(&mut self, number: u64) -> BatchRequest {
-        let machine = &mut self.machines[0];
-        let create = machine
-            .command(Op::Create, "client", entity(number))
-            .text("name", "Silva");
-        BatchRequest {
-            bundles: vec![packed(&machine.write(vec![create]))],
-            ..empty_request()
-        }
-    }
-}
-
-fn problem(answer: &Answer) -> (u16, String) {
-    assert!(
-        answer.head.contains("application/problem+json"),
-        "{}",
-        answer.head
-    );
-    let body = answer.json();
-    assert!(!body["detail"].as_str().unwrap_or_default().is_empty());
-    assert!(!body["next"].as_str().unwrap_or_default().is_empty());
-    let code = body["code"].as_str().expect("a code").to_owned();
-    (answer.status, code)
-}
+use super::fixture::enrolment;
+use super::site::{a_site, asked_owned, config, problem};
+use super::wire::Request;
+use crate::{Transport, serve};
 
 #[tokio::test]
 async fn a_batch_travels_over_tls_and_comes_back_as_changes_and_logs() {
@@ -228,22 +113,12 @@ async fn a_revoked_token_is_refused_at_once() {
 #[tokio::test]
 async fn a_token_that_may_read_or_carry_for_one_device_does_no_more() {
     let mut site = a_site().await;
-    let admin = site.cloud.admin_token.clone();
-    let wish = json!({ "studio": site.studio, "scopes": ["read"] });
-    let minted = site
-        .ask(Request::new("POST", "/v1/tokens").token(&admin).json(&wish))
-        .await;
+    let read = json!({ "studio": site.studio, "scopes": ["read"] });
+    let sync = json!({ "studio": site.studio, "scopes": ["sync"] });
     let bound = json!({ "studio": site.studio, "device": site.machines[1].device });
-    let bound = site
-        .ask(
-            Request::new("POST", "/v1/tokens")
-                .token(&admin)
-                .json(&bound),
-        )
-        .await;
     let request = site.a_client(1);
-    for minted in [minted, bound] {
-        site.token = minted.json()["token"].as_str().expect("a token").to_owned();
+    for wish in [read, sync, bound] {
+        site.token = site.token(wish).await;
         let answer = site.ask(site.batch(&request)).await;
         assert_eq!(problem(&answer), (403, "FORBIDDEN".into()));
     }
@@ -275,11 +150,6 @@ async fn a_stop_ends_every_question_that_waits() {
     site.cloud.shutdown().await;
     assert!(begun.elapsed().as_secs() < 10);
     let _ = waiting.await;
-}
-
-fn asked_owned(site: &Site, request: Request) -> impl Future<Output = Answer> + use<> {
-    let (address, pin) = (site.cloud.address, site.pin.clone());
-    async move { asked(address, &pin, request).await }
 }
 
 #[tokio::test]
@@ -315,18 +185,11 @@ async fn a_restart_keeps_certificate_tokens_and_feed() {
     let mut site = a_site().await;
     let request = site.a_client(1);
     let first: BatchAnswer = site.ask(site.batch(&request)).await.signed();
-    let (folder, pin, admin) = (
-        site._folder,
-        site.pin.clone(),
-        site.cloud.admin_token.clone(),
-    );
+    let (pin, admin) = (site.pin.clone(), site.cloud.admin_token.clone());
     site.cloud.shutdown().await;
-    let again = serve(CloudConfig::new(folder.path(), loopback()))
-        .await
-        .expect("starts again");
+    let again = serve(site.config.clone()).await.expect("starts again");
     assert_eq!(again.pin.as_ref(), Some(&pin));
     assert_eq!(again.admin_token, admin);
-    site._folder = folder;
     site.cloud = again;
     let second: BatchAnswer = site.ask(site.batch(&request)).await.signed();
     assert_eq!(second.changes.pages, first.changes.pages);
@@ -336,7 +199,7 @@ async fn a_restart_keeps_certificate_tokens_and_feed() {
 #[tokio::test]
 async fn plain_http_is_served_on_loopback_and_nowhere_else() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mut config = CloudConfig::new(folder.path(), loopback());
+    let mut config = config(folder.path());
     config.transport = Transport::PlainLoopback;
     let cloud = serve(config.clone()).await.expect("starts");
     assert_eq!(cloud.pin, None);
@@ -353,7 +216,9 @@ async fn plain_http_is_served_on_loopback_and_nowhere_else() {
 
 #[tokio::test]
 async fn a_client_without_logs_lives_on_json_alone() {
-    let site = a_site().await;
+    let mut site = a_site().await;
+    let wish = json!({ "studio": site.studio, "scopes": ["sync"] });
+    site.token = site.token(wish).await;
     let ask = |path: String| site.ask(Request::new("GET", &path).token(&site.token));
     let start = ask("/v1/sync/changes".into()).await;
     assert_eq!(start.json()["serverChanges"][0]["kind"], "genesis");

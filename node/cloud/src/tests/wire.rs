@@ -8,6 +8,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use studiovault_protocol::cloud::{PROOF_HEADER, Proof, Prover, Target};
+use studiovault_protocol::keys::SecretKey;
 
 use crate::tls::pin_of;
 
@@ -61,6 +63,7 @@ impl ServerCertVerifier for Pinned {
 /// A request in the making.
 #[derive(Clone)]
 pub struct Request {
+    line: (String, String),
     head: String,
     body: Vec<u8>,
 }
@@ -76,6 +79,7 @@ pub struct Answer {
 impl Request {
     pub fn new(method: &str, path: &str) -> Self {
         Self {
+            line: (method.to_owned(), path.to_owned()),
             head: format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"),
             body: Vec::new(),
         }
@@ -88,6 +92,16 @@ impl Request {
 
     pub fn token(self, token: &str) -> Self {
         self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// Signed by a machine's key.
+    pub fn proven(self, prover: Prover, nonce: &str, key: &SecretKey) -> Self {
+        let target = Target {
+            method: &self.line.0,
+            path: &self.line.1,
+        };
+        let proof = Proof::new(prover, nonce.to_owned(), target, key).to_string();
+        self.header(PROOF_HEADER, &proof)
     }
 
     pub fn json(self, body: &serde_json::Value) -> Self {

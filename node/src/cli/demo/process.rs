@@ -106,7 +106,9 @@ impl Process {
 
 /// Runs a command to its end and reads what it printed.
 pub(super) async fn run(folder: &Path, arguments: &[&str]) -> Result<(), Failure> {
-    let output = program(folder, arguments)?.output().await;
+    // Not left behind by an interrupt.
+    let mut command = program(folder, arguments)?;
+    let output = command.kill_on_drop(true).output().await;
     let output = output.map_err(|error| {
         Failure::new(
             Exit::Failed,
@@ -137,7 +139,9 @@ fn program(folder: &Path, arguments: &[&str]) -> Result<Command, Failure> {
         .arg(folder)
         .arg("--json")
         .args(arguments);
+    // The folders go with the demo; nothing of theirs stays in anybody's keychain.
     command
+        .env("STUDIOVAULT_KEYS", "file")
         .env_remove("STUDIOVAULT_DATA")
         .env_remove("STUDIOVAULT_CLOUD_TOKEN");
     Ok(command)

@@ -23,7 +23,7 @@ use crate::cli::output::say;
 pub(super) struct Cast {
     /// front-desk, editor, laptop.
     pub machines: [Machine; 3],
-    /// The cloud as a person with the studio's token sees it.
+    /// The cloud as whoever hosts it sees it.
     pub cloud: CloudClient,
     /// The studio.
     pub studio: StudioId,
@@ -90,7 +90,11 @@ impl Cast {
         }
         stage.say("front-desk let editor and laptop in by a spoken code; each has its own folder and database");
         let studio = StudioFile::load(&Folder::at(&machines[0].folder).studio_path())?;
-        let access: Option<CloudAccess> = studio.cloud.clone();
+        // Its tables are read as whoever hosts it reads them.
+        let access = studio.cloud.clone().map(|access| CloudAccess {
+            token: ready.token.clone(),
+            ..access
+        });
         let cloud_client = access.and_then(|access| CloudClient::new(access).ok());
         Ok(Self {
             machines,

@@ -3,7 +3,7 @@
 //! A column `id` holds entity ids; a column `X` of a type that has only `X_cents` holds amounts such as 29.33; days may be
 //! written 19970118 or 1997-01-18; elements of a set are parted by `;`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value as Json, json};
 use studiovault_protocol::id::EntityId;
@@ -26,6 +26,8 @@ pub(super) struct Shape<'a> {
     pub columns: &'a [String],
     /// The column that tells rows apart.
     pub key: Option<&'a str>,
+    /// Whether the replacement character stands where the file holds no UTF-8 text.
+    pub is_patched: bool,
 }
 
 /// One row before its id is known: its line, named cells.
@@ -49,6 +51,10 @@ pub(super) fn plan(shape: &Shape<'_>, text: &str, policy: &Policy) -> Result<Pla
     };
     let mut places = HashMap::new();
     for (line, row) in rows {
+        if shape.is_patched && row.iter().any(is_patched) {
+            plan.refuse(line, "it is not UTF-8 text");
+            continue;
+        }
         let taken = fields(rules, &row).and_then(|(explicit, fields)| {
             let id = match explicit {
                 Some(id) => id,
@@ -62,6 +68,11 @@ pub(super) fn plan(shape: &Shape<'_>, text: &str, policy: &Policy) -> Result<Pla
     }
     plan.bad.sort_by_key(|bad| bad.line);
     Ok(plan)
+}
+
+fn is_patched((name, cell): &(String, Json)) -> bool {
+    let mark = char::REPLACEMENT_CHARACTER;
+    name.contains(mark) || cell.to_string().contains(mark)
 }
 
 fn json_lines(plan: &mut Plan, text: &str) -> Vec<NamedRow> {
@@ -101,6 +112,10 @@ fn cells(plan: &mut Plan, shape: &Shape<'_>, text: &str) -> Result<Vec<NamedRow>
         );
         return Err(Failure::new(Exit::Usage, text));
     }
+    if let Some(name) = twice(&names) {
+        let text = format!("two columns are called `{name}`\nRename one of them, or take it out.");
+        return Err(Failure::new(Exit::Refused, text));
+    }
     let mut rows = Vec::new();
     for (line, record) in records {
         plan.lines += 1;
@@ -116,6 +131,13 @@ fn cells(plan: &mut Plan, shape: &Shape<'_>, text: &str) -> Result<Vec<NamedRow>
         }
     }
     Ok(rows)
+}
+
+/// A name that comes twice.
+fn twice(names: &[String]) -> Option<&String> {
+    let mut seen = HashSet::new();
+    let mut names = names.iter().filter(|name| !name.is_empty());
+    names.find(|name| !seen.insert(*name))
 }
 
 fn blank_parted(text: &str) -> Vec<(u64, Vec<String>)> {
@@ -239,6 +261,7 @@ mod tests {
             format,
             columns: &[],
             key,
+            is_patched: false,
         };
         plan(&shape, text, &Policy::default())
             .unwrap_or_else(|failure| panic!("{}", failure.text()))
@@ -286,6 +309,39 @@ mod tests {
         let plan = read("client", Format::Columns, None, text);
         let lines: Vec<u64> = plan.bad.iter().map(|bad| bad.line).collect();
         assert_eq!((lines, plan.rows.len()), (vec![3, 4], 1));
+    }
+
+    #[test]
+    fn a_column_that_comes_twice_is_refused_by_its_name() {
+        let shape = Shape {
+            entity_type: "client",
+            format: Format::Csv,
+            columns: &[],
+            key: None,
+            is_patched: false,
+        };
+        let text = "name,email,name\nAna,a@x,Eva\n";
+        let Err(failure) = plan(&shape, text, &Policy::default()) else {
+            panic!("it is refused");
+        };
+        assert!(failure.text().contains("two columns are called `name`"));
+    }
+
+    #[test]
+    fn a_record_that_is_no_utf8_text_is_a_bad_line_and_the_others_stay() {
+        let text = "name,notes\nAna,\"first\nJos\u{fffd}\"\nRui,x\n";
+        let shape = |is_patched| Shape {
+            entity_type: "client",
+            format: Format::Csv,
+            columns: &[],
+            key: None,
+            is_patched,
+        };
+        let plan = |patched| plan(&shape(patched), text, &Policy::default()).expect("a plan");
+        let patched = plan(true);
+        assert_eq!((patched.bad.len(), patched.rows.len()), (1, 1));
+        assert_eq!(patched.bad[0].line, 2);
+        assert_eq!(plan(false).rows.len(), 2, "such a letter may be meant");
     }
 
     #[test]

@@ -24,7 +24,15 @@ pub(crate) fn print(status: &Status) {
         (NetworkState::Online, 1) => "1 machine linked".to_owned(),
         (NetworkState::Online, n) => format!("{n} machines linked"),
     };
-    say!("LAN      {lan}");
+    let hidden = if node.venue {
+        ", hidden: this machine announces nothing (`studiovault venue off` ends that)"
+    } else {
+        ""
+    };
+    say!("LAN      {lan}{hidden}");
+    if let Some(behind) = &status.lan.catching_up {
+        say!("filling  {}", super::follow::words(behind));
+    }
     say!("cloud    {}", cloud(status));
     let counts = &status.counts;
     say!(
@@ -66,10 +74,14 @@ fn safety(status: &Status) -> String {
             copies.machines
         ),
     };
-    match (status.cloud.configured, counts.pending) {
-        (false, _) => format!("{here}."),
-        (true, 0) => format!("{here} and confirmed by the cloud."),
-        (true, n) => format!("{here}; {n} wait for the cloud."),
+    match (status.cloud.configured, counts.pending, counts.dead_letters) {
+        (false, ..) => format!("{here}."),
+        (true, 0, 0) => format!("{here} and confirmed by the cloud."),
+        (true, n, 0) => format!("{here}; {n} wait for the cloud."),
+        (true, 0, n) => format!("{here}; the cloud did not take {n}: `studiovault dead-letters`."),
+        (true, waiting, n) => format!(
+            "{here}; {waiting} wait for the cloud, and it did not take {n}: `studiovault dead-letters`."
+        ),
     }
 }
 
@@ -84,7 +96,7 @@ fn cloud(status: &Status) -> String {
     };
     let reach = match (cloud.reachable, cloud.authorised) {
         (false, _) => "not in reach of this machine",
-        (true, false) => "refuses the token",
+        (true, false) => "refuses the token (sign in again with `studiovault login`)",
         (true, true) => "in reach",
     };
     format!("{reach}, {gateway}, feed at {}", status.feed.folded)

@@ -14,12 +14,13 @@ use crate::mesh::{
     CloseReason, MeshEvent,
     attach::{Attach, Attached},
     bounds::{HANDSHAKE_TIMEOUT, MAX_FRAME_BYTES},
+    gate::Gate,
     transport,
 };
 
 fn rogue<B: NetworkBehaviour>(behaviour: B) -> Swarm<B> {
     let keypair = transport::identity([66; 32]).expect("a key");
-    let transport = transport::build(&keypair, [7; 32]).expect("a transport");
+    let transport = transport::build(&keypair, Gate::new(vec![[7; 32]])).expect("a transport");
     let config = Config::with_tokio_executor().with_idle_connection_timeout(PATIENCE);
     Swarm::new(transport, behaviour, keypair.public().to_peer_id(), config)
 }

@@ -2,11 +2,15 @@
 //!
 //! Lists are bounded by the caller's limit; nothing is decided here.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Row, params};
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::time::WallMs;
+use studiovault_protocol::vector::Vector;
 
+use super::super::authors::Authors;
 use super::{StoreError, View};
 
 /// An open conflict.
@@ -135,6 +139,32 @@ impl View<'_> {
         }
     }
 
+    /// All commands applied to the entities of a conflict: as a context it covers every side, and nothing that came later.
+    pub fn conflict_context(&self, row: &ConflictRow) -> Result<Vector, StoreError> {
+        let others = row.sides.iter();
+        let others = others.filter_map(|side| side["entity"].as_str()?.parse::<EntityId>().ok());
+        let entities: BTreeSet<EntityId> = others.chain([row.entity]).collect();
+        let mut contexts = Vec::with_capacity(entities.len());
+        for entity in entities {
+            contexts.extend(self.entity(entity)?.map(|row| row.vv));
+        }
+        if let [only] = &mut contexts[..] {
+            return Ok(std::mem::take(only));
+        }
+        let epochs = self.epochs(&Authors::load(self.connection)?)?;
+        let mut all = Vector::default();
+        contexts.iter().for_each(|one| all.join_all(&epochs, one));
+        Ok(all)
+    }
+
+    /// The first side of a conflict that whoever read up to there has not seen.
+    pub fn unseen_side(&self, row: &ConflictRow, read: &Vector) -> Result<Option<Dot>, StoreError> {
+        let epochs = self.epochs(&Authors::load(self.connection)?)?;
+        let sides = row.sides.iter();
+        let mut sides = sides.filter_map(|side| side["dot"].as_str()?.parse().ok());
+        Ok(sides.find(|dot| !read.covers(&epochs, *dot)))
+    }
+
     /// The open conflicts of one entity.
     pub fn conflicts_of(&self, entity: EntityId) -> Result<Vec<ConflictRow>, StoreError> {
         let sql = format!("{CONFLICT} WHERE entity.uuid = ?1 ORDER BY conflict.id");
@@ -202,7 +232,7 @@ impl View<'_> {
         })
     }
 
-    pub(super) fn gather<T>(
+    pub(in crate::store) fn gather<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 use rusqlite::{OptionalExtension, params};
 use serde_json::{Value as Json, json};
 use studiovault_protocol::id::EntityId;
-use studiovault_protocol::merge::{KeyClaim, KeyHash, Proposal, Side, proposal, proposals};
+use studiovault_protocol::merge::{
+    KeyClaim, KeyHash, Proposal, Side, key_hash, proposal, proposals,
+};
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value;
 
@@ -20,6 +22,15 @@ use crate::store::ledger::{side_json, word};
 struct Contended {
     key: KeyHash,
     entity_type: String,
+}
+
+/// Why a value cannot be an entity's name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NameFault {
+    /// There is no name without a letter.
+    Empty,
+    /// Another live entity has it.
+    Taken,
 }
 
 const CONTENDED: &str = "SELECT key_conflict.key, entity_type.name FROM key_conflict
@@ -101,6 +112,34 @@ impl View<'_> {
         proposals(claims, |values| {
             keys::is_taken(self.connection, entity_type, values)
         })
+    }
+
+    /// Why an entity could not be called by a value of one of its fields; `None` if it could, or if the field is no part of a name.
+    pub fn name_fault(
+        &self,
+        entity_type: &str,
+        (entity, field): (EntityId, &str),
+        given: &Json,
+    ) -> Result<Option<NameFault>, StoreError> {
+        let naming = self.naming()?;
+        let Some(key) = naming.get(entity_type) else {
+            return Ok(None);
+        };
+        if !key.iter().any(|name| name == field) {
+            return Ok(None);
+        }
+        let shown = self.shown(entity)?;
+        let part = |name: &String| match name == field {
+            true => value(given),
+            false => value(&shown[name.as_str()]),
+        };
+        let values: Vec<Value> = key.iter().map(part).collect();
+        let Some(hash) = key_hash(entity_type, &values) else {
+            let is_name = key.last().is_some_and(|name| name == field);
+            return Ok(is_name.then_some(NameFault::Empty));
+        };
+        let taken = keys::is_anothers(self.connection, hash, entity)?;
+        Ok(taken.then_some(NameFault::Taken))
     }
 
     fn naming(&self) -> Result<Naming, StoreError> {

@@ -77,7 +77,7 @@ impl View<'_> {
     }
 }
 
-fn ruling(position: u64, outcome: Outcome) -> Ruling {
+pub(super) fn ruling(position: u64, outcome: Outcome) -> Ruling {
     match outcome {
         Outcome::Accepted => Ruling {
             position,

@@ -191,7 +191,7 @@ impl View<'_> {
     }
 
     /// The tree of epochs.
-    fn epochs(&self, authors: &Authors) -> Result<Epochs, StoreError> {
+    pub(super) fn epochs(&self, authors: &Authors) -> Result<Epochs, StoreError> {
         let sql = "SELECT id, parent_epoch, parent_counter FROM epoch WHERE start IS NOT NULL";
         let mut epochs = Epochs::default();
         let found = self.gather(sql, [], |row| {

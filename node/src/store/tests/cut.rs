@@ -65,3 +65,45 @@ fn a_revocation_that_the_root_key_lifts_gives_everything_back() {
     assert!(held.expect("reads").expect("is there").life.exists());
     assert_eq!(open_letters(&store), []);
 }
+
+/// A sale with one total, as it is made at a till.
+fn sale(total: i64, dice: &mut Dice) -> Command {
+    let mut made = command(Op::Create, entity(7), dice);
+    made.entity_type = "pos_order".into();
+    made.writes.push(FieldWrite {
+        field: "gross_cents".into(),
+        change: Change::Write(Value::Int(total)),
+    });
+    made
+}
+
+#[test]
+fn an_entry_made_anew_by_somebody_who_saw_it_is_judged_alike_whenever_the_cut_was_heard_of() {
+    let (mut gone, mut other, mut dice) = (Machine::new(2), Machine::new(3), Dice(5));
+    let (first, _) = gone.author(vec![sale(100, &mut dice)]);
+    other.take(&first);
+    let (again, _) = other.author(vec![sale(200, &mut dice)]);
+    let (cuts, record) = cuts_of(&[(2, Vec::new())]);
+    let judged = |steps: &[&str]| {
+        let (mut here, mut store) = (Machine::new(1), a_store());
+        for step in steps {
+            let writes = match *step {
+                "first" => here.take(&first),
+                "again" => here.take(&again),
+                _ => {
+                    here.cuts = cuts.clone();
+                    vec![Write::Record(record.clone())]
+                }
+            };
+            commit(&mut store, &writes, &here.rules()).expect("commits");
+        }
+        let aside = store.view().quarantine(10).expect("reads");
+        let aside = aside.into_iter().map(|row| (row.dot, row.whole));
+        let sum = store.state_sum();
+        (aside.collect::<Vec<_>>(), sum)
+    };
+    let late = judged(&["first", "again", "cut"]);
+    assert_eq!(late, judged(&["first", "cut", "again"]));
+    assert_eq!(late, judged(&["cut", "first", "again"]));
+    assert!(late.0.contains(&(again.tip(), true)), "{:?}", late.0);
+}

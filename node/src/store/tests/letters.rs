@@ -239,3 +239,21 @@ fn what_stood_before_the_feed_is_confirmed_as_it_stands() {
     let state = store.entity(entity(1)).expect("reads").expect("an entity");
     assert_eq!(state.life.writes[0].accepted, Some(0));
 }
+
+#[test]
+fn of_an_epoch_that_only_the_feed_names_nothing_but_what_it_names_is_undecided() {
+    let (mut machine, mut store) = (Machine::new(1), a_store());
+    let elsewhere = Machine::new(2).author;
+    let named = Entry::Bundle {
+        author: elsewhere,
+        first: 16,
+        last: 18,
+        hash: studiovault_protocol::id::Hash::of(b"not here yet"),
+    };
+    let writes = machine.take_page(&Cloud::default().page(vec![named]));
+    commit(&mut store, &writes, &machine.rules()).expect("commits");
+    let restored = store.restore().expect("reads");
+    let runs: Vec<_> = restored.undecided.runs().collect();
+    assert_eq!(runs, [(elsewhere.at(16), 18)]);
+    assert_eq!(restored.cloud_holds[&elsewhere], 18);
+}

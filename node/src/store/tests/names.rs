@@ -240,3 +240,36 @@ fn the_ledger_keeps_what_the_sides_of_a_conflict_grew_from() {
         );
     }
 }
+
+#[test]
+fn a_name_that_is_empty_or_anothers_is_no_name_and_ones_own_is() {
+    let (left, right) = two_projects_of_one_name();
+    let (mut here, mut store) = (Machine::new(3), a_store());
+    take(&mut here, &mut store, &[&left, &right]);
+    let fault = |n, value| {
+        let place = (entity(n), "title");
+        let fault = store.view().name_fault("project", place, &value);
+        fault.expect("reads")
+    };
+    assert_eq!(fault(2, json!(" ")), Some(NameFault::Empty));
+    assert_eq!(fault(2, json!(null)), Some(NameFault::Empty));
+    assert_eq!(fault(2, json!("weddings")), Some(NameFault::Taken));
+    assert_eq!(fault(2, json!("Weddings Porto")), None);
+    let place = (entity(2), "notes");
+    let other = store
+        .view()
+        .name_fault("project", place, &json!("Weddings"));
+    assert_eq!(other.expect("reads"), None, "no part of a name");
+    // Once the other one is called otherwise the name is its own.
+    let rename = Command {
+        writes: vec![text("title", "Portraits")],
+        ..command(Op::Resolve, entity(1), &mut Dice(11))
+    };
+    let (_, writes) = here.author(vec![rename]);
+    commit(&mut store, &writes, &here.rules()).expect("commits");
+    let place = (entity(2), "title");
+    let own = store
+        .view()
+        .name_fault("project", place, &json!("Weddings"));
+    assert_eq!(own.expect("reads"), None);
+}

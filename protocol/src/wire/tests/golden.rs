@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::cloud::{
-    BatchAnswer, BatchRequest, CausalGap, Changes, ChangesRequest, GatewayStatus, LogPart, Only,
-    RefusedBundle, Rejection, Stuck,
+    BatchAnswer, BatchRequest, CausalGap, Changes, ChangesRequest, GatewayStatus, Known, LogPart,
+    Only, RefusedBundle, Rejection, Stuck,
 };
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -37,6 +37,13 @@ fn grants() -> Vec<SignedRecord> {
     found.expect("one of the frames")
 }
 
+fn known() -> Known {
+    Known {
+        roster: HashPrefix([7; 8]),
+        policies: HashPrefix([8; 8]),
+    }
+}
+
 fn policies() -> Vec<crate::policy::SignedPolicy> {
     let found = frames().into_iter().find_map(|frame| match frame {
         Frame::Policy(policy) => Some(vec![*policy]),
@@ -47,6 +54,8 @@ fn policies() -> Vec<crate::policy::SignedPolicy> {
 
 fn changes() -> Changes {
     Changes {
+        roster: grants(),
+        policies: policies(),
         pages: vec![Packed(a_page().bytes().to_vec())],
         bundles: vec![Packed(a_bundle().bytes().to_vec())],
         more: true,
@@ -86,6 +95,7 @@ fn batch() -> BatchRequest {
         term: Some(300),
         since: 500,
         have: frontier(),
+        known: known(),
         roster: grants(),
         policies: policies(),
         bundles: vec![Packed(a_bundle().bytes().to_vec())],
@@ -119,6 +129,7 @@ fn vectors() -> Vec<(String, String)> {
         device: DeviceId([1; 16]),
         since: 300,
         have: frontier(),
+        known: known(),
         wait_s: 30,
     };
     let part = LogPart {
