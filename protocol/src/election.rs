@@ -205,6 +205,13 @@ impl Election {
         is_news
     }
 
+    /// From whom this machine has the very status that somebody calls void, and believes it.
+    pub fn witness_against(&self, gone: &Gone) -> Option<DeviceId> {
+        let heard = self.heard.get(&gone.device)?;
+        let known = (heard.status.run, heard.status.sequence);
+        (!heard.is_gone && known == (gone.run, gone.sequence)).then_some(heard.via)
+    }
+
     /// This machine's uplink changed.
     pub fn set_uplink(&mut self, uplink: Uplink) {
         let shaky = self.own.uplink.shaky;

@@ -136,6 +136,11 @@ impl Session {
         }
     }
 
+    /// Whether these two said of each other that they are linked: of a link that died, one end may know before the other.
+    pub fn reaches(&self, other: &Self) -> bool {
+        self.neighbours.contains(&other.device) && other.neighbours.contains(&self.device)
+    }
+
     /// The peer says what it holds.
     pub fn hear_frontier(&mut self, frontier: &Frontier) {
         let told = Reach::of(frontier);

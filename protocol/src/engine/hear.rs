@@ -1,10 +1,12 @@
 //! Hearing: what each kind of frame of a peer does. Nothing is heard before its hello checked out.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Engine;
 use crate::event::{Effects, LinkId, Moment, Notice, PagesRead};
 use crate::frontier::Frontier;
+use crate::id::DeviceId;
 use crate::limits;
 use crate::refusal::{Refusal, RefusedBy};
 use crate::session::Serving;
@@ -41,11 +43,7 @@ impl Engine {
             Frame::Policy(record) => self.policy(*record, Some(link), fx),
             Frame::Beat(beat) => self.hear_beat(link, beat, now, fx),
             Frame::Frontier(frontier) => self.hear_frontier((link, now), &frontier, fx),
-            Frame::Links(devices) => {
-                if let Some(session) = self.session_mut(link) {
-                    session.neighbours = devices.into_iter().collect();
-                }
-            }
+            Frame::Links(devices) => self.hear_links(link, devices.into_iter().collect(), fx),
             Frame::Want {
                 id,
                 frontier,
@@ -157,6 +155,26 @@ impl Engine {
         self.want_feed(now, fx);
     }
 
+    /// Whom the other end is linked with. What it heard from whom it lost may have died with that link, and what we kept from
+    /// it because another was nearer as well: it is told what we know of all whom it does not hear itself.
+    fn hear_links(&mut self, link: LinkId, neighbours: BTreeSet<DeviceId>, fx: &mut Effects) {
+        let Some(session) = self.session_mut(link) else {
+            return;
+        };
+        let earlier = std::mem::replace(&mut session.neighbours, neighbours.clone());
+        if earlier.is_subset(&neighbours) {
+            return;
+        }
+        let device = session.device;
+        let unheard =
+            |status: &&Status| status.device != device && !neighbours.contains(&status.device);
+        let statuses = self.election.statuses().filter(unheard);
+        let statuses: Vec<Status> = statuses.cloned().collect();
+        if !statuses.is_empty() {
+            fx.sends.push((link, Frame::Statuses(statuses)));
+        }
+    }
+
     fn hear_statuses(
         &mut self,
         (link, now): (LinkId, MonoMs),
@@ -191,6 +209,11 @@ impl Engine {
             fx.sends.push((direct, Frame::Gone(gone)));
         } else if self.election.handle_gone(&gone, via) {
             self.broadcast(Some(link), &Frame::Gone(gone), fx);
+        } else if let Some(witness) = self.election.witness_against(&gone)
+            && let Some(nearer) = self.link_of(witness)
+        {
+            // Still heard by another way, which leads to it: the same.
+            fx.sends.push((nearer, Frame::Gone(gone)));
         }
     }
 }

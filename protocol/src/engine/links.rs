@@ -111,9 +111,8 @@ impl Engine {
     pub(super) fn broadcast(&self, from: Option<LinkId>, frame: &Frame, fx: &mut Effects) {
         let sender = from.and_then(|link| self.links.get(&link)?.session.as_ref());
         for (link, session) in self.sessions() {
-            let reached = sender.is_some_and(|sender| {
-                sender.device == session.device || sender.neighbours.contains(&session.device)
-            });
+            let reached = sender
+                .is_some_and(|sender| sender.device == session.device || sender.reaches(session));
             if !reached {
                 fx.sends.push((link, frame.clone()));
             }

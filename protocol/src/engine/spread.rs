@@ -83,12 +83,11 @@ impl Engine {
             return false;
         }
         let nearer = from.and_then(|from| self.links.get(&from)?.session.as_ref());
-        let neighbours = nearer.map(|session| session.neighbours.clone());
         let author = bundle.author();
         let Some(session) = self.links.get(&link).and_then(|link| link.session.as_ref()) else {
             return false;
         };
-        if neighbours.is_some_and(|neighbours| neighbours.contains(&session.device))
+        if nearer.is_some_and(|nearer| nearer.reaches(session))
             || session.reach.held(author) >= bundle.last()
             || session.serves(author.device)
         {
@@ -154,7 +153,7 @@ impl Engine {
         let nearer = from.as_ref().and_then(session_of);
         from != Some(link)
             && session.feed + 1 == page.body().first
-            && nearer.is_none_or(|nearer| !nearer.neighbours.contains(&session.device))
+            && nearer.is_none_or(|nearer| !nearer.reaches(session))
     }
 
     /// A bundle came by `from`: tell it at the end of the step how far we hold that log.

@@ -148,6 +148,8 @@ struct Room {
     now: u64,
     /// Machines whose frames get lost.
     mute: Vec<usize>,
+    /// Ends of links on which everything gets lost.
+    dead: Vec<LinkId>,
     /// Blocks and pages are never served by these.
     stalled: Vec<usize>,
     sent: Vec<(usize, Frame)>,
@@ -165,6 +167,7 @@ impl Room {
             ends: BTreeMap::new(),
             now: 0,
             mute: Vec::new(),
+            dead: Vec::new(),
             stalled: Vec::new(),
             sent: Vec::new(),
             orders: Vec::new(),
@@ -219,6 +222,7 @@ impl Room {
         for (link, frame) in effects.sends {
             self.sent.push((at, frame.clone()));
             if !self.mute.contains(&at)
+                && !self.dead.contains(&link)
                 && let Some((to, their)) = self.ends.get(&link)
             {
                 self.mail.push_back((*to, *their, frame));
@@ -551,6 +555,7 @@ fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
 }
 
 mod carrying;
+mod crown;
 mod epochs;
 mod heads;
 mod packs;
