@@ -10,6 +10,7 @@
 )]
 
 mod audit;
+mod bootstrap;
 mod client;
 mod cloud;
 mod conflicts;
@@ -152,6 +153,8 @@ enum Command {
     /// Show, check or set the rules of types and fields
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// Make this machine's store anew from the cloud truth's newest snapshot; what only this machine holds goes over
+    Bootstrap(bootstrap::Asked),
     /// Give this machine a new token for the cloud truth
     Login(login::Login),
     /// Run a cloud truth on this machine
@@ -220,6 +223,7 @@ fn dispatch(call: &Call, command: Command) -> Outcome {
         Command::Pos(pos) => pos::pos(call, pos),
         Command::Quarantine => pos::quarantine(call),
         Command::DeadLetters(asked) => letters::letters(call, asked),
+        Command::Bootstrap(asked) => bootstrap::bootstrap(call, asked),
         Command::Login(login) => login::login(call, login),
         Command::Devices => devices::devices(call),
         Command::Revoke(revoke) => devices::revoke(call, revoke),

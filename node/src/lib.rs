@@ -2,6 +2,7 @@
 
 mod adapters;
 pub mod api;
+pub mod bootstrap;
 pub mod clock;
 pub mod config;
 pub mod discovery;

@@ -20,6 +20,7 @@ mod apply;
 mod audit;
 mod authors;
 mod batch;
+mod beside;
 mod checkpoint;
 mod collect;
 mod error;
@@ -49,6 +50,7 @@ mod tests;
 
 pub use audit::{AuditKind, AuditLine, AuditQuestion, AuditRow};
 pub use batch::{Applied, Batch};
+pub use beside::exchange;
 pub use collect::Collected;
 pub use error::StoreError;
 pub use reader::{
@@ -196,6 +198,8 @@ impl Store {
     fn load(&mut self) -> Result<(), StoreError> {
         let connection = &self.connection;
         self.authors = Authors::load(connection)?;
+        let own = self.decoded(beside::OWN)?;
+        self.authors.set_own(own.unwrap_or_default());
         self.types = Types::load(connection)?;
         let last = |table: &str| -> Result<i64, rusqlite::Error> {
             connection.query_row(table, [], |row| row.get(0))

@@ -25,6 +25,8 @@ pub enum Purpose {
     Rekey,
     /// A machine's word that it uses that key.
     Moved,
+    /// The manifest of a snapshot.
+    Snapshot,
 }
 
 impl Purpose {
@@ -39,6 +41,7 @@ impl Purpose {
             Self::CloudRequest => b"studiovault cloud request v1",
             Self::Rekey => b"studiovault rekey v1",
             Self::Moved => b"studiovault moved v1",
+            Self::Snapshot => b"studiovault snapshot v1",
         }
     }
 

@@ -27,6 +27,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod sabotage;
 pub mod session;
+pub mod snapshot;
 pub mod time;
 pub mod value;
 pub mod vector;

@@ -76,6 +76,18 @@ pub const PACK_CHUNK_BYTES: usize = PACK_PART_BYTES + 4096;
 /// Pages of the feed in one part of a pack: well below [`UNFOLDED_PAGES`], so that none of them finds no room.
 pub const PACK_PAGES: usize = 64;
 
+/// Bytes of one chunk of a snapshot, unpacked: a mebibyte is gathered, and one longest part still fits. What a machine has to hold of a
+/// snapshot at one time.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024 + PACK_PART_BYTES + 4;
+/// Bytes of one chunk of a snapshot as it is kept and fetched: what cannot be compressed grows a little.
+pub const SNAPSHOT_CHUNK_PACKED_BYTES: usize = SNAPSHOT_CHUNK_BYTES + 16 * 1024;
+/// Chunks of one snapshot: at a mebibyte each 64 GiB of logs.
+pub const SNAPSHOT_CHUNKS: usize = 65_536;
+/// Bytes of one manifest: all its chunks, each in a segment of its own.
+pub const MANIFEST_BYTES: usize = SNAPSHOT_CHUNKS * 64 + 4096;
+/// A snapshot lasts at most this long, ms: a year. Longer, and somebody who holds an old one back can pass it for the newest.
+pub const SNAPSHOT_MS: i64 = 366 * 86_400_000;
+
 /// Connections to the listener of an invite at one time; more wait in the system's queue.
 pub const INVITE_CONNECTIONS: usize = 8;
 /// Genuine instances that discovery remembers: a studio has 64 devices, and each restart is a new instance until the old one lapses. When

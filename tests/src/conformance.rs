@@ -78,6 +78,11 @@ async fn of_itself(findings: &mut Vec<Finding>, server: (&str, &str)) -> Result<
     );
     note(
         findings,
+        "a snapshot is signed, every chunk is what it names, and no other studio is given one",
+        claims::snapshots(&new().await?, &new().await?).await,
+    );
+    note(
+        findings,
         "pages that the server has not signed are never taken back",
         claims::foreign_tail(&new().await?).await,
     );

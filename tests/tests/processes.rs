@@ -1,6 +1,8 @@
 //! The product as people run it: processes and commands, from the first word to what they print.
 #![cfg(target_os = "linux")]
 
+#[path = "processes/bootstrap.rs"]
+mod bootstrap;
 #[path = "processes/doctor.rs"]
 mod doctor;
 #[cfg(target_os = "linux")]

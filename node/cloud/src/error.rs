@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::objects::ObjectsError;
 use crate::store::StoreError;
 
 /// A start that failed. Nothing listens.
@@ -55,6 +56,9 @@ pub enum CloudError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The place of the snapshots.
+    #[error(transparent)]
+    Objects(#[from] ObjectsError),
     /// The person's: an identity provider that cannot be one.
     #[error(
         "the identity provider {0} cannot be used ({1}): correct --issuer and what belongs to it"

@@ -9,6 +9,7 @@ mod meta;
 mod oauth;
 mod plain;
 mod routes;
+mod snapshots;
 mod studios;
 mod sync;
 mod telemetry;

@@ -7,12 +7,13 @@ use serde_json::json;
 use studiovault_protocol::cloud::NONCE_HEADER;
 
 use crate::issuer::IssuerError;
+use crate::snapshots::SnapshotError;
 use crate::store::StoreError;
 use crate::studio::{BatchError, PlainError, TailError};
 use crate::truth::EnrolError;
 
 /// Every code that a problem can have.
-pub const CODES: [&str; 22] = [
+pub const CODES: [&str; 24] = [
     "UNAUTHORISED",
     "PROOF_NEEDED",
     "FORBIDDEN",
@@ -35,6 +36,8 @@ pub const CODES: [&str; 22] = [
     "OTHER_ROOT",
     "NOT_ADMITTED",
     "WISH_UNPROVEN",
+    "RANGE_UNSATISFIABLE",
+    "OBJECTS_AWAY",
 ];
 
 /// Why a request is not answered.
@@ -159,6 +162,16 @@ impl Problem {
             "NOT_FOUND",
             detail,
             "check the address",
+        )
+    }
+
+    /// A range of bytes beyond the last.
+    pub fn no_range(length: usize) -> Self {
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "RANGE_UNSATISFIABLE",
+            format!("there are {length} bytes, and none of them are in the range"),
+            "leave `Range` out, or ask for less",
         )
     }
 
@@ -297,6 +310,30 @@ impl From<StoreError> for Problem {
             )
             .retry_after(2),
             _ => Self::internal(),
+        }
+    }
+}
+
+impl From<SnapshotError> for Problem {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::NotEnrolled => Self::not_found(error.to_string()),
+            SnapshotError::Behind => Self::busy(error.to_string()),
+            SnapshotError::Store(error) => error.into(),
+            SnapshotError::Objects(error) => {
+                tracing::error!(%error, "the place of the snapshots refused a request");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "OBJECTS_AWAY",
+                    "the place where snapshots are kept is away, full or refuses; all else goes on",
+                    "ask again later; whoever runs the server finds more in its log",
+                )
+                .retry_after(30)
+            }
+            SnapshotError::TooLarge | SnapshotError::Broken => {
+                tracing::error!(%error, "a snapshot could not be made");
+                Self::internal()
+            }
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::connections::Bounded;
 use crate::error::CloudError;
 use crate::handlers::{App, STREAMS, router};
 use crate::issuer::Issuer;
+use crate::snapshots::upkeep::keep_up;
 use crate::store::Store;
 use crate::tls::{self, Identity};
 use crate::truth::Truth;
@@ -92,6 +93,7 @@ pub async fn serve(config: CloudConfig) -> Result<RunningCloud, CloudError> {
     let address = listener.local_addr().map_err(failed)?;
     let (closing, closed) = watch::channel(false);
     follow(truth.clone(), closed.clone());
+    tokio::spawn(keep_up(truth.clone(), closed.clone()));
     let routes = router(App {
         truth,
         closing: closed,

@@ -14,6 +14,7 @@ mod intake;
 mod ledger;
 mod order;
 mod plain;
+mod segment;
 mod shared;
 mod sitting;
 mod summary;

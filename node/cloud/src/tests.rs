@@ -20,5 +20,6 @@ mod several;
 mod shut_out;
 mod sign_in;
 mod site;
+mod snapshots;
 mod speed;
 mod wire;

@@ -18,7 +18,9 @@ use studiovault_protocol::time::WallMs;
 use crate::clock::wall_now;
 use crate::error::CloudError;
 use crate::heads::Heads;
+use crate::objects::Objects;
 use crate::secrets;
+use crate::snapshots::Snapshots;
 use crate::store::{Audit, Store, StoreError, StudioRow};
 use crate::studio::Studio;
 use crate::tokens;
@@ -35,6 +37,8 @@ pub struct Truth {
     pub breaks_on: Option<fn(&Command) -> bool>,
     /// Where feeds end, as the folder knows it.
     pub heads: Heads,
+    /// Where those begin who have nothing, or begin anew.
+    pub snapshots: Snapshots,
     studios: Mutex<BTreeMap<StudioId, Arc<Studio>>>,
 }
 
@@ -95,6 +99,7 @@ impl Truth {
             policy: Policy::default(),
             breaks_on: None,
             heads: Heads::in_folder(folder),
+            snapshots: Snapshots::new(Objects::in_folder(&folder.join("objects"))?),
             studios: Mutex::default(),
         })
     }
@@ -107,6 +112,7 @@ impl Truth {
             policy: Policy::default(),
             breaks_on: None,
             heads: Heads::default(),
+            snapshots: Snapshots::new(Objects::in_memory()),
             studios: Mutex::default(),
         })
     }

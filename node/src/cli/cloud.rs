@@ -1,11 +1,12 @@
 //! `cloud`: a cloud truth on this machine, from the same binary.
 
 mod decide;
+mod snapshot;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde_json::json;
 use studiovault_cloud::{CloudConfig, IssuerConfig, Transport};
 use studiovault_node::config::default_folder;
@@ -15,11 +16,20 @@ use super::output::say;
 use super::run::{log_to_stderr, stop_signal};
 use super::{Call, Outcome, runtime};
 
+/// What is asked of a cloud truth that runs.
+#[derive(Subcommand)]
+enum Ask {
+    #[command(flatten)]
+    Decide(decide::Decide),
+    /// Have a snapshot made now: machines that begin, or begin anew, take it with `studiovault bootstrap`
+    Snapshot(snapshot::Snapshot),
+}
+
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Cloud {
     #[command(subcommand)]
-    decide: Option<decide::Decide>,
+    ask: Option<Ask>,
     /// Where it listens
     #[arg(long, value_name = "ADDRESS:PORT", default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)))]
     listen: SocketAddr,
@@ -53,8 +63,10 @@ pub(crate) struct Cloud {
 
 /// `studiovault cloud`.
 pub(crate) fn cloud(call: &Call, mut cloud: Cloud) -> Outcome {
-    if let Some(decide) = cloud.decide.take() {
-        return decide::decide(call, decide);
+    match cloud.ask.take() {
+        Some(Ask::Decide(decide)) => return decide::decide(call, decide),
+        Some(Ask::Snapshot(asked)) => return snapshot::snapshot(call, asked),
+        None => {}
     }
     let folder = cloud_folder(call)?;
     log_to_stderr();

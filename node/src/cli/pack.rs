@@ -26,7 +26,7 @@ use super::failure::{Exit, Failure};
 use super::folder::{client, folder};
 use super::output::{print_json, say};
 use super::{Call, Outcome, runtime};
-use progress::{Follower, Progress};
+pub(super) use progress::{Follower, Progress};
 use report::Report;
 
 /// Bytes of a frontier at most: every log of the largest studio, many times over.
@@ -59,15 +59,6 @@ pub(crate) struct ImportPack {
     progress: bool,
 }
 
-/// Who is told how far it is.
-fn follower(asked: bool) -> Follower {
-    if asked {
-        Follower::Program
-    } else {
-        Follower::Person
-    }
-}
-
 /// `studiovault export`.
 pub(crate) fn export(call: &Call, export: Export) -> Outcome {
     let machine = Machine::load(folder(call)?)?;
@@ -92,7 +83,7 @@ pub(crate) fn export(call: &Call, export: Export) -> Outcome {
         let _: serde_json::Value = runtime()?.block_on(noted.post("/pack/made", &request))?;
     }
     let items = label.bundles + label.pages;
-    let mut progress = Progress::new(follower(export.progress), items, "written");
+    let mut progress = Progress::new(Follower::asked(export.progress), items, "written");
     let bytes = outgoing.write(&export.file, overwrite, &mut |items| progress.add(items))?;
     progress.finish();
     if call.json {
@@ -181,7 +172,11 @@ pub(crate) fn import(call: &Call, import: ImportPack) -> Outcome {
     let mut incoming =
         Incoming::open(&import.file, &keys).map_err(|error| unread(&import.file, &error))?;
     let mut taker = Taker::of(call, &machine)?;
-    let mut progress = Progress::new(follower(import.progress), incoming.length(), "bytes read");
+    let mut progress = Progress::new(
+        Follower::asked(import.progress),
+        incoming.length(),
+        "bytes read",
+    );
     let mut report = Report::default();
     let problem = take_all(&mut incoming, &mut taker, (&mut report, &mut progress)).err();
     progress.finish();

@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::config::{FolderLock, Machine};
 use crate::driver::{Driver, Event};
 use crate::node::{NodeError, PackRefused, open_store, setup};
+use crate::store::Store;
 
 /// Names the answer; only one is asked for at a time.
 const TICKET: u64 = 1;
@@ -16,17 +17,26 @@ const TICKET: u64 = 1;
 pub struct Intake {
     driver: Driver,
     clock: Clock,
-    _lock: FolderLock,
+    _lock: Option<FolderLock>,
 }
 
 impl Intake {
     /// Opens a folder with which no node runs.
     pub fn open(machine: &Machine) -> Result<Self, NodeError> {
         let lock = machine.folder.lock()?;
+        let store = open_store(machine, &Policy::default())?;
+        Self::over(machine, store, Some(lock))
+    }
+
+    /// Takes parts into another store than the folder's own, beside which whoever asks holds the folder.
+    pub fn beside(machine: &Machine, store: Store) -> Result<Self, NodeError> {
+        Self::over(machine, store, None)
+    }
+
+    fn over(machine: &Machine, store: Store, lock: Option<FolderLock>) -> Result<Self, NodeError> {
         let clock = Clock::default();
-        let policy = Policy::default();
-        let store = open_store(machine, &policy)?;
-        let mut driver = Driver::new(setup(machine, policy)?, store, clock.moment())?;
+        let setup = setup(machine, Policy::default())?;
+        let mut driver = Driver::new(setup, store, clock.moment())?;
         // So that it asks neither peers nor the cloud for anything.
         let offline = vec![Event::Network(Network::Offline)];
         let _ = driver.step(clock.moment(), offline);
@@ -35,6 +45,16 @@ impl Intake {
             clock,
             _lock: lock,
         })
+    }
+
+    /// What was taken in, as the driver has it.
+    pub fn driver(&self) -> &Driver {
+        &self.driver
+    }
+
+    /// The store alone.
+    pub fn into_store(self) -> Store {
+        self.driver.into_store()
     }
 
     /// Takes one part in; durable when it returns.

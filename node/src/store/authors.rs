@@ -2,7 +2,7 @@
 //!
 //! Numbers run from 1 without gaps; after a rollback the table is read again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::{Connection, params};
 use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch};
@@ -15,6 +15,8 @@ use super::StoreError;
 pub(crate) struct Authors {
     numbers: HashMap<Author, i64>,
     authors: Vec<Author>,
+    /// Those under which this machine wrote before its store was made.
+    own: BTreeSet<Author>,
 }
 
 impl Authors {
@@ -64,6 +66,16 @@ impl Authors {
                 name
             ])?;
         Ok(self.push(author))
+    }
+
+    /// The epochs under which this machine wrote before its store was made.
+    pub fn own(&self) -> &BTreeSet<Author> {
+        &self.own
+    }
+
+    /// Sets them.
+    pub fn set_own(&mut self, own: BTreeSet<Author>) {
+        self.own = own;
     }
 
     /// The author of a number.

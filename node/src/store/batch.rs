@@ -246,6 +246,8 @@ impl<'s> Batch<'s> {
         bundle: &Bundle,
         (own, rules): (bool, &Rules<'_>),
     ) -> Result<(), StoreError> {
+        // What this machine wrote before its store was made anew comes back to it from others.
+        let own = own || self.store.authors.own().contains(&bundle.author());
         let author = self
             .store
             .authors

@@ -14,7 +14,7 @@ use studiovault_protocol::cloud::{
     BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, EnrolRequest, MEDIA_TYPE,
     NONCE_HEADER, PROOF_HEADER, Pong, Proof, Prover, TailAnswer, TailRequest, Target,
 };
-use studiovault_protocol::id::StudioId;
+use studiovault_protocol::id::{Hash, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::SignedRecord;
 
@@ -230,6 +230,21 @@ impl CloudClient {
             .header("content-type", "application/json")
             .body(report);
         self.ask(request).await.map(|_| ())
+    }
+
+    /// The manifest of the newest snapshot, as it came.
+    pub async fn snapshot(&self) -> Result<Vec<u8>, UplinkError> {
+        self.bytes("snapshots/latest").await
+    }
+
+    /// A chunk of a snapshot by its place in the manifest, as it came.
+    pub async fn snapshot_chunk(&self, id: Hash, place: usize) -> Result<Vec<u8>, UplinkError> {
+        self.bytes(&format!("snapshots/{id}/chunks/{place}")).await
+    }
+
+    async fn bytes(&self, path: &str) -> Result<Vec<u8>, UplinkError> {
+        let request = self.http.get(self.address(path)).timeout(REQUEST_TIMEOUT);
+        bounded(self.ask(request).await?).await
     }
 
     /// Sends a request with token and proof. What has run out is replaced, each once: a nonce by the one that the refusal brings,

@@ -3,6 +3,7 @@
 mod cuts;
 mod refusals;
 mod road;
+mod snapshots;
 
 pub use cuts::cut;
 pub use refusals::{
@@ -10,3 +11,4 @@ pub use refusals::{
     unauthorised, walls,
 };
 pub use road::{one_meaning, pages, reorders, replays, resolves, waits};
+pub use snapshots::snapshots;

@@ -107,6 +107,15 @@ fn around() -> Value {
             }),
         ),
         "SignedRecord": {"type": "object"},
+        "NewSnapshot": object(&["studio"], json!({"studio": id()})),
+        "MadeSnapshot": object(
+            &["id", "studio", "position", "chunks", "bytes", "issued", "expires"],
+            json!({
+                "id": {"type": "string", "pattern": "^[0-9a-f]{64}$"}, "studio": id(),
+                "position": count(), "chunks": count(), "bytes": count(),
+                "issued": reference("Time"), "expires": reference("Time"),
+            }),
+        ),
         "NewToken": object(&["studio"], json!({
             "studio": id(),
             "device": {"oneOf": [id(), {"type": "null"}]},

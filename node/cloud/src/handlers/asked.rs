@@ -20,13 +20,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 }
 
 /// The part of an address that names something.
-pub struct Named(pub String);
+pub struct Named<T = String>(pub T);
 
-impl<S: Send + Sync> FromRequestParts<S> for Named {
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let named = Path::<String>::from_request_parts(parts, state).await;
+        let named = Path::<T>::from_request_parts(parts, state).await;
         let named = named.map_err(|error| Problem::malformed(error.body_text()))?;
         Ok(Self(named.0))
     }

@@ -1,14 +1,17 @@
 //! Every route of the contract, each with its description.
 
 use serde_json::{Value, json};
+use studiovault_protocol::limits;
 
-use super::{conflicts, events, logs, meta, oauth, plain, studios, sync, telemetry, tokens};
+use super::{
+    conflicts, events, logs, meta, oauth, plain, snapshots, studios, sync, telemetry, tokens,
+};
 use crate::contract::{Contract, Needs, Operation, list_of, reference};
 
 /// The contract.
 pub fn contract() -> Contract {
     let contract = sync_routes(meta_routes(Contract::default()));
-    telling(admin(sign_in(reads(contract))))
+    telling(admin(sign_in(snapshot_routes(reads(contract)))))
 }
 
 fn meta_routes(contract: Contract) -> Contract {
@@ -132,6 +135,39 @@ fn reads(contract: Contract) -> Contract {
             .part("id", reference("Id"))
             .body_as(list_of("SignedRecord"))
             .empty(204, "They are taken up"),
+        )
+}
+
+fn snapshot_routes(contract: Contract) -> Contract {
+    let bytes = (
+        "application/octet-stream",
+        json!({"schema": {"type": "string", "format": "binary"}}),
+    );
+    contract
+        .get(
+            "/snapshots/latest",
+            snapshots::latest,
+            Operation::new("The signed manifest of the newest snapshot of the token's studio")
+                .signed_answer(200),
+        )
+        .get(
+            "/snapshots/{id}/chunks/{n}",
+            snapshots::chunk,
+            Operation::new(
+                "A chunk of a snapshot by its place in the manifest, or a range of its bytes",
+            )
+            .part("id", json!({"type": "string", "pattern": "^[0-9a-f]{64}$"}))
+            .part("n", number(0, limits::SNAPSHOT_CHUNKS - 1))
+            .answer_as(200, bytes.clone())
+            .answer_as(206, bytes),
+        )
+        .post(
+            "/snapshots",
+            snapshots::make,
+            Operation::new("Makes a snapshot of a studio as it is now")
+                .needs(Needs::Admin)
+                .body("NewSnapshot")
+                .answer(200, "MadeSnapshot"),
         )
 }
 

@@ -1,6 +1,7 @@
 //! The feed's pages.
 
 use studiovault_protocol::feed::Page;
+use studiovault_protocol::id::Hash;
 
 use super::logs::Reading;
 use super::{Session, StoreError, cell, cells};
@@ -16,6 +17,15 @@ impl Session<'_> {
                 page.hash().0,
                 &page.bytes()[..]
             ],
+        )
+    }
+
+    /// The hash of the page that ends at a position.
+    pub fn page_hash(&self, studio: i64, last: u64) -> Result<Option<Hash>, StoreError> {
+        self.first(
+            "SELECT hash FROM feed_page WHERE studio = ?1 AND last = ?2",
+            cells![studio, cell::signed(last)],
+            |row| cell::hash(row, 0),
         )
     }
 

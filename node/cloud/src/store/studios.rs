@@ -60,6 +60,15 @@ impl Session<'_> {
         self.first(&sql, cells![id.0], studio_row)
     }
 
+    /// Every studio with the last position of its feed.
+    pub fn heads(&self) -> Result<Vec<(StudioId, u64)>, StoreError> {
+        self.all(
+            "SELECT id, head FROM studio ORDER BY row",
+            cells![],
+            |row| Ok((StudioId(cell::bytes(row, 0)?), cell::number(row, 1)?)),
+        )
+    }
+
     /// Enrols a studio; `row` of the argument is ignored, the new one is returned.
     pub fn enrol(&self, studio: &StudioRow, at: WallMs) -> Result<i64, StoreError> {
         self.insert(

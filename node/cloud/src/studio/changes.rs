@@ -67,7 +67,8 @@ impl Studio {
         changes
     }
 
-    fn lacking(
+    /// The bundles that a page names and the asker lacks.
+    pub(super) fn lacking(
         &self,
         session: &Session<'_>,
         page: &Page,

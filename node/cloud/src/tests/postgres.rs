@@ -50,3 +50,5 @@ mod shut_out;
 mod sign_in;
 #[path = "site.rs"]
 mod site;
+#[path = "snapshots.rs"]
+mod snapshots;

@@ -39,6 +39,13 @@ pub(crate) enum Decide {
 pub(crate) struct Named {
     /// The code, as the machine shows it
     code: String,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// Which cloud truth is asked; one that runs on this machine is found by its folder.
+#[derive(Args)]
+pub(crate) struct Place {
     /// The cloud truth, if it runs on another machine
     #[arg(long, value_name = "URL", requires = "cloud_token")]
     cloud: Option<String>,
@@ -120,7 +127,8 @@ pub(super) fn decide(call: &Call, decide: Decide) -> Outcome {
     let code = named.code.clone();
     // Another provider that is installed already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = CloudClient::new(access(call, named)?).map_err(|error| failed(&code, error))?;
+    let client =
+        CloudClient::new(access(call, named.place)?).map_err(|error| failed(&code, error))?;
     let runtime = runtime()?;
     let body = json!({"code": code});
     let asked = client.post_json::<Wish>("oauth/codes", &body);
@@ -162,11 +170,11 @@ fn unproven_wish(wish: &Wish) -> Failure {
     Failure::new(Exit::Refused, text)
 }
 
-fn access(call: &Call, named: Named) -> Result<CloudAccess, Failure> {
-    if let (Some(url), Some(token)) = (named.cloud, &named.cloud_token) {
+pub(super) fn access(call: &Call, place: Place) -> Result<CloudAccess, Failure> {
+    if let (Some(url), Some(token)) = (place.cloud, &place.cloud_token) {
         return Ok(CloudAccess {
             url,
-            pin: named.cloud_pin,
+            pin: place.cloud_pin,
             token: token.clone(),
         });
     }

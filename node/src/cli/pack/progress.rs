@@ -13,15 +13,22 @@ const APART: Duration = Duration::from_millis(100);
 
 /// Who follows it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Follower {
+pub(crate) enum Follower {
     /// A person at a terminal.
     Person,
     /// A program that reads the output.
     Program,
 }
 
+impl Follower {
+    /// Who follows it: a program if lines were asked for.
+    pub fn asked(lines: bool) -> Self {
+        if lines { Self::Program } else { Self::Person }
+    }
+}
+
 /// How far it is.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     follower: Follower,
     bar: ProgressBar,
     length: u64,

@@ -1,0 +1,245 @@
+//! Bootstrap: this machine's store made anew from a snapshot of the cloud truth, beside the one that is there.
+//!
+//! Nothing is believed before it is verified: the manifest by its signature, every chunk by its hash, and what is in them by the node's own
+//! engine, bundle by bundle and page by page. The old store is only read until the new one is whole and holds all that the old one held.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use studiovault_protocol::feed::Page;
+use studiovault_protocol::id::Author;
+use studiovault_protocol::membership::Roster;
+use studiovault_protocol::policy::Policy;
+use studiovault_protocol::snapshot::{Expected, Manifest, ManifestError, Seen};
+
+use crate::clock;
+use crate::config::{ConfigError, FolderLock, Machine, write_secret};
+use crate::node::{NodeError, PackRefused};
+use crate::store::{Location, Reader, SliceRoom, Store, StoreError};
+use crate::uplink::UplinkError;
+
+mod chunks;
+mod fetch;
+mod loading;
+
+pub use fetch::fetch;
+pub use loading::Loaded;
+
+/// What is being done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Chunks come; counted in bytes.
+    Fetching,
+    /// They go into the new store; counted in chunks.
+    Loading,
+}
+
+/// Why this machine was not begun anew. Its store is as it was; chunks that were fetched stay for the next try.
+#[derive(Debug, thiserror::Error)]
+pub enum BootstrapError {
+    /// The folder.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder or the studio file.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// The way to the cloud.
+    #[error(transparent)]
+    Uplink(#[from] UplinkError),
+    /// The person's: there is nobody who makes snapshots.
+    #[error(
+        "this studio has no cloud truth, and so no snapshots; start `studiovault run`: the other machines bring everything by themselves"
+    )]
+    NoCloud,
+    /// The cloud's: it has not made one yet.
+    #[error(
+        "the cloud has no snapshot of this studio yet; have one made with `studiovault cloud snapshot`, or start `studiovault run`: everything comes by itself"
+    )]
+    NoSnapshot,
+    /// The giver's, or this machine's clock.
+    #[error(
+        "{0}; nothing was changed: have a new snapshot made with `studiovault cloud snapshot`, and check this machine's clock"
+    )]
+    Manifest(#[from] ManifestError),
+    /// The giver's.
+    #[error(
+        "a chunk of the snapshot is not the one that its manifest names; nothing was changed: try again, and tell whoever runs the cloud"
+    )]
+    Chunk,
+    /// The snapshot's maker's.
+    #[error(
+        "the snapshot holds what this machine refuses: {0}; nothing was changed: have a new one made, and tell whoever runs the cloud"
+    )]
+    Refused(String),
+    /// A bug, or damage: the same logs come to another state here.
+    #[error(
+        "the snapshot's logs come to another state here than at the cloud; nothing was changed: run the same version on both, then have a new snapshot made"
+    )]
+    OtherState,
+    /// This machine wrote what would not be in the new store.
+    #[error(
+        "{0} transactions of this machine would be lost; nothing was changed: start `studiovault run` until they are with the cloud, then try again"
+    )]
+    WouldLose(u64),
+    /// The disk's.
+    #[error(
+        "{path}: {source}; nothing was changed: make room, check that the folder may be written, then try again"
+    )]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl From<PackRefused> for BootstrapError {
+    fn from(refused: PackRefused) -> Self {
+        Self::Refused(refused.to_string())
+    }
+}
+
+fn disk(path: &Path) -> impl FnOnce(io::Error) -> BootstrapError {
+    let path = path.to_owned();
+    move |source| BootstrapError::Disk { path, source }
+}
+
+/// A machine that begins anew; its folder is taken for as long as this lives.
+pub struct Bootstrap {
+    machine: Machine,
+    roster: Roster,
+    seen: Option<Seen>,
+    own: BTreeSet<Author>,
+    _lock: FolderLock,
+}
+
+impl Bootstrap {
+    /// Takes the folder, with which no node may run, and reads what it knows.
+    pub fn begin(machine: Machine) -> Result<Self, BootstrapError> {
+        let lock = machine.folder.lock()?;
+        let folder = machine.folder.path().to_owned();
+        let store = Store::open(Location::Folder(folder.clone()), &Policy::default())?;
+        let own = store.own_epochs()?;
+        let restored = store.restore()?;
+        drop(store);
+        let roster = machine.studio.roster().map_err(NodeError::Studio);
+        let mut roster = roster?;
+        // A stored record was checked when it came; one that no longer passes is left out.
+        roster.extend(restored.records);
+        let held = restored
+            .feed_ends
+            .last()
+            .map_or(0, |(position, _)| *position);
+        let seen = match held {
+            0 => noted(&machine),
+            held => newest(held_feed(&folder, held)?, noted(&machine)),
+        };
+        Ok(Self {
+            machine,
+            roster,
+            seen,
+            own,
+            _lock: lock,
+        })
+    }
+
+    /// Whether there is a cloud truth whose snapshots can be taken.
+    pub fn check_cloud(&self) -> Result<(), BootstrapError> {
+        let cloud = self.roster.cloud();
+        cloud.map(|_| ()).ok_or(BootstrapError::NoCloud)
+    }
+
+    /// Decides on a manifest, and notes that one that may be loaded was seen: an older one is refused from then on.
+    pub fn check(&self, bytes: Vec<u8>) -> Result<Manifest, BootstrapError> {
+        let cloud = self.roster.cloud().ok_or(BootstrapError::NoCloud)?;
+        let manifest = Manifest::decode(bytes)?;
+        manifest.check(&Expected {
+            studio: self.machine.studio.studio,
+            cloud: cloud.grant.device,
+            key: &cloud.key,
+            seen: self.seen,
+            now: clock::wall(),
+        })?;
+        let text = serde_json::to_string(&Noted::from(manifest.seen()))
+            .expect("small values always encode");
+        write_secret(&noted_path(&self.machine), text.as_bytes())?;
+        Ok(manifest)
+    }
+
+    /// Where chunks and the new store stand until it is done.
+    fn place(&self) -> PathBuf {
+        self.machine.folder.path().join("bootstrap")
+    }
+}
+
+/// What stands in the file of what was seen.
+#[derive(Serialize, Deserialize)]
+struct Noted {
+    device: studiovault_protocol::id::DeviceId,
+    epoch: String,
+    position: u64,
+}
+
+impl From<Seen> for Noted {
+    fn from(seen: Seen) -> Self {
+        Self {
+            device: seen.author.device,
+            epoch: format!("{:016x}", seen.author.epoch.0),
+            position: seen.position,
+        }
+    }
+}
+
+fn noted_path(machine: &Machine) -> PathBuf {
+    machine.folder.path().join("snapshot-seen.json")
+}
+
+/// What an earlier bootstrap noted. It outlives the store, so that one put back from a backup takes no older snapshot either.
+fn noted(machine: &Machine) -> Option<Seen> {
+    let text = fs::read_to_string(noted_path(machine)).ok()?;
+    let noted: Noted = serde_json::from_str(&text).ok()?;
+    let epoch = u64::from_str_radix(&noted.epoch, 16).ok()?;
+    Some(Seen {
+        author: Author {
+            device: noted.device,
+            epoch: studiovault_protocol::id::Epoch(epoch),
+        },
+        position: noted.position,
+    })
+}
+
+/// Of two, the one that is further; the store's own feed counts where they are of two feeds.
+fn newest(held: Option<Seen>, noted: Option<Seen>) -> Option<Seen> {
+    match (held, noted) {
+        (Some(held), Some(noted))
+            if noted.author == held.author && noted.position > held.position =>
+        {
+            Some(noted)
+        }
+        (held, noted) => held.or(noted),
+    }
+}
+
+/// Which feed a store holds up to a position.
+fn held_feed(folder: &Path, position: u64) -> Result<Option<Seen>, StoreError> {
+    let room = SliceRoom { bytes: 1, items: 1 };
+    let first = Reader::open(folder)?.read(|view| view.feed_slice((0, position), room))?;
+    let page = first
+        .items
+        .into_iter()
+        .next()
+        .and_then(|bytes| Page::decode(bytes).ok());
+    Ok(page.map(|page| Seen {
+        author: page.body().author,
+        position,
+    }))
+}
+
+#[cfg(test)]
+mod tests;
