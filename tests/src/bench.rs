@@ -9,6 +9,8 @@ pub mod local;
 #[cfg(target_os = "linux")]
 pub mod mesh;
 pub mod receive;
+#[cfg(target_os = "linux")]
+pub mod snapshot;
 pub mod studio;
 
 /// One measured figure.

@@ -7,6 +7,7 @@
 mod forms;
 mod live;
 mod mutate;
+mod snapshots;
 mod studio;
 mod texts;
 
@@ -50,6 +51,7 @@ pub struct Target {
 pub fn targets() -> Vec<Target> {
     let mut all = forms::targets();
     all.extend(texts::targets());
+    all.extend(snapshots::targets());
     all.extend(live::targets());
     all
 }

@@ -3,6 +3,8 @@
 
 #[path = "processes/bootstrap.rs"]
 mod bootstrap;
+#[path = "processes/buckets.rs"]
+mod buckets;
 #[path = "processes/doctor.rs"]
 mod doctor;
 #[cfg(target_os = "linux")]

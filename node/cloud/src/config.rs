@@ -24,6 +24,15 @@ pub struct IssuerConfig {
     pub client: String,
 }
 
+/// A bucket over the S3 protocol.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BucketConfig {
+    /// As `s3://BUCKET` or `s3://BUCKET/FOLDER`.
+    pub url: String,
+    /// Its server; Amazon's if none is named. Plain http only to this machine.
+    pub endpoint: Option<String>,
+}
+
 /// Everything a start needs.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CloudConfig {
@@ -41,6 +50,8 @@ pub struct CloudConfig {
     pub names: Vec<String>,
     /// An identity provider, beside the server's own tokens.
     pub issuer: Option<IssuerConfig>,
+    /// Where snapshots are kept, instead of the folder.
+    pub bucket: Option<BucketConfig>,
 }
 
 impl CloudConfig {
@@ -54,6 +65,7 @@ impl CloudConfig {
             transport: Transport::Tls,
             names: Vec::new(),
             issuer: None,
+            bucket: None,
         }
     }
 }

@@ -30,7 +30,7 @@ mod tokens;
 mod truth;
 
 pub use bare::{BareError, BareTruth, Founding};
-pub use config::{CloudConfig, IssuerConfig, Transport};
+pub use config::{BucketConfig, CloudConfig, IssuerConfig, Transport};
 pub use error::CloudError;
 pub use server::{RunningCloud, serve};
 pub use store::StoreError;

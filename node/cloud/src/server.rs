@@ -19,6 +19,8 @@ use crate::connections::Bounded;
 use crate::error::CloudError;
 use crate::handlers::{App, STREAMS, router};
 use crate::issuer::Issuer;
+use crate::objects::Objects;
+use crate::snapshots::Snapshots;
 use crate::snapshots::upkeep::keep_up;
 use crate::store::Store;
 use crate::tls::{self, Identity};
@@ -125,7 +127,7 @@ pub async fn serve(config: CloudConfig) -> Result<RunningCloud, CloudError> {
 
 fn open(config: &CloudConfig) -> Result<(Truth, String), CloudError> {
     let folder = config.folder.as_path();
-    let truth = match &config.database {
+    let mut truth = match &config.database {
         None => Truth::open(folder)?,
         Some(address) => {
             if config.move_in {
@@ -136,6 +138,9 @@ fn open(config: &CloudConfig) -> Result<(Truth, String), CloudError> {
             Truth::open_shared(folder, address)?
         }
     };
+    if let Some(bucket) = &config.bucket {
+        truth.snapshots = Snapshots::new(Objects::in_bucket(bucket)?);
+    }
     let admin_token = truth.admin_token(folder)?;
     Ok((truth, admin_token))
 }

@@ -3,7 +3,7 @@
 //! A chunk is put before the manifest that names it, and taken away after the last one that did, so a manifest that is found can be fetched
 //! whole. Several servers may make them at once: whatever they put under one name is the same.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -65,8 +65,8 @@ impl Snapshots {
 
     /// The newest of a studio.
     pub async fn latest(&self, studio: StudioId) -> Result<Option<Arc<Manifest>>, SnapshotError> {
-        let names = self.objects.names(&manifests(studio)).await?;
-        for name in names.iter().rev() {
+        let held = self.objects.held(&manifests(studio)).await?;
+        for name in held.keys().rev() {
             // One that was damaged is passed over for the one before.
             if let Some(manifest) = self.manifest(studio, name).await? {
                 return Ok(Some(self.remember(studio, manifest)));
@@ -84,9 +84,9 @@ impl Snapshots {
         if let Some(manifest) = self.recalled(studio, id) {
             return Ok(Some(manifest));
         }
-        let names = self.objects.names(&manifests(studio)).await?;
+        let held = self.objects.held(&manifests(studio)).await?;
         let wanted = id.to_string();
-        let Some(name) = names.iter().find(|name| name.ends_with(&wanted)) else {
+        let Some(name) = held.keys().find(|name| name.ends_with(&wanted)) else {
             return Ok(None);
         };
         let manifest = self.manifest(studio, name).await?;
@@ -130,6 +130,14 @@ impl Snapshots {
         manifest
     }
 
+    /// The names of all chunks of a studio, with their lengths.
+    async fn chunks_held(&self, studio: StudioId) -> Result<BTreeMap<String, u64>, SnapshotError> {
+        Ok(self
+            .objects
+            .held(&format!("snapshots/{studio}/chunks"))
+            .await?)
+    }
+
     /// Keeps a chunk, unless it is kept already.
     async fn put_chunk(
         &self,
@@ -158,7 +166,8 @@ impl Snapshots {
 
     /// Takes the oldest away, and every chunk that only they named.
     async fn forget_old(&self, studio: StudioId) -> Result<(), SnapshotError> {
-        let names = self.objects.names(&manifests(studio)).await?;
+        let held = self.objects.held(&manifests(studio)).await?;
+        let names: Vec<&String> = held.keys().collect();
         let (old, kept) = names.split_at(names.len().saturating_sub(KEPT));
         if old.is_empty() {
             return Ok(());

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde_json::json;
-use studiovault_cloud::{CloudConfig, IssuerConfig, Transport};
+use studiovault_cloud::{BucketConfig, CloudConfig, IssuerConfig, Transport};
 use studiovault_node::config::default_folder;
 
 use super::failure::{Exit, Failure};
@@ -50,6 +50,13 @@ pub(crate) struct Cloud {
     /// Speak plain HTTP; only on a loopback address, behind a server that speaks TLS
     #[arg(long)]
     plain: bool,
+    /// Keep snapshots in a bucket over the S3 protocol, as s3://BUCKET or s3://BUCKET/FOLDER, instead of the folder; its keys and its region
+    /// come from AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION
+    #[arg(long, value_name = "URL", env = "STUDIOVAULT_CLOUD_BUCKET")]
+    bucket: Option<String>,
+    /// The bucket's server, if it is not Amazon's
+    #[arg(long, value_name = "URL", requires = "bucket")]
+    bucket_endpoint: Option<String>,
     /// An identity provider whose access tokens (JWT) are taken as well, and where machines sign in
     #[arg(long, value_name = "URL", requires_all = ["issuer_audience", "issuer_client"])]
     issuer: Option<String>,
@@ -82,6 +89,7 @@ pub(crate) fn cloud(call: &Call, mut cloud: Cloud) -> Outcome {
         },
         names: names(&cloud),
         issuer: issuer(&cloud),
+        bucket: bucket(&cloud),
     };
     runtime()?.block_on(async {
         let stop = stop_signal()?;
@@ -128,6 +136,13 @@ fn near(scheme: &str, address: SocketAddr) -> String {
         ip if ip.is_unspecified() => format!("{scheme}://localhost:{port}"),
         _ => format!("{scheme}://{address}"),
     }
+}
+
+fn bucket(cloud: &Cloud) -> Option<BucketConfig> {
+    Some(BucketConfig {
+        url: cloud.bucket.clone()?,
+        endpoint: cloud.bucket_endpoint.clone(),
+    })
 }
 
 fn issuer(cloud: &Cloud) -> Option<IssuerConfig> {

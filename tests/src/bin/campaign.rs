@@ -26,7 +26,7 @@ struct Arguments {
 enum Campaign {
     /// Measures, each figure beside its physical limit and its target.
     Bench {
-        /// Only these parts: local, receive, mesh.
+        /// Only these parts: local, receive, mesh, snapshot.
         #[arg(long, value_delimiter = ',')]
         only: Vec<String>,
     },
@@ -134,6 +134,10 @@ fn main() -> Result<()> {
             #[cfg(target_os = "linux")]
             if wanted("mesh") {
                 figures.extend(bench::mesh::measure(root.path())?);
+            }
+            #[cfg(target_os = "linux")]
+            if wanted("snapshot") {
+                figures.extend(bench::snapshot::measure(root.path())?);
             }
             bench::print(&figures);
             Ok(())

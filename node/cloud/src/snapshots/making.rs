@@ -120,8 +120,17 @@ impl Snapshots {
         if held != Some(head) {
             return Ok(Vec::new());
         }
+        let kept = self.chunks_held(studio.id).await?;
+        let is_kept = |segment: &Segment| {
+            let lengths = segment.chunks.iter();
+            lengths
+                .map(|name| (name.hash.to_string(), u64::from(name.packed)))
+                .all(|(name, length)| kept.get(&name) == Some(&length))
+        };
         let full = body.segments.len() - 1;
-        Ok(body.segments.into_iter().take(full).skip(1).collect())
+        let shared = body.segments.into_iter().take(full).skip(1);
+        // What was lost on the way is made anew, and all behind it.
+        Ok(shared.take_while(is_kept).collect())
     }
 }
 
