@@ -23,9 +23,11 @@ use crate::uplink::UplinkError;
 
 mod chunks;
 mod fetch;
+mod lan;
 mod loading;
 
 pub use fetch::fetch;
+pub use lan::LanReach;
 pub use loading::Loaded;
 
 /// What is being done.
@@ -35,6 +37,8 @@ pub enum Stage {
     Fetching,
     /// They go into the new store; counted in chunks.
     Loading,
+    /// Machines on the LAN fill it; counted in commands.
+    Filling,
 }
 
 /// Why this machine was not begun anew. Its store is as it was; chunks that were fetched stay for the next try.
@@ -54,7 +58,7 @@ pub enum BootstrapError {
     Uplink(#[from] UplinkError),
     /// The person's: there is nobody who makes snapshots.
     #[error(
-        "this studio has no cloud truth, and so no snapshots; start `studiovault run`: the other machines bring everything by themselves"
+        "this studio has no cloud truth, and so no snapshots; take what the other machines hold with `studiovault bootstrap --lan`"
     )]
     NoCloud,
     /// The cloud's: it has not made one yet.
@@ -82,6 +86,11 @@ pub enum BootstrapError {
         "the snapshot's logs come to another state here than at the cloud; nothing was changed: run the same version on both, then have a new snapshot made"
     )]
     OtherState,
+    /// Nobody who could fill it.
+    #[error(
+        "no machine of the studio came in reach within a minute, or all of them went; nothing was changed: start one on this network, or name its address with --peer"
+    )]
+    Alone,
     /// This machine wrote what would not be in the new store.
     #[error(
         "{0} transactions of this machine would be lost; nothing was changed: start `studiovault run` until they are with the cloud, then try again"

@@ -1,6 +1,7 @@
 //! Loading a snapshot into a fresh store, what the old store held beyond it too, and then the exchange.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use studiovault_protocol::frontier::{Range, Reach};
 use studiovault_protocol::limits;
@@ -27,14 +28,31 @@ const ROOM: SliceRoom = SliceRoom {
 /// What stands in the new store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Loaded {
-    /// The snapshot's position in the feed.
+    /// The last position of the feed that came.
     pub position: u64,
+    /// Commands that came from the LAN; 0 if it was a snapshot.
+    pub commands: u64,
     /// Bundles that the snapshot held.
     pub bundles: u64,
     /// Pages of the feed.
     pub pages: u64,
     /// Bundles that the old store held and the snapshot did not.
     pub carried_over: u64,
+}
+
+impl Loaded {
+    /// What was done, for the audit log.
+    fn words(&self) -> String {
+        match self.commands {
+            0 => format!(
+                "this machine was begun anew from the snapshot at position {} of the feed",
+                self.position
+            ),
+            commands => format!(
+                "this machine was begun anew with {commands} commands of the others on its network"
+            ),
+        }
+    }
 }
 
 impl Bootstrap {
@@ -44,20 +62,36 @@ impl Bootstrap {
         manifest: &Manifest,
         told: &mut dyn FnMut(Stage, u64, u64),
     ) -> Result<Loaded, BootstrapError> {
-        let fresh = self.place().join("store");
-        // What is there was left behind by a bootstrap that was broken off.
-        let _ = fs::remove_dir_all(&fresh);
-        fs::create_dir_all(&fresh).map_err(disk(&fresh))?;
-        let mut store = Store::open(Location::Folder(fresh.clone()), &Policy::default())?;
-        store.take_over(self.machine.folder.path(), &self.own)?;
+        let (folder, store) = self.fresh()?;
         let mut intake = Intake::beside(&self.machine, store)?;
-        let mut loaded = self.fill(&mut intake, manifest, told)?;
+        let loaded = self.fill(&mut intake, manifest, told)?;
         compare(intake.driver(), manifest)?;
+        self.finish(&folder, intake, loaded)
+    }
+
+    /// A fresh store beside the old one, and its folder.
+    pub(super) fn fresh(&self) -> Result<(PathBuf, Store), BootstrapError> {
+        let folder = self.place().join("store");
+        // What is there was left behind by a bootstrap that was broken off.
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).map_err(disk(&folder))?;
+        let mut store = Store::open(Location::Folder(folder.clone()), &Policy::default())?;
+        store.take_over(self.machine.folder.path(), &self.own)?;
+        Ok((folder, store))
+    }
+
+    /// Adds what the old store holds beyond the new one, and exchanges them.
+    pub(super) fn finish(
+        self,
+        folder: &Path,
+        mut intake: Intake,
+        mut loaded: Loaded,
+    ) -> Result<Loaded, BootstrapError> {
         loaded.carried_over = self.carry_over(&mut intake)?;
         let mut store = intake.into_store();
         self.note(&mut store, &loaded)?;
         drop(store);
-        exchange(&fresh, self.machine.folder.path())?;
+        exchange(folder, self.machine.folder.path())?;
         // What is left of it is of no use, and cleared away at the next time if it is not now.
         let _ = fs::remove_dir_all(self.place());
         Ok(loaded)
@@ -103,6 +137,7 @@ impl Bootstrap {
             let bundles = slice.items.into_iter().map(Packed).collect();
             carried += intake.take(Part::Bundles(bundles))?.bundles.new;
         }
+        self.carry_pages(intake, (&reader, holding.feed))?;
         let mut lost = lacking(&old, intake.driver());
         // What others wrote, and this store refuses, it would refuse from anybody.
         lost.retain(|range| self.own.contains(&range.author));
@@ -112,15 +147,34 @@ impl Bootstrap {
         }
     }
 
+    /// The feed beyond what came: machines on the LAN may be behind this one.
+    fn carry_pages(
+        &self,
+        intake: &mut Intake,
+        (reader, upto): (&Reader, u64),
+    ) -> Result<(), BootstrapError> {
+        let room = SliceRoom {
+            items: limits::PACK_PAGES,
+            ..ROOM
+        };
+        let mut at = intake.driver().engine().feed().held();
+        while at < upto {
+            let slice = reader.read(|view| view.feed_slice((at, upto), room))?;
+            if slice.items.is_empty() {
+                break;
+            }
+            at = slice.at;
+            whole(intake.take(Part::Pages(slice.items.into_iter().map(Packed).collect()))?)?;
+        }
+        Ok(())
+    }
+
     fn note(&self, store: &mut Store, loaded: &Loaded) -> Result<(), BootstrapError> {
         let line = AuditLine {
             kind: AuditKind::Bootstrap,
             device: Some(self.machine.identity.device),
             actor: system_user(),
-            what: format!(
-                "this machine was begun anew from the snapshot at position {} of the feed",
-                loaded.position
-            ),
+            what: loaded.words(),
         };
         let mut batch = store.begin()?;
         batch.audit(&line, clock::wall())?;

@@ -1,12 +1,14 @@
-//! `studiovault bootstrap`: this machine's store made anew from the newest snapshot of the cloud truth.
+//! `studiovault bootstrap`: this machine's store made anew from the newest snapshot of the cloud truth, or from the machines on the LAN.
 //!
 //! What was fetched is kept if it is broken off; until the last step the store is as it was.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use clap::Args;
 use serde_json::json;
-use studiovault_node::bootstrap::{Bootstrap, BootstrapError, Stage, fetch};
+use studiovault_node::bootstrap::{Bootstrap, BootstrapError, LanReach, Loaded, Stage, fetch};
 use studiovault_node::config::Machine;
-use studiovault_node::node::cloud_client;
+use studiovault_node::node::{Announce, NodeError, cloud_client};
 
 use super::failure::{Exit, Failure};
 use super::folder::folder;
@@ -16,6 +18,18 @@ use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
 pub(crate) struct Asked {
+    /// From what the machines on this network hold, with no internet
+    #[arg(long)]
+    lan: bool,
+    /// One of them, besides those found
+    #[arg(long = "peer", value_name = "ADDRESS:PORT", requires = "lan")]
+    peers: Vec<SocketAddr>,
+    /// Where the mesh listens meanwhile [default: a free port on every address]
+    #[arg(long, value_name = "ADDRESS:PORT", requires = "lan")]
+    listen: Vec<SocketAddr>,
+    /// Announce nothing on the network meanwhile
+    #[arg(long, requires = "lan")]
+    silent: bool,
     /// Print how far it is, as lines of JSON before the report
     #[arg(long)]
     progress: bool,
@@ -33,6 +47,7 @@ impl Shown {
             let what = match stage {
                 Stage::Fetching => "bytes fetched",
                 Stage::Loading => "chunks loaded",
+                Stage::Filling => "commands held",
             };
             self.finish();
             self.stage = Some((stage, Progress::new(self.follower, all, what)));
@@ -54,17 +69,17 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
     // Another provider that is installed already is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let machine = Machine::load(folder(call)?)?;
-    let client = cloud_client(&machine).map_err(BootstrapError::from)?;
-    let client = client.ok_or(BootstrapError::NoCloud)?;
-    let bootstrap = Bootstrap::begin(machine)?;
-    let follower = Follower::asked(asked.progress);
     let mut shown = Shown {
-        follower,
+        follower: Follower::asked(asked.progress),
         stage: None,
     };
     let mut tell = |stage, done, all| shown.tell(stage, done, all);
-    let manifest = runtime()?.block_on(fetch(&bootstrap, &client, &mut tell));
-    let loaded = manifest.and_then(|manifest| bootstrap.load(&manifest, &mut tell));
+    let loaded = if asked.lan {
+        let bootstrap = Bootstrap::begin(machine)?;
+        runtime()?.block_on(bootstrap.load_from_lan(reach(asked), &mut tell))
+    } else {
+        from_cloud(machine, &mut tell)
+    };
     shown.finish();
     let loaded = loaded?;
     if call.json {
@@ -72,8 +87,15 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
             "position": loaded.position,
             "bundles": loaded.bundles,
             "pages": loaded.pages,
+            "commands": loaded.commands,
             "carried_over": loaded.carried_over,
         }));
+    } else if loaded.commands > 0 {
+        say!(
+            "begun anew with {} commands of the others, {} bundles carried over from the store before",
+            loaded.commands,
+            loaded.carried_over
+        );
     } else {
         say!(
             "begun anew at position {} of the feed: {} bundles and {} pages from the snapshot, {} bundles carried over from the store before",
@@ -84,6 +106,37 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
         );
     }
     Ok(())
+}
+
+fn from_cloud(
+    machine: Machine,
+    tell: &mut dyn FnMut(Stage, u64, u64),
+) -> Result<Loaded, BootstrapError> {
+    let client = cloud_client(&machine)?.ok_or(BootstrapError::NoCloud)?;
+    let bootstrap = Bootstrap::begin(machine)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(NodeError::Thread)?;
+    let manifest = runtime.block_on(fetch(&bootstrap, &client, tell))?;
+    bootstrap.load(&manifest, tell)
+}
+
+fn reach(asked: Asked) -> LanReach {
+    let any = [
+        SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    ];
+    LanReach {
+        listen: if asked.listen.is_empty() {
+            any.into()
+        } else {
+            asked.listen
+        },
+        peers: asked.peers,
+        announce: if asked.silent {
+            Announce::Silent
+        } else {
+            Announce::Mdns
+        },
+    }
 }
 
 impl From<BootstrapError> for Failure {

@@ -246,3 +246,47 @@ fn whenever_a_bootstrap_is_killed_the_machine_is_whole_and_the_next_one_ends_it(
     stands(&laptop, ("client", &unsent), "confirmed");
     node.stop();
 }
+
+#[test]
+fn a_machine_begins_anew_from_the_lan_alone_and_keeps_what_only_it_has() {
+    let place = Place::new();
+    let desk = place.found("front-desk", None);
+    let laptop = place.join("laptop", &desk);
+    let own = Running::node(&laptop, &[]);
+    let unsent = put(&laptop, &["client", "name=Unsent"]);
+    own.stop();
+    let none = say(&laptop, &["bootstrap"]);
+    assert!(
+        none.code == 4 && none.error.contains("bootstrap --lan"),
+        "{none:?}"
+    );
+    let node = Running::node(&desk, &[]);
+    let file = place.path("clients.csv");
+    fs::write(&file, clients(0, 300)).expect("writes");
+    done(&desk, &["import", text(&json!(file)), "--type", "client"]);
+    until(&desk, "it listens", || {
+        json(&desk, &["status"])["node"]["listening"][0].is_string()
+    });
+    let status = json(&desk, &["status"]);
+    let address = text(&status["node"]["listening"][0]);
+    let lan = [
+        "bootstrap",
+        "--lan",
+        "--silent",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        address,
+    ];
+    let begun = json(&laptop, &lan);
+    assert_eq!(begun["commands"], json!(300), "{begun}");
+    assert_eq!(begun["carried_over"], json!(1), "{begun}");
+    assert_eq!(verified(&laptop)["entities"], json!(301));
+    let again = Running::node(&laptop, &[address]);
+    until(&desk, "the desk has it too", || {
+        say(&desk, &["get", "client", &unsent]).code == 0
+    });
+    assert_eq!(state(&desk), state(&laptop));
+    again.stop();
+    node.stop();
+}
