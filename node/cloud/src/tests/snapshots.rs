@@ -20,18 +20,24 @@ use crate::snapshots::SnapshotError;
 use crate::snapshots::upkeep::make_due;
 use crate::truth::Truth;
 
+/// What the asynchronous part comes to. Databases are opened and closed outside of it, where one may wait.
+fn done<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(work)
+}
+
 /// A server beside the scene's own that makes a snapshot.
-async fn made(scene: &Scene) -> (Arc<Truth>, Arc<Manifest>) {
+fn made(scene: &Scene) -> (Arc<Truth>, Arc<Manifest>) {
     let truth = Arc::new(scene.another());
-    let manifest = truth.snapshots.make(&truth, (scene.studio, NOON)).await;
+    let manifest = done(truth.snapshots.make(&truth, (scene.studio, NOON)));
     (truth, manifest.expect("a snapshot"))
 }
 
 /// All that a snapshot holds, as the feed would have told it.
-async fn contents(truth: &Truth, manifest: &Manifest) -> Changes {
+fn contents(truth: &Truth, manifest: &Manifest) -> Changes {
     let mut all = Changes::default();
     for name in manifest.chunks() {
-        let packed = truth.snapshots.chunk(manifest.body().studio, name).await;
+        let packed = done(truth.snapshots.chunk(manifest.body().studio, name));
         let packed = packed.expect("reads").expect("is kept");
         let raw = zstd::bulk::decompress(&packed, name.raw as usize).expect("unpacks");
         assert_eq!(raw.len(), name.raw as usize);
@@ -51,9 +57,9 @@ async fn contents(truth: &Truth, manifest: &Manifest) -> Changes {
 }
 
 /// What a machine shows that was given nothing but a snapshot.
-async fn loaded(scene: &Scene, truth: &Truth, manifest: &Manifest) -> Machine {
+fn loaded(scene: &Scene, truth: &Truth, manifest: &Manifest) -> Machine {
     let mut stranger = Machine::new(9, scene.studio);
-    stranger.take_in(&contents(truth, manifest).await, &scene.cloud);
+    stranger.take_in(&contents(truth, manifest), &scene.cloud);
     stranger
 }
 
@@ -98,11 +104,11 @@ fn write_much(scene: &mut Scene, (from, to): (u64, u64)) {
     }
 }
 
-#[tokio::test]
-async fn a_machine_that_is_given_a_snapshot_shows_what_the_truth_shows() {
+#[test]
+fn a_machine_that_is_given_a_snapshot_shows_what_the_truth_shows() {
     let mut scene = three_machines();
     a_day(&mut scene);
-    let (truth, manifest) = made(&scene).await;
+    let (truth, manifest) = made(&scene);
     let state = scene.open().state();
     let body = manifest.body();
     assert_eq!((body.position, body.head), state.head);
@@ -116,98 +122,77 @@ async fn a_machine_that_is_given_a_snapshot_shows_what_the_truth_shows() {
         now: NOON,
     };
     assert_eq!(manifest.check(&expected), Ok(()));
-    let stranger = loaded(&scene, &truth, &manifest).await;
+    let stranger = loaded(&scene, &truth, &manifest);
     assert_eq!(stranger.sum(), state.sum);
     assert_eq!(stranger.feed.folded(), state.head.0);
-    let held = contents(&truth, &manifest).await;
+    let held = contents(&truth, &manifest);
     assert_eq!(held.roster.len(), scene.records().len());
     let whole = scene.whole_feed();
     assert_eq!((held.pages, held.bundles), (whole.pages, whole.bundles));
 }
 
-#[tokio::test]
-async fn a_later_snapshot_shares_all_full_segments_and_the_oldest_are_forgotten_whole() {
+#[test]
+fn a_later_snapshot_shares_all_full_segments_and_the_oldest_are_forgotten_whole() {
     let mut scene = three_machines();
     write_much(&mut scene, (0, 150));
-    let (truth, first) = made(&scene).await;
+    let (truth, first) = made(&scene);
     let segments = &first.body().segments;
     assert!(segments.len() > 2, "{} segments", segments.len());
     write_much(&mut scene, (150, 160));
-    let (_, second) = made(&scene).await;
+    let (_, second) = made(&scene);
     let full = segments.len() - 1;
     assert_eq!(second.body().segments[1..full], segments[1..full]);
     assert_eq!(
-        loaded(&scene, &truth, &second).await.sum(),
+        loaded(&scene, &truth, &second).sum(),
         scene.open().state().sum
     );
     // The first goes with the fourth, and what only it named goes with it.
     for n in 160..162 {
         write_much(&mut scene, (n, n + 1));
-        made(&scene).await;
+        made(&scene);
     }
-    assert!(
-        truth
-            .snapshots
-            .named(scene.studio, second.id())
-            .await
-            .expect("reads")
-            .is_some()
-    );
     let fresh = scene.another();
-    assert!(
-        fresh
-            .snapshots
-            .named(scene.studio, first.id())
-            .await
-            .expect("reads")
-            .is_none()
-    );
+    let found = |id| done(fresh.snapshots.named(scene.studio, id)).expect("reads");
+    assert!(found(second.id()).is_some());
+    assert!(found(first.id()).is_none());
     let last = segments.last().expect("it has some").chunks[0];
-    let gone = fresh
-        .snapshots
-        .chunk(scene.studio, &last)
-        .await
-        .expect("reads");
+    let gone = done(fresh.snapshots.chunk(scene.studio, &last)).expect("reads");
     assert!(
         gone.is_none(),
         "the last segment of the first was of it alone"
     );
     assert_eq!(
-        loaded(&scene, &fresh, &second).await.feed.folded(),
+        loaded(&scene, &fresh, &second).feed.folded(),
         second.body().position
     );
 }
 
-#[tokio::test]
-async fn a_snapshot_that_is_made_while_others_write_holds_a_prefix_of_the_feed() {
+#[test]
+fn a_snapshot_that_is_made_while_others_write_holds_a_prefix_of_the_feed() {
     let mut scene = three_machines();
     write_much(&mut scene, (0, 20));
     let truth = Arc::new(scene.another());
-    let (studio, making) = (scene.studio, truth.clone());
-    let making = tokio::spawn(async move { making.snapshots.make(&making, (studio, NOON)).await });
-    let scene = tokio::task::spawn_blocking(move || {
-        write_much(&mut scene, (20, 60));
-        scene
-    });
-    let scene = scene.await.expect("writes");
-    let manifest = making.await.expect("no panic").expect("a snapshot");
-    let stranger = loaded(&scene, &truth, &manifest).await;
+    let (studio, beside) = (scene.studio, truth.clone());
+    let making = std::thread::spawn(move || done(beside.snapshots.make(&beside, (studio, NOON))));
+    write_much(&mut scene, (20, 60));
+    let manifest = making.join().expect("no panic").expect("a snapshot");
+    let stranger = loaded(&scene, &truth, &manifest);
     assert_eq!(stranger.sum(), manifest.body().sum);
     let whole = scene.whole_feed();
-    let held = contents(&truth, &manifest).await;
+    let held = contents(&truth, &manifest);
     assert_eq!(held.pages[..], whole.pages[..held.pages.len()]);
 }
 
-#[tokio::test]
-async fn a_snapshot_of_a_history_that_was_taken_back_is_not_built_upon() {
+#[test]
+fn a_snapshot_of_a_history_that_was_taken_back_is_not_built_upon() {
     let mut scene = three_machines();
     write_much(&mut scene, (0, 150));
     let backup = scene.back_up();
     write_much(&mut scene, (150, 250));
-    let (_, first) = made(&scene).await;
+    let (_, first) = made(&scene);
     scene.put_back(backup);
     let truth = Arc::new(scene.another());
-    let behind = truth.snapshots.make(&truth, (scene.studio, NOON)).await;
+    let behind = done(truth.snapshots.make(&truth, (scene.studio, NOON)));
     assert!(matches!(behind, Err(SnapshotError::Behind)), "{behind:?}");
     // Whoever gives the lost end up goes on from the backup, and the pages have other hashes from there.
     let heads = scene
@@ -223,26 +208,26 @@ async fn a_snapshot_of_a_history_that_was_taken_back_is_not_built_upon() {
         scene.send(&[&bundle]);
     }
     assert!(scene.open().state().head.0 > first.body().position);
-    let (truth, second) = made(&scene).await;
+    let (truth, second) = made(&scene);
     assert_eq!(
-        loaded(&scene, &truth, &second).await.sum(),
+        loaded(&scene, &truth, &second).sum(),
         scene.open().state().sum
     );
 }
 
-#[tokio::test]
-async fn snapshots_are_made_by_themselves_when_much_was_written_or_the_last_is_old() {
+#[test]
+fn snapshots_are_made_by_themselves_when_much_was_written_or_the_last_is_old() {
     let mut scene = three_machines();
     a_confirmed_client(&mut scene);
     let truth = Arc::new(scene.another());
-    let due = async |days: i64| {
+    let due = |days: i64| {
         let now = WallMs(NOON.0 + days * 86_400_000);
-        make_due(&truth, now).await.expect("looks")
+        done(make_due(&truth, now)).expect("looks")
     };
-    assert_eq!(due(0).await, 1, "there is none");
-    assert_eq!(due(6).await, 0, "it is young");
-    assert_eq!(due(7).await, 1, "it is old");
-    assert_eq!(due(8).await, 0);
+    assert_eq!(due(0), 1, "there is none");
+    assert_eq!(due(6), 0, "it is young");
+    assert_eq!(due(7), 1, "it is old");
+    assert_eq!(due(8), 0);
 }
 
 #[tokio::test]
