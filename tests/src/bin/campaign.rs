@@ -121,27 +121,7 @@ fn main() -> Result<()> {
         .enable_all()
         .build()?;
     match Arguments::parse().command {
-        Campaign::Bench { only } => {
-            let root = tempfile::tempdir()?;
-            let wanted = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
-            let mut figures = Vec::new();
-            if wanted("receive") {
-                figures.extend(bench::receive::measure(root.path())?);
-            }
-            if wanted("local") {
-                figures.extend(runtime.block_on(bench::local::measure(root.path()))?);
-            }
-            #[cfg(target_os = "linux")]
-            if wanted("mesh") {
-                figures.extend(bench::mesh::measure(root.path())?);
-            }
-            #[cfg(target_os = "linux")]
-            if wanted("snapshot") {
-                figures.extend(bench::snapshot::measure(root.path())?);
-            }
-            bench::print(&figures);
-            Ok(())
-        }
+        Campaign::Bench { only } => measure(&only, &runtime),
         #[cfg(target_os = "linux")]
         Campaign::Kills { count, seed } => kills::campaign(count, seed),
         #[cfg(target_os = "linux")]
@@ -185,4 +165,27 @@ fn main() -> Result<()> {
             runtime.block_on(bench::agent::run(folder, listen))
         }
     }
+}
+
+/// Measures the parts that are wanted, all if none is named, and prints the figures.
+fn measure(only: &[String], runtime: &tokio::runtime::Runtime) -> Result<()> {
+    let root = tempfile::tempdir()?;
+    let wanted = |part: &str| only.is_empty() || only.iter().any(|name| name == part);
+    let mut figures = Vec::new();
+    if wanted("receive") {
+        figures.extend(bench::receive::measure(root.path())?);
+    }
+    if wanted("local") {
+        figures.extend(runtime.block_on(bench::local::measure(root.path()))?);
+    }
+    #[cfg(target_os = "linux")]
+    if wanted("mesh") {
+        figures.extend(bench::mesh::measure(root.path())?);
+    }
+    #[cfg(target_os = "linux")]
+    if wanted("snapshot") {
+        figures.extend(bench::snapshot::measure(root.path())?);
+    }
+    bench::print(&figures);
+    Ok(())
 }

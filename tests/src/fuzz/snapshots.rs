@@ -5,7 +5,7 @@ use studiovault_protocol::keys::VerifyKey;
 use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::pack::Part;
 use studiovault_protocol::snapshot::{
-    ChunkName, Expected, Manifest, ManifestBody, Seen, Segment, join, split,
+    ChunkName, Expected, Manifest, ManifestBody, ManifestError, Seen, Segment, join, split,
 };
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::wire::Packed;
@@ -79,6 +79,7 @@ fn manifests() -> Vec<Vec<u8>> {
 fn manifest(bytes: &[u8]) -> String {
     let read = match Manifest::decode(bytes) {
         Ok(read) => read,
+        Err(ManifestError::Newer(_)) => return "newer".to_owned(),
         Err(error) => return error.to_string(),
     };
     assert_eq!(&read.bytes()[..], bytes, "another encoding was taken");
@@ -101,6 +102,8 @@ fn manifest(bytes: &[u8]) -> String {
             );
             format!("sound, {} chunks", read.chunks().count())
         }
+        // How far back it would take this machine is no class of its own.
+        Err(ManifestError::RolledBack { .. }) => "rolled back".to_owned(),
         Err(error) => error.to_string(),
     }
 }

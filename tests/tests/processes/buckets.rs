@@ -155,6 +155,16 @@ fn snapshots_stand_in_a_bucket_of_a_server_that_is_not_ours_and_machines_begin_f
         (&shown["ok"], &shown["entities"]),
         (&json!(true), &json!(1))
     );
+    a_bucket_that_is_bent_and_then_away((&place, bucket), (&cloud, &desk), &made[0]);
+}
+
+/// What becomes of a machine whose snapshot somebody changed in the bucket, and of all when the bucket is gone.
+fn a_bucket_that_is_bent_and_then_away(
+    (place, bucket): (&Place, Bucket),
+    (cloud, desk): (&Path, &Path),
+    made: &Value,
+) {
+    let kept = bucket.keys();
     // A chunk that somebody changed in the bucket is given to nobody.
     let chunk = kept
         .iter()
@@ -163,21 +173,18 @@ fn snapshots_stand_in_a_bucket_of_a_server_that_is_not_ours_and_machines_begin_f
     bucket.python(&format!(
         "s3.put_object(Bucket='vault', Key='{chunk}', Body=b'other')"
     ));
-    let editor = place.join("editor", &desk);
+    let editor = place.join("editor", desk);
     let refused = say(&editor, &["bootstrap"]);
     assert_ne!(refused.code, 0, "{refused:?}");
     // And what is made next puts it right.
-    json(&cloud, &["cloud", "snapshot"]);
-    assert_eq!(
-        json(&editor, &["bootstrap"])["position"],
-        made[0]["position"]
-    );
+    json(cloud, &["cloud", "snapshot"]);
+    assert_eq!(json(&editor, &["bootstrap"])["position"], made["position"]);
     // With the bucket away all else goes on, and whoever asks for a snapshot is told.
     drop(bucket);
     let away = say(&editor, &["bootstrap"]);
     assert!(away.code == 1 && away.error.contains("away"), "{away:?}");
-    let node = Running::node(&desk, &[]);
-    let id = put(&desk, &["client", "name=Costa"]);
-    stands(&desk, ("client", &id), "confirmed");
+    let node = Running::node(desk, &[]);
+    let id = put(desk, &["client", "name=Costa"]);
+    stands(desk, ("client", &id), "confirmed");
     node.stop();
 }
