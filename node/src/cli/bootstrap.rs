@@ -13,7 +13,7 @@ use studiovault_node::node::{Announce, NodeError, cloud_client};
 use super::failure::{Exit, Failure};
 use super::folder::folder;
 use super::output::{print_json, say};
-use super::pack::{Follower, Progress};
+use super::pack::{Follower, Following, Progress};
 use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
@@ -30,9 +30,8 @@ pub(crate) struct Asked {
     /// Announce nothing on the network meanwhile
     #[arg(long, requires = "lan")]
     silent: bool,
-    /// Print how far it is, as lines of JSON before the report
-    #[arg(long)]
-    progress: bool,
+    #[command(flatten)]
+    following: Following,
 }
 
 /// How far it is, stage by stage.
@@ -70,7 +69,7 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let machine = Machine::load(folder(call)?)?;
     let mut shown = Shown {
-        follower: Follower::asked(asked.progress),
+        follower: asked.following.follower(),
         stage: None,
     };
     let mut tell = |stage, done, all| shown.tell(stage, done, all);

@@ -26,7 +26,7 @@ use super::failure::{Exit, Failure};
 use super::folder::{client, folder};
 use super::output::{print_json, say};
 use super::{Call, Outcome, runtime};
-pub(super) use progress::{Follower, Progress};
+pub(super) use progress::{Follower, Following, Progress};
 use report::Report;
 
 /// Bytes of a frontier at most: every log of the largest studio, many times over.
@@ -45,18 +45,16 @@ pub(crate) struct Export {
     /// Replace the file if it is there
     #[arg(long)]
     force: bool,
-    /// Print how far it is, as lines of JSON before the report
-    #[arg(long)]
-    progress: bool,
+    #[command(flatten)]
+    following: Following,
 }
 
 #[derive(Args)]
 pub(crate) struct ImportPack {
     /// The file
     file: PathBuf,
-    /// Print how far it is, as lines of JSON before the report
-    #[arg(long)]
-    progress: bool,
+    #[command(flatten)]
+    following: Following,
 }
 
 /// `studiovault export`.
@@ -83,7 +81,7 @@ pub(crate) fn export(call: &Call, export: Export) -> Outcome {
         let _: serde_json::Value = runtime()?.block_on(noted.post("/pack/made", &request))?;
     }
     let items = label.bundles + label.pages;
-    let mut progress = Progress::new(Follower::asked(export.progress), items, "written");
+    let mut progress = Progress::new(export.following.follower(), items, "written");
     let bytes = outgoing.write(&export.file, overwrite, &mut |items| progress.add(items))?;
     progress.finish();
     if call.json {
@@ -172,11 +170,7 @@ pub(crate) fn import(call: &Call, import: ImportPack) -> Outcome {
     let mut incoming =
         Incoming::open(&import.file, &keys).map_err(|error| unread(&import.file, &error))?;
     let mut taker = Taker::of(call, &machine)?;
-    let mut progress = Progress::new(
-        Follower::asked(import.progress),
-        incoming.length(),
-        "bytes read",
-    );
+    let mut progress = Progress::new(import.following.follower(), incoming.length(), "bytes read");
     let mut report = Report::default();
     let problem = take_all(&mut incoming, &mut taker, (&mut report, &mut progress)).err();
     progress.finish();

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
 
@@ -20,10 +21,22 @@ pub(crate) enum Follower {
     Program,
 }
 
-impl Follower {
-    /// Who follows it: a program if lines were asked for.
-    pub fn asked(lines: bool) -> Self {
-        if lines { Self::Program } else { Self::Person }
+/// Who follows it, as a command is asked.
+#[derive(Clone, Copy, Args)]
+pub(crate) struct Following {
+    /// Print how far it is, as lines of JSON before the report
+    #[arg(long)]
+    progress: bool,
+}
+
+impl Following {
+    /// A program if lines were asked for, else a person.
+    pub fn follower(self) -> Follower {
+        if self.progress {
+            Follower::Program
+        } else {
+            Follower::Person
+        }
     }
 }
 
