@@ -46,14 +46,20 @@ pub enum Action {
     Undo,
     /// Hand the token that was typed to the node.
     SignIn,
+    /// Sign in by a code that somebody approves elsewhere.
+    SignInByCode,
+    /// Wait no more for that.
+    DropSignIn,
     /// Change the colours.
     Theme(Theme),
     /// Change the size of everything, in percent.
     Scale(u16),
     /// Say nothing on the desktop, or do.
     Quiet(bool),
+    /// Show no sign in the tray, or do.
+    HideTray(bool),
     /// Open a page in the browser.
-    Browse(&'static str),
+    Browse(String),
     /// Start the node.
     StartNode,
     /// Found a studio with the names that were typed.

@@ -10,7 +10,7 @@ use studiovault_protocol::time::WallMs;
 use crate::action::Action;
 use crate::client::Wires;
 use crate::message::{Message, Preferences, Request, Theme};
-use crate::model::Model;
+use crate::model::{Badge, Connection, Model};
 use crate::view::{self, keys};
 
 /// Ages are shown in steps of ten seconds at the finest.
@@ -24,6 +24,8 @@ pub struct App {
     wires: Wires,
     clock: fn() -> WallMs,
     title: String,
+    /// What the tray was asked to show.
+    in_tray: Option<Badge>,
     /// The colours that were asked for at the start; they go before what was kept.
     theme: Option<Theme>,
     /// How the window was wanted when it was last set up.
@@ -39,6 +41,7 @@ impl App {
             wires,
             clock: wall_clock,
             title: String::new(),
+            in_tray: None,
             theme: None,
             applied: None,
         }
@@ -53,8 +56,10 @@ impl App {
     fn take_messages(&mut self, ctx: &Context) {
         let messages: Vec<Message> = self.wires.messages.try_iter().take(AT_ONCE).collect();
         for message in messages {
-            if matches!(message, Message::Preferences(_)) {
-                self.applied = None;
+            match message {
+                Message::Preferences(_) => self.applied = None,
+                Message::Raise(_) => raise(ctx),
+                _ => {}
             }
             if let Some(request) = self.model.handle_message(message) {
                 self.ask(request);
@@ -69,10 +74,25 @@ impl App {
             }
         }
         self.apply_preferences(ctx);
-        let title = self.model.window_title();
+        self.show_badge(ctx);
+    }
+
+    /// In the title, and in the tray once anything is known.
+    fn show_badge(&mut self, ctx: &Context) {
+        let badge = self.model.badge();
+        let title = badge.title();
         if title != self.title {
             ctx.send_viewport_cmd(ViewportCommand::Title(title.clone()));
             self.title = title;
+        }
+        let known = self.model.connection != Connection::Seeking || badge.studio.is_some();
+        let wanted = (known && !self.model.preferences.hide_tray).then_some(badge);
+        if wanted != self.in_tray {
+            let asked = self.wires.requests.try_send(Request::Tray(wanted.clone()));
+            // A client that is busy is asked with the next frame.
+            if asked.is_ok() {
+                self.in_tray = wanted;
+            }
         }
     }
 
@@ -122,7 +142,7 @@ impl App {
     }
 
     fn act(&mut self, ctx: &Context, action: Action) {
-        if let Action::Browse(address) = action {
+        if let Action::Browse(address) = &action {
             ctx.open_url(egui::OpenUrl::new_tab(address));
         }
         if let Some(request) = self.model.handle_action(action) {
@@ -152,6 +172,12 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
         self.draw(ui);
     }
+}
+
+/// Brings the window to the front, where the desktop lets it.
+fn raise(ctx: &Context) {
+    ctx.send_viewport_cmd(ViewportCommand::Minimized(false));
+    ctx.send_viewport_cmd(ViewportCommand::Focus);
 }
 
 fn wall_clock() -> WallMs {

@@ -8,7 +8,9 @@ mod notify;
 mod pack;
 mod program;
 mod serve;
+mod sign_in;
 mod stream;
+mod tray;
 mod view;
 
 #[cfg(test)]
@@ -17,11 +19,12 @@ mod tests;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc as blocking;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use studiovault_protocol::api::{Event, Status};
 use studiovault_protocol::time::WallMs;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::failure::Failure;
@@ -30,6 +33,7 @@ use crate::message::{Message, Request};
 use link::Link;
 use pack::Carrying;
 pub use program::Place;
+use tray::Tray;
 use view::View;
 
 /// Requests that wait at most: a person is not faster.
@@ -66,6 +70,8 @@ pub fn start(place: Place, wake: impl Fn() + Send + 'static) -> io::Result<Wires
         ended,
         heard: false,
         carrying: None,
+        signing_in: None,
+        tray: Tray::default(),
     };
     std::thread::Builder::new()
         .name("local-api".to_owned())
@@ -103,6 +109,8 @@ struct Client {
     /// The node answered since the last failure.
     heard: bool,
     carrying: Option<Carrying>,
+    signing_in: Option<AbortHandle>,
+    tray: Tray,
 }
 
 impl Client {
@@ -133,6 +141,10 @@ impl Client {
         loop {
             let request = tokio::select! {
                 () = sleep_until(until) => return Ok(()),
+                message = self.ended.recv() => {
+                    self.tell(message.ok_or(Ended::Closed)?)?;
+                    continue;
+                }
                 request = self.requests.recv() => request.ok_or(Ended::Closed)?,
             };
             match request {
@@ -142,7 +154,9 @@ impl Client {
                 }
                 Request::Keep(preferences) => folder::keep(&self.folder, preferences),
                 Request::Notify(alert) => notify::notify(&alert),
+                Request::Tray(badge) => self.tray.show(badge, &self.later),
                 Request::DropPack => self.drop_pack()?,
+                Request::DropSignIn => self.drop_sign_in()?,
                 request => {
                     let sentence =
                         "Nothing was changed: the node does not answer. Try again once it runs.";
@@ -219,4 +233,10 @@ impl Client {
         (self.wake)();
         Ok(())
     }
+}
+
+fn wall_now() -> WallMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let millis = since.map_or(0, |since| since.as_millis());
+    WallMs(i64::try_from(millis).unwrap_or(i64::MAX))
 }

@@ -9,9 +9,10 @@ use studiovault_protocol::api::{
     Status, TxRequest, VerifyView, WhyView,
 };
 use studiovault_protocol::id::{DeviceId, EntityId};
+use studiovault_protocol::time::WallMs;
 
 use crate::failure::Failure;
-use crate::model::{ActivityFilter, Alert};
+use crate::model::{ActivityFilter, Alert, Badge, Tab};
 
 /// What the client tells the window.
 #[derive(Clone, PartialEq, Debug)]
@@ -57,6 +58,21 @@ pub enum Message {
     },
     /// The node reports a fault that nobody can mend here.
     Fault(String),
+    /// The window is wanted in front, with this panel if one is named.
+    Raise(Option<Tab>),
+    /// A code to sign in with, which somebody approves elsewhere.
+    Code(SignInCode),
+}
+
+/// A code that somebody approves elsewhere.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignInCode {
+    /// What is given there, or read out.
+    pub code: String,
+    /// The page where.
+    pub page: String,
+    /// How long it is open.
+    pub until: WallMs,
 }
 
 /// What came of a request that was taken.
@@ -133,6 +149,8 @@ pub struct Preferences {
     pub scale: u16,
     /// Nothing is said on the desktop.
     pub quiet: bool,
+    /// There is no sign in the tray.
+    pub hide_tray: bool,
 }
 
 /// Which colours.
@@ -168,6 +186,8 @@ pub enum Request {
     Keep(Preferences),
     /// Say this on the desktop.
     Notify(Alert),
+    /// Show this in the tray, where there is one; or nothing.
+    Tray(Option<Badge>),
     /// Answer conflicts.
     Resolve(Vec<Answer>),
     /// Take answers back.
@@ -233,6 +253,10 @@ pub enum Request {
     Retire,
     /// A new token for the cloud.
     SignIn(String),
+    /// Sign in by a code that somebody approves elsewhere.
+    SignInByCode,
+    /// Wait no more for that.
+    DropSignIn,
     /// Start the node of the folder.
     Start,
     /// Found a studio in the folder.

@@ -5,6 +5,7 @@
 mod activity;
 mod alert;
 mod answer;
+mod badge;
 mod banner;
 mod beginning;
 mod board;
@@ -17,6 +18,7 @@ mod letters;
 mod locale;
 mod members;
 mod mesh;
+mod money;
 mod sentence;
 mod stick;
 mod tab;
@@ -30,22 +32,24 @@ mod tests;
 pub use activity::{Activity, ActivityFilter, Standing};
 pub use alert::Alert;
 pub use answer::{Draft, copy_as_new};
+pub use badge::Badge;
 pub use banner::banners;
 pub use board::Board;
 pub use case::{Case, CaseKind, Column, side_in};
 pub use checkup::{checkup_sentence, checkup_text, outcome_words};
-pub use desk::{Desk, DevicesPage, role_words};
+pub use desk::{Desk, DevicesPage, SigningIn, role_words};
 pub use lanes::{CLOUD, Lanes, MarkKind, Merged, command_words, lanes, merged};
 pub use letters::{Letters, failing_field, fields_to_mend, is_sale};
 pub use locale::{moment_text, use_system_locale};
 use members::machines_of;
 pub use mesh::{Link, MeshGraph, MeshNode, Place, mesh_graph};
+pub use money::typed_money;
 pub use sentence::{Fact, Tone, attention_sentence, cloud_line, pending_facts, safety_sentence};
 pub use stick::UnderWay;
 pub use tab::Tab;
 pub use words::{
-    Age, bytes_text, case_title, changes_text, code_words, count, counted, field_text, op_words,
-    value_text,
+    Age, bytes_text, case_title, change_text, changes_text, code_words, count, counted, field_text,
+    op_words, whole_sentence,
 };
 
 use studiovault_protocol::api::{PolicyView, Status, VerifyView};
@@ -127,6 +131,7 @@ impl Model {
                 self.connection = Connection::Ready;
                 self.board.set_own(&status.node.name);
                 locale::use_zone(&status.node.time_zone);
+                money::use_currency(&status.node.currency);
                 self.status = Some(*status);
                 self.desk.set_busy(false);
                 self.desk.take_making(None);
@@ -166,6 +171,8 @@ impl Model {
             Message::Lost(failure) => self.connection = Connection::Lost(failure),
             Message::Answered { request, outcome } => self.handle_answer(request, outcome),
             Message::Fault(sentence) => self.tell(Tone::Attention, sentence),
+            Message::Raise(tab) => return tab.and_then(|tab| self.show(tab)),
+            Message::Code(code) => self.desk.take_code(code),
         }
         None
     }
@@ -210,9 +217,12 @@ impl Model {
                 let token = self.desk.text(&Entry::Token).trim().to_owned();
                 return (!token.is_empty()).then_some(Request::SignIn(token));
             }
+            Action::SignInByCode => return self.desk.sign_in_by_code(),
+            Action::DropSignIn => return Some(Request::DropSignIn),
             Action::Theme(theme) => return self.prefer(|wanted| wanted.theme = theme),
             Action::Scale(scale) => return self.prefer(|wanted| wanted.scale = scale),
             Action::Quiet(quiet) => return self.prefer(|wanted| wanted.quiet = quiet),
+            Action::HideTray(hidden) => return self.prefer(|wanted| wanted.hide_tray = hidden),
             // The window itself opens it.
             Action::Browse(_) => {}
             Action::StartNode => return self.begin(Request::Start),
@@ -245,27 +255,16 @@ impl Model {
         self.connection == Connection::Ready
     }
 
-    /// The title of the window: what waits for a person stands in front, so that it shows in a task bar.
-    pub fn window_title(&self) -> String {
-        let Some(status) = &self.status else {
-            return "StudioVault".to_owned();
-        };
-        let letters = self.letters.rows().len() as u64;
-        let mut parts = Vec::new();
-        if self.open_conflicts() > 0 {
-            parts.push(counted(self.open_conflicts(), "conflict"));
+    /// What waits, for the title of the window and the tray.
+    pub fn badge(&self) -> Badge {
+        let status = self.status.as_ref();
+        Badge {
+            studio: status.map(|status| status.node.studio_name.clone()),
+            answers: self.is_current(),
+            conflicts: self.open_conflicts(),
+            letters: self.letters.rows().len() as u64,
+            pending: status.map_or(0, |status| status.counts.pending),
         }
-        if letters > 0 {
-            parts.push(format!("{} to fix", count(letters)));
-        }
-        if status.counts.pending > 0 {
-            parts.push(format!("{} pending", count(status.counts.pending)));
-        }
-        let badge = match parts.is_empty() {
-            true => String::new(),
-            false => format!("({}) ", parts.join(", ")),
-        };
-        format!("{badge}StudioVault - {}", status.node.studio_name)
     }
 
     /// How many conflicts can be looked at here.

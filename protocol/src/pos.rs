@@ -12,8 +12,10 @@ use crate::merge::{Entity, Priorities};
 use crate::time::WallMs;
 use crate::value::Value;
 
+mod minor;
 mod named;
 
+pub use minor::minor_digits;
 pub use named::{check_named, named_sale};
 
 /// The type of a sale.
@@ -28,7 +30,7 @@ pub const DAY: &str = "sold_on";
 pub const CURRENCY: &str = "currency";
 /// The field of a correction or a void that names its sale.
 const NAMED: &str = "order";
-/// The field that says how much, in cents; of a correction, by how much.
+/// The field that says how much, in the smallest part of the currency; of a correction, by how much.
 const AMOUNT: &str = "amount_cents";
 
 /// One standing entry.

@@ -5,6 +5,7 @@
 mod agent;
 mod api;
 mod binary;
+mod bus;
 mod capture;
 mod fault;
 mod host;
@@ -26,6 +27,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub use agent::Hearing;
 pub use api::{Answer, Api, Stream};
 pub use binary::{lab_agent, studiovault, studiovault_window, till};
+pub use bus::{BUS_VARIABLE, Bus};
 pub use capture::{Capture, Recording};
 pub use host::Host;
 pub use machine::Machine;
@@ -34,6 +36,7 @@ pub use screen::Screen;
 pub use studio::{Studio, Together};
 pub use truth::CloudTruth;
 
+use crate::skipped::skipped;
 use namespace::Namespace;
 
 /// A bridge with its hosts. Multicast crosses it unsnooped, as on a cheap office switch.
@@ -84,7 +87,7 @@ impl Lab {
     /// Panics if the test fails, after printing the end of every log.
     pub fn test(name: &str, test: impl FnOnce(&Lab) -> Result<()>) {
         if let Some(reason) = Lab::unavailable() {
-            println!("\nSKIPPED: netns {name}: {reason}");
+            skipped(&format!("netns {name}"), &reason);
             return;
         }
         let lab = Lab::new(name).expect("a machine that can have a lab builds one");

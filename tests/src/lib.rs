@@ -24,4 +24,5 @@ pub mod queue;
 pub mod sabotage;
 pub mod served;
 pub mod sim;
+pub mod skipped;
 pub mod tidy;

@@ -10,6 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use studiovault_lab::processes::{self, Running, done, say, until};
+use studiovault_lab::skipped::{LIST, skipped};
 
 const AUDIENCE: &str = "https://cloud.test";
 /// The Node that the provider needs.
@@ -280,9 +281,12 @@ impl Issuer {
     fn start() -> Option<Self> {
         let major = version_of_node();
         if major < NODE {
-            println!(
-                "\nSKIPPED: the identity provider needs Node {NODE} or newer; here is {major}"
-            );
+            let here = match major {
+                0 => "there is none here".to_owned(),
+                major => format!("here is {major}"),
+            };
+            let reason = format!("it needs Node {NODE} or newer; {here}");
+            skipped("the identity provider", &reason);
             return None;
         }
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/issuer");
@@ -409,4 +413,24 @@ fn a_machine_signs_in_at_an_identity_provider_that_is_not_ours() {
     assert_eq!(login.ended(), 0);
     is_confirmed(&desk, &waiting);
     place.holds_once(clients + 1);
+}
+
+#[test]
+fn without_node_the_identity_provider_is_skipped_and_that_is_said_past_the_harness() {
+    let list = tempfile::NamedTempFile::new().expect("a file");
+    let this = std::env::current_exe().expect("this program");
+    let name = "a_machine_signs_in_at_an_identity_provider_that_is_not_ours";
+    let run = Command::new(this)
+        .args(["--exact", name])
+        .env("PATH", "/nowhere")
+        .env(LIST, list.path())
+        .output()
+        .expect("runs");
+    let told = String::from_utf8_lossy(&run.stdout).into_owned();
+    let line = "SKIPPED: the identity provider: it needs Node 20 or newer; there is none here\n";
+    assert!(
+        run.status.success() && told.contains(&format!("\n{line}")),
+        "{told}"
+    );
+    assert_eq!(fs::read_to_string(list.path()).expect("reads"), line);
 }

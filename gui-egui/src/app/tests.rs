@@ -4,6 +4,7 @@ mod pages;
 mod picture;
 mod pictures;
 mod reader;
+mod sign_in;
 mod speed;
 mod states;
 
@@ -18,7 +19,7 @@ use super::*;
 use crate::failure::Failure;
 use crate::message::{Making, Preferences, Request};
 use crate::model::fixture::{
-    NOW, a_bad_day, a_checkup, a_stuck_sale, deleted_and_edited, its_history, studio_of,
+    NOW, a_bad_day, a_checkup, a_code, a_stuck_sale, deleted_and_edited, its_history, studio_of,
     three_machines, two_dates, two_fields_three_machines, two_prices, what_happened,
     why_not_everywhere,
 };
@@ -103,13 +104,16 @@ impl Stage {
         self.answers().remove(0)
     }
 
-    /// What was asked last, but for looks.
+    /// What was asked last, but for looks and the tray.
     fn asked(&mut self) -> Option<Request> {
         let mut last = None;
         while let Ok(request) = self.asked.try_recv() {
             if !matches!(
                 request,
-                Request::LookAt(..) | Request::LookAtLetter(_) | Request::Activity(_)
+                Request::LookAt(..)
+                    | Request::LookAtLetter(_)
+                    | Request::Activity(_)
+                    | Request::Tray(_)
             ) {
                 last = Some(request);
             }
@@ -539,6 +543,7 @@ fn what_cannot_be_taken_back_is_asked_once_more() {
 fn a_token_is_handed_over_and_the_size_is_kept() {
     let mut stage = Stage::showing(three_machines(), Vec::new());
     stage.press(Modifiers::COMMAND, Key::Num6);
+    stage.click("With a token instead");
     stage.harness.get_by_label("New token").focus();
     stage.harness.run();
     stage.harness.get_by_label("New token").type_text("secret");

@@ -18,6 +18,7 @@ use studiovault_protocol::id::EntityId;
 use super::stream::{Broken, EventStream};
 use crate::failure::Failure;
 use crate::folder::Entrance;
+use crate::model::whole_sentence;
 
 /// A node that has not answered by then is not well.
 const CALL_LIMIT: Duration = Duration::from_secs(10);
@@ -252,19 +253,11 @@ fn refusal(status: StatusCode, bytes: &[u8]) -> String {
         Ok(problem) => [problem.detail, problem.next_step]
             .iter()
             .filter(|part| !part.is_empty())
-            .map(|part| sentence(part))
+            .map(|part| whole_sentence(part))
             .collect::<Vec<_>>()
             .join(" "),
         Err(_) => format!("The node answered {status}. Its log says more."),
     }
-}
-
-/// Begins with a capital and ends with a full stop.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    let rest = letters.as_str().trim_end_matches('.');
-    format!("{}{rest}.", first.unwrap_or_default())
 }
 
 /// An answer that does not read as what was asked for; the node's version, if it can still be made out.

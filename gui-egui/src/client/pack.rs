@@ -5,7 +5,6 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 use studiovault_protocol::pack::{Label, Scope, Taken};
@@ -16,7 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use super::program::complaint_text;
-use super::{Client, Ended};
+use super::{Client, Ended, wall_now};
 use crate::folder::home;
 use crate::message::{Carried, Done, Message, PackOrder, Request};
 use crate::model::{bytes_text, count, counted, moment_text};
@@ -181,7 +180,7 @@ fn told(order: &PackOrder, (file, report): (&Path, &str)) -> String {
         }
         PackOrder::Take { .. } => {
             let taken = serde_json::from_str(report);
-            taken.map_or(String::new(), |taken| taken_sentence(&taken, now()))
+            taken.map_or(String::new(), |taken| taken_sentence(&taken, wall_now()))
         }
     }
 }
@@ -248,12 +247,6 @@ fn waits(number: u64) -> String {
         1 => "1 waits".to_owned(),
         number => format!("{} wait", count(number)),
     }
-}
-
-fn now() -> WallMs {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.map_or(0, |since| since.as_millis());
-    WallMs(i64::try_from(millis).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 //!
 //! A refusal is an answer; only a broken connection ends anything. After an answer everything is looked at anew.
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use studiovault_protocol::api::{
     DiscardRequest, InviteState, InviteView, LoginRequest, NetworkRequest, TxAnswer, TxRequest,
     VerifyView, WordsRequest,
 };
 
-use studiovault_protocol::id::EntityId;
+use studiovault_protocol::id::{DeviceId, EntityId};
 use tokio::sync::mpsc;
 
 use super::link::{Asked, Link};
@@ -33,6 +33,10 @@ impl Client {
             }
             Request::Notify(alert) => {
                 notify::notify(alert);
+                return Ok(());
+            }
+            Request::Tray(badge) => {
+                self.tray.show(badge.clone(), &self.later);
                 return Ok(());
             }
             Request::LookAtLetter(dot) => {
@@ -63,6 +67,11 @@ impl Client {
                 return Ok(());
             }
             Request::DropPack => return self.drop_pack(),
+            Request::SignInByCode => {
+                self.sign_in_by_code();
+                return Ok(());
+            }
+            Request::DropSignIn => return self.drop_sign_in(),
             _ => {}
         }
         let outcome = self.carry_out(link, &request, view).await?;
@@ -92,7 +101,7 @@ impl Client {
         request: &Request,
         view: &mut View,
     ) -> Result<Asked<Done>, Ended> {
-        let plain = |answer: Asked<serde_json::Value>| answer.map(|_| Done::default());
+        let plain = |answer: Asked<Json>| answer.map(|_| Done::default());
         Ok(match request {
             Request::Resolve(answers) => Ok(resolve(link, answers).await?),
             Request::Undo { tx, .. } => undo(link, tx).await?,
@@ -124,14 +133,8 @@ impl Client {
             Request::SetRole(device, place) => {
                 plain(link.post(&format!("/devices/{device}/role"), place).await?)
             }
-            Request::Revoke(device) => plain(
-                link.post(&format!("/devices/{device}/revoke"), &json!({}))
-                    .await?,
-            ),
-            Request::Lose(device) => plain(
-                link.post(&format!("/devices/{device}/lost"), &json!({}))
-                    .await?,
-            ),
+            Request::Revoke(device) => plain(about(link, *device, "revoke").await?),
+            Request::Lose(device) => plain(about(link, *device, "lost").await?),
             Request::Retire => plain(link.post("/retire", &json!({})).await?),
             Request::SignIn(token) => {
                 let token = token.clone();
@@ -144,6 +147,9 @@ impl Client {
             | Request::Cancel
             | Request::Keep(_)
             | Request::Notify(_)
+            | Request::Tray(_)
+            | Request::SignInByCode
+            | Request::DropSignIn
             | Request::LookAtLetter(_)
             | Request::LookAt(..)
             | Request::Activity(_)
@@ -206,6 +212,12 @@ impl Client {
             history,
         })))
     }
+}
+
+/// A word about a machine that needs no more.
+async fn about(link: &Link, device: DeviceId, word: &str) -> Result<Asked<Json>, Failure> {
+    link.post(&format!("/devices/{device}/{word}"), &json!({}))
+        .await
 }
 
 fn is_open(invite: &InviteView) -> bool {

@@ -11,7 +11,8 @@ use studiovault_protocol::merge::ConflictKind;
 use studiovault_protocol::policy::{Rule, TypeRule};
 
 use super::board::Given;
-use super::words::value_text;
+use super::money::typed_money;
+use super::words::{field_text, value_text};
 use crate::message::Answer;
 
 /// An answer that is prepared and not yet sent.
@@ -55,13 +56,15 @@ impl Draft {
 
     /// What the field will show, in words.
     pub fn words(&self, row: &ConflictView) -> String {
+        let field = row.field.as_deref().unwrap_or_default();
+        let shown = |value: Option<&Json>| value.map(|value| field_text(field, value));
         match self {
             Self::Side(dot) => {
                 let side = row.sides.iter().find(|side| side.dot == *dot);
-                side.map_or_else(String::new, |side| value_text(&side.value))
+                shown(side.map(|side| &side.value)).unwrap_or_default()
             }
-            Self::Base => row.base.as_ref().map_or_else(String::new, value_text),
-            Self::Value(text) => text.clone(),
+            Self::Base => shown(row.base.as_ref()).unwrap_or_default(),
+            Self::Value(text) => typed_money((field, text), None).unwrap_or_else(|| text.clone()),
             Self::Restore => "restored, with the edits".to_owned(),
             Self::AcceptDelete => "deleted".to_owned(),
             Self::CopyAsNew(_) => "deleted, the edits copied as new".to_owned(),

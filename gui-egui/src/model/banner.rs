@@ -9,7 +9,7 @@ use studiovault_protocol::membership::Standing;
 use studiovault_protocol::time::WallMs;
 
 use super::sentence::Tone;
-use super::words::{Age, count, counted};
+use super::words::{Age, count, counted, whole_sentence};
 use super::{DevicesPage, Tab};
 use crate::action::Action;
 
@@ -133,7 +133,7 @@ fn cloud(status: &Status, now: WallMs) -> Option<Banner> {
     let problem = cloud.problem.as_deref().unwrap_or_default();
     if problem.contains("something else answers") {
         let sentence = "Something else answers in the cloud's place: as a rule the sign-in page of this network. Sign in there; what waits then goes up by itself.";
-        let button = Some(("Open the network's page", Action::Browse(PORTAL)));
+        let button = Some(("Open the network's page", Action::Browse(PORTAL.to_owned())));
         return Some(Banner::new(Tone::Waiting, sentence.to_owned(), button));
     }
     let since = cloud.oldest_pending.filter(|then| now.0 - then.0 > LONG_MS);
@@ -158,7 +158,10 @@ fn cloud(status: &Status, now: WallMs) -> Option<Banner> {
 }
 
 fn warning(warning: &studiovault_protocol::api::Warning) -> Banner {
-    let sentence = format!("{} {}", warning.sentence, warning.next_step);
+    let parts = [&warning.sentence, &warning.next_step].into_iter();
+    let parts = parts.filter(|part| !part.is_empty());
+    let parts: Vec<String> = parts.map(|part| whole_sentence(part)).collect();
+    let sentence = parts.join(" ");
     let button = match warning.code.as_str() {
         "DISK_LOW" | "FAULT" => Some(("Examine this machine", Action::Examine)),
         "CLOCK_OFF" | "DEVICE_TWICE" => {

@@ -9,7 +9,7 @@ use studiovault_protocol::api::ConflictView;
 
 use super::answer::{Draft, fits, similar};
 use super::case::{Case, CaseKind};
-use super::words::{case_title, value_text};
+use super::words::{case_title, field_text, value_text};
 use crate::action::Step;
 use crate::message::Answer;
 
@@ -412,6 +412,9 @@ fn contains(case: &Case, wanted: &str) -> bool {
                 || row.sides.iter().any(|side| {
                     side.device.to_lowercase().contains(wanted)
                         || value_text(&side.value).to_lowercase().contains(wanted)
+                        || field_text(field, &side.value)
+                            .to_lowercase()
+                            .contains(wanted)
                 })
         })
 }
@@ -435,7 +438,7 @@ fn changes(before: &Case, now: &Case, sent: &BTreeSet<String>) -> Vec<String> {
                 _ => format!(
                     "{} says {field} {} now.",
                     side.device,
-                    value_text(&side.value)
+                    field_text(field, &side.value)
                 ),
             })
             .collect();

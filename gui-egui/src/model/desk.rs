@@ -13,7 +13,7 @@ use studiovault_protocol::membership::Role;
 use super::checkup::Checkup;
 use super::stick::Stick;
 use crate::action::{DeviceAction, Entry, Grave, StickAction};
-use crate::message::{Carried, Making, Request};
+use crate::message::{Carried, Making, Request, SignInCode};
 
 /// A page of the panel of devices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -58,6 +58,16 @@ pub struct Desk {
     page: DevicesPage,
     checkup: Checkup,
     stick: Stick,
+    signing_in: Option<SigningIn>,
+}
+
+/// A sign-in by a code that is under way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SigningIn {
+    /// A code is asked for.
+    Asking,
+    /// Somebody is to approve it.
+    Waiting(SignInCode),
 }
 
 impl Desk {
@@ -99,6 +109,11 @@ impl Desk {
     /// How far a new machine has come.
     pub fn making(&self) -> Option<&Making> {
         self.making.as_ref()
+    }
+
+    /// The sign-in that is under way.
+    pub fn signing_in(&self) -> Option<&SigningIn> {
+        self.signing_in.as_ref()
     }
 
     /// Whether the program that makes, joins or starts a machine is at work.
@@ -176,6 +191,25 @@ impl Desk {
 
     pub(super) fn carried(&mut self) {
         self.stick.ended();
+    }
+
+    /// Asks for a code, unless one is waited for already.
+    pub(super) fn sign_in_by_code(&mut self) -> Option<Request> {
+        if self.signing_in.is_some() {
+            return None;
+        }
+        self.signing_in = Some(SigningIn::Asking);
+        Some(Request::SignInByCode)
+    }
+
+    pub(super) fn take_code(&mut self, code: SignInCode) {
+        if self.signing_in.is_some() {
+            self.signing_in = Some(SigningIn::Waiting(code));
+        }
+    }
+
+    pub(super) fn sign_in_ended(&mut self) {
+        self.signing_in = None;
     }
 
     pub(super) fn take_making(&mut self, making: Option<Making>) {

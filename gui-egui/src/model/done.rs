@@ -37,6 +37,7 @@ impl Model {
             Request::Examine => self.desk.checkup_ended(),
             Request::Carry(_) => self.desk.carried(),
             Request::SignIn(_) if taken => self.desk.forget(&Entry::Token),
+            Request::SignInByCode => self.desk.sign_in_ended(),
             Request::SayWords(_) => self.desk.forget(&Entry::Words),
             Request::Start | Request::Found { .. } | Request::Join { .. } => {
                 self.desk.set_busy(false);
@@ -125,6 +126,9 @@ fn sentence(request: &Request) -> Option<String> {
         }
         Request::Lose(_) => "Nothing waits any more for what that machine took with it.".to_owned(),
         Request::Retire => "This machine has taken its leave. What it wrote stands.".to_owned(),
+        Request::SignInByCode => {
+            "Signed in. What waits for the cloud goes up by itself.".to_owned()
+        }
         Request::SignIn(_) => {
             "The token is kept. What waits goes up by itself if the cloud takes it.".to_owned()
         }

@@ -13,7 +13,7 @@ use studiovault_protocol::membership::Role;
 use studiovault_protocol::merge::{ConflictKind, SideState};
 use studiovault_protocol::time::WallMs;
 
-use crate::message::EntityFacts;
+use crate::message::{EntityFacts, SignInCode};
 
 /// When all of this is seen.
 pub const NOW: WallMs = WallMs(1_800_000_000_000);
@@ -134,6 +134,15 @@ pub fn studio_of(machines: usize) -> Status {
 pub fn machine_named<'a>(status: &'a Status, name: &str) -> &'a MemberView {
     let found = status.members.iter().find(|member| member.name == name);
     found.expect("the fixture has this machine")
+}
+
+/// A code that stands for another ten minutes.
+pub fn a_code() -> SignInCode {
+    SignInCode {
+        code: "BCDF-GHJK".to_owned(),
+        page: "https://cloud.example/v1/oauth/device".to_owned(),
+        until: seconds_ago(-600),
+    }
 }
 
 /// Two machines that gave one shoot different dates.

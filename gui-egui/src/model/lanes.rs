@@ -213,7 +213,7 @@ pub fn merged(history: &HistoryPage, case: &Case, columns: &[Column]) -> Vec<Mer
             if !cell.is_empty() {
                 cell.push_str(", ");
             }
-            cell.push_str(&change_text(change));
+            cell.push_str(&change_text((field, change), None));
         }
     }
     merged

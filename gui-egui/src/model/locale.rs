@@ -1,4 +1,4 @@
-//! Dates, times, numbers and amounts as the system writes them, and the studio's time zone.
+//! Dates, times and numbers as the system writes them, and the studio's time zone.
 //!
 //! Set once when the program starts; until then, and in tests, dates are ISO 8601 and thousands stand apart by commas.
 
@@ -23,14 +23,27 @@ enum DateOrder {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Locale {
     thousands: char,
-    decimal: char,
+    pub(super) decimal: char,
+    pub(super) sign: Sign,
     date: DateOrder,
     half_days: bool,
+}
+
+/// Where the sign of a currency stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sign {
+    /// `€1,234.50`
+    Before,
+    /// `€ 1.234,50`
+    Apart,
+    /// `1.234,50 €`
+    After,
 }
 
 const PLAIN: Locale = Locale {
     thousands: ',',
     decimal: '.',
+    sign: Sign::Before,
     date: DateOrder::Iso,
     half_days: false,
 };
@@ -39,7 +52,7 @@ static SYSTEM: OnceLock<Locale> = OnceLock::new();
 static ZONE: RwLock<Option<TimeZone>> = RwLock::new(None);
 
 impl Locale {
-    /// What the environment says; first of `LC_ALL`, `LC_TIME` or `LC_NUMERIC`, and `LANG`.
+    /// What the environment says; first of `LC_ALL`, the kind's own variable (`LC_TIME`, `LC_NUMERIC`, `LC_MONETARY`), and `LANG`.
     pub fn of_environment(read: impl Fn(&str) -> Option<String>) -> Self {
         let named = |variable: &str| {
             let said = |name: &str| read(name).filter(|value| !value.is_empty());
@@ -50,15 +63,17 @@ impl Locale {
         let (numbers, dates) = (named("LC_NUMERIC"), named("LC_TIME"));
         let (thousands, decimal) = separators(numbers.as_deref().unwrap_or_default());
         let (date, half_days) = order(dates.as_deref().unwrap_or_default());
+        let money = named("LC_MONETARY");
         Self {
             thousands,
             decimal,
+            sign: sign(money.as_deref().unwrap_or_default()),
             date,
             half_days,
         }
     }
 
-    fn current() -> Self {
+    pub(super) fn current() -> Self {
         SYSTEM.get().copied().unwrap_or(PLAIN)
     }
 
@@ -72,7 +87,7 @@ impl Locale {
         }
     }
 
-    fn number_text(self, number: u64) -> String {
+    pub(super) fn number_text(self, number: u64) -> String {
         let digits = number.to_string();
         let mut text = String::with_capacity(digits.len() + digits.len() / 3);
         for (at, digit) in digits.chars().enumerate() {
@@ -106,15 +121,6 @@ pub fn number_text(number: u64) -> String {
 /// What stands before a fraction.
 pub fn decimal_mark() -> char {
     Locale::current().decimal
-}
-
-/// An amount in hundredths: `1,234.50`.
-pub fn amount_text(cents: i64) -> String {
-    let locale = Locale::current();
-    let sign = if cents < 0 { "-" } else { "" };
-    let cents = cents.unsigned_abs();
-    let whole = locale.number_text(cents / 100);
-    format!("{sign}{whole}{}{:02}", locale.decimal, cents % 100)
 }
 
 /// A day as the API writes it, as the system would; anything else as it is.
@@ -165,6 +171,18 @@ fn separators(name: &str) -> (char, char) {
         "pt" | "fr" | "sv" | "nb" | "nn" | "no" | "fi" | "pl" | "cs" | "sk" | "ru" | "uk"
         | "hu" | "bg" => ('\u{a0}', ','),
         _ => (',', '.'),
+    }
+}
+
+/// Where the sign of a currency stands; before the number where nothing is said.
+fn sign(name: &str) -> Sign {
+    match language(name) {
+        "nl" | "tr" => Sign::Apart,
+        "de" if name.starts_with("de_CH") || name.starts_with("de_AT") => Sign::Apart,
+        "pt" if name.starts_with("pt_BR") => Sign::Apart,
+        "de" | "fr" | "es" | "it" | "pt" | "el" | "da" | "sv" | "nb" | "nn" | "no" | "fi"
+        | "pl" | "cs" | "sk" | "ru" | "uk" | "hu" | "bg" | "sl" | "hr" | "ro" => Sign::After,
+        _ => Sign::Before,
     }
 }
 
@@ -223,9 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_have_two_digits_after_the_point() {
-        assert_eq!(amount_text(123_450), "1,234.50");
-        assert_eq!(amount_text(-5), "-0.05");
+    fn a_day_of_the_api_is_written_as_the_system_does_and_nothing_else_is_one() {
         assert_eq!(day_text("2026-11-20").as_deref(), Some("2026-11-20"));
         assert_eq!(day_text("yesterday!"), None);
     }

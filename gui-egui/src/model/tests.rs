@@ -315,11 +315,11 @@ fn steps_stay_within_the_list_and_drop_the_prepared_answer() {
 fn the_title_counts_what_waits() {
     let mut model = model_with(vec![two_dates()]);
     assert_eq!(
-        model.window_title(),
+        model.badge().title(),
         "(1 conflict, 8 pending) StudioVault - Lisbon"
     );
     tell(&mut model, page(Vec::new()));
-    assert_eq!(model.window_title(), "(8 pending) StudioVault - Lisbon");
+    assert_eq!(model.badge().title(), "(8 pending) StudioVault - Lisbon");
 }
 
 #[test]

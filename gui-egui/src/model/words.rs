@@ -2,11 +2,14 @@
 
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::command::Op;
+use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::ConflictKind;
+use studiovault_protocol::pos::CURRENCY;
 use studiovault_protocol::time::WallMs;
 
 use super::case::Case;
-use super::locale::{amount_text, day_text, decimal_mark, number_text};
+use super::locale::{day_text, decimal_mark, number_text};
+use super::money::money_text;
 
 const SECOND: i64 = 1000;
 const MINUTE: i64 = 60 * SECOND;
@@ -74,6 +77,14 @@ impl Age {
     }
 }
 
+/// Begins with a capital and ends with a full stop.
+pub fn whole_sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    let rest = letters.as_str().trim_end_matches('.');
+    format!("{}{rest}.", first.unwrap_or_default())
+}
+
 /// A value on one line: text without its quotes, nothing as a dash, anything long cut.
 pub fn value_text(value: &Json) -> String {
     let text = match value {
@@ -98,12 +109,9 @@ pub fn value_text(value: &Json) -> String {
     line
 }
 
-/// The value of a field: an amount in cents as an amount, else as it is.
+/// The value of a field: an amount with the studio's currency, else as it is.
 pub fn field_text(field: &str, value: &Json) -> String {
-    match value.as_i64() {
-        Some(cents) if field.ends_with("_cents") => amount_text(cents),
-        _ => value_text(value),
-    }
+    money_text(field, value, None).unwrap_or_else(|| value_text(value))
 }
 
 /// A case in one line: what happened to what.
@@ -163,9 +171,10 @@ pub fn op_words(op: Op) -> &'static str {
 }
 
 /// A change of a field: a value, `+added -removed` of a set, `+3` of a counter.
-pub fn change_text(change: &Json) -> String {
+pub fn change_text((field, change): (&str, &Json), currency: Option<&str>) -> String {
+    let text = |value| money_text(field, value, currency).unwrap_or_else(|| value_text(value));
     let Json::Object(parts) = change else {
-        return value_text(change);
+        return text(change);
     };
     let list = |name: &str, sign: &str| {
         let elements = parts.get(name).and_then(Json::as_array);
@@ -176,8 +185,9 @@ pub fn change_text(change: &Json) -> String {
     };
     let mut words = list("add", "+");
     words.extend(list("remove", "-"));
-    if let Some(by) = parts.get("increment").and_then(Json::as_i64) {
-        words.push(format!("{by:+}"));
+    if let Some(by) = parts.get("increment").filter(|by| by.is_i64()) {
+        let plus = if by.as_i64() < Some(0) { "" } else { "+" };
+        words.push(format!("{plus}{}", text(by)));
     }
     if words.is_empty() {
         value_text(change)
@@ -186,18 +196,18 @@ pub fn change_text(change: &Json) -> String {
     }
 }
 
-/// The changes of a command on one line.
+/// The changes of a command on one line; amounts in the currency that it names itself, if it does.
 pub fn changes_text(fields: &Map<String, Json>) -> String {
-    let parts = fields.iter().map(|(name, change)| {
-        format!(
-            "{name} {}",
-            if change.is_object() {
-                change_text(change)
-            } else {
-                field_text(name, change)
-            }
-        )
-    });
+    let currency = fields.get(CURRENCY).and_then(Json::as_str);
+    // What is only an id says least to a person.
+    let is_id = |change: &Json| {
+        let text = change.as_str();
+        text.is_some_and(|text| text.parse::<EntityId>().is_ok())
+    };
+    let (ids, values): (Vec<_>, Vec<_>) = fields.iter().partition(|(_, change)| is_id(change));
+    let parts = values.into_iter().chain(ids);
+    let parts =
+        parts.map(|(name, change)| format!("{name} {}", change_text((name, change), currency)));
     parts.collect::<Vec<_>>().join(", ")
 }
 
@@ -230,6 +240,24 @@ mod tests {
         assert!(text.starts_with("first second x") && text.ends_with("..."));
         assert_eq!(value_text(&Json::Null), "(none)");
         assert_eq!(value_text(&serde_json::json!(12)), "12");
+    }
+
+    #[test]
+    fn a_sale_says_its_amount_in_what_it_was_paid_and_before_the_ids() {
+        let sale = serde_json::json!({
+            "client": "350fd61f-5119-855b-bf28-000000000001",
+            "items": 2,
+            "amount_cents": -1999,
+            "currency": "GBP",
+        });
+        let sale = sale.as_object().cloned().unwrap_or_default();
+        assert_eq!(
+            changes_text(&sale),
+            "items 2, amount_cents -\u{a3}19.99, currency GBP, client 350fd61f-5119-855b-bf28-000000000001"
+        );
+        let more = serde_json::json!({"print_credits": {"increment": 3}, "tags": {"add": ["vip"]}});
+        let more = more.as_object().cloned().unwrap_or_default();
+        assert_eq!(changes_text(&more), "print_credits +3, tags +vip");
     }
 
     #[test]

@@ -189,7 +189,11 @@ fn row_ui(ui: &mut Ui, row: &ActivityRow, (selected, now): (bool, WallMs)) -> bo
     let palette = Palette::of(ui);
     let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), LINE), Sense::click());
     let when = moment_text(row.ts, now);
-    let who = format!("{} on {}", row.actor, row.device);
+    let who = match row.actor.as_str() {
+        // The system told no name.
+        "unknown" => row.device.clone(),
+        actor => format!("{actor} on {}", row.device),
+    };
     let changes = changes_text(&row.fields);
     let what = format!("{} {} \"{}\"", op_words(row.op), row.entity_type, row.label);
     let (tone, stands) = standing_words(row);
@@ -248,6 +252,10 @@ fn standing_words(row: &ActivityRow) -> (Tone, String) {
         }
     };
     match &row.code {
+        // Some of its fields stand and some do not.
+        Some(code) if row.sync_state == SyncState::Confirmed => {
+            (Tone::Waiting, format!("taken in part ({code})"))
+        }
         Some(code) => (tone, format!("{} ({code})", row.sync_state)),
         None => (tone, row.sync_state.to_string()),
     }

@@ -87,17 +87,13 @@ fn above_ui(ui: &mut Ui, open: Open<'_>) {
 }
 
 /// Where a side stands, in words; nothing where only people decide.
-pub(super) fn standing(side: &SideView, has_cloud: bool) -> Option<(Tone, String)> {
-    Some(match (side.state, &side.code) {
-        (SideState::Tentative, _) if !has_cloud => return None,
-        (SideState::Tentative, _) => (Tone::Waiting, "not decided by the cloud".to_owned()),
-        (SideState::Confirmed, _) => (Tone::Good, "confirmed by the cloud".to_owned()),
-        (SideState::Lost | SideState::Rejected, Some(code)) => {
-            (Tone::Attention, format!("not taken by the cloud ({code})"))
-        }
-        (SideState::Lost | SideState::Rejected, None) => {
-            (Tone::Attention, "not taken by the cloud".to_owned())
-        }
+pub(super) fn standing(side: &SideView, has_cloud: bool) -> Option<(Tone, &'static str)> {
+    Some(match side.state {
+        SideState::Tentative if !has_cloud => return None,
+        SideState::Tentative => (Tone::Waiting, "not decided by the cloud"),
+        SideState::Confirmed => (Tone::Good, "confirmed by the cloud"),
+        // Its words stand below, with the code.
+        SideState::Lost | SideState::Rejected => (Tone::Attention, "not taken by the cloud"),
     })
 }
 
@@ -114,14 +110,16 @@ fn cloud_words_ui(ui: &mut Ui, open: Open<'_>) {
             let said = history
                 .and_then(|rows| rows.iter().find(|entry| entry.dot == side.dot))
                 .and_then(|entry| entry.detail.as_deref());
-            // The code alone stands in the table already.
+            // The code alone says nothing more.
             let said = said.filter(|said| !said.contains(code));
             let said = said.map(|said| format!(" It says: {said}."));
+            let named = side.code.as_ref().map(|code| format!(" ({code})"));
             let words = format!(
-                "The cloud did not take the value of {}. {}{}",
+                "The cloud did not take the value of {}. {}{}{}",
                 side.device,
                 code_words(code),
-                said.unwrap_or_default()
+                said.unwrap_or_default(),
+                named.unwrap_or_default()
             );
             statement_ui(ui, Tone::Attention, &words);
         }
@@ -147,17 +145,20 @@ fn suggestion_ui(ui: &mut Ui, open: Open<'_>) {
     });
     let mut sides = case.rows().iter().flat_map(|row| &row.sides);
     let undecided = sides.all(|side| side.state == SideState::Tentative);
-    let (who, cloud) = match (open.has_cloud(), undecided) {
+    let (who, lost) = match (open.has_cloud(), undecided) {
         (true, true) => (
             "a person or the cloud decides",
-            " The cloud has not decided.",
+            "No side is lost. The cloud has not decided.",
         ),
-        (true, false) => ("a person decides", " The cloud has decided."),
-        (false, _) => ("a person decides", ""),
+        (true, false) => (
+            "a person decides",
+            "No side is lost, whichever the cloud took.",
+        ),
+        (false, _) => ("a person decides", "No side is lost."),
     };
     aside_ui(
         ui,
-        &format!("Every machine shows the suggested side until {who}. No side is lost.{cloud}"),
+        &format!("Every machine shows the suggested side until {who}. {lost}"),
     );
 }
 

@@ -156,6 +156,10 @@ fn banner_ui(
         .stroke(Stroke::new(1.0, palette.line))
         .corner_radius(8)
         .inner_margin(Margin::symmetric(12, 7));
+    // In a window without room it keeps to one line until it is asked for.
+    let place = ui.id().with(("banner", words));
+    let is_short = ui.ctx().content_rect().height() < SHORT;
+    let mut whole = !is_short || ui.data(|data| data.get_temp(place).unwrap_or(false));
     let shown = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         let mut action = None;
@@ -165,7 +169,16 @@ fn banner_ui(
             {
                 action = Some(press);
             }
+            if is_short && ui.button(if whole { "Less" } else { "More" }).clicked() {
+                whole = !whole;
+                ui.data_mut(|data| data.insert_temp(place, whole));
+            }
             let room = ui.available_width();
+            if !whole {
+                let left = Layout::left_to_right(Align::Center);
+                ui.with_layout(left, |ui| short_ui(ui, tone, words));
+                return;
+            }
             ui.allocate_ui_with_layout(vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
                 statement_ui(ui, tone, words);
             });

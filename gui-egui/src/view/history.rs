@@ -9,7 +9,7 @@ use super::palette::Palette;
 use super::why::why_ui;
 use crate::action::{Action, ActivityAction};
 use crate::message::EntityFacts;
-use crate::model::{MarkKind, Model, Tone, command_words, lanes, moment_text, value_text};
+use crate::model::{MarkKind, Model, Tone, command_words, field_text, lanes, moment_text};
 
 /// The history, with the way back.
 pub fn history_ui(
@@ -93,7 +93,8 @@ fn ledger_ui(ui: &mut Ui, facts: &EntityFacts, now: WallMs) {
     ui.label(RichText::new("Picks and decisions").strong());
     for line in facts.history.ledger.iter().rev() {
         let field = line.field.as_deref().unwrap_or("its life");
-        let winner = line.winner.as_ref().map(value_text).unwrap_or_default();
+        let winner = line.winner.as_ref().map(|value| field_text(field, value));
+        let winner = winner.unwrap_or_default();
         let words = format!(
             "{} {}: {field} shows {winner}, decided by {}",
             moment_text(line.decided_at, now),

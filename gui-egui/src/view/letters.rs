@@ -4,6 +4,7 @@
 
 use egui::{Margin, RichText, TextEdit, Ui};
 use studiovault_protocol::api::DeadLetter;
+use studiovault_protocol::pos::CURRENCY;
 use studiovault_protocol::time::WallMs;
 
 use super::card::{aside_ui, card_ui, main_button_ui, statement_ui};
@@ -13,8 +14,8 @@ use super::list::{ROW, Row, list_ui, two_lines_ui};
 use super::palette::Palette;
 use crate::action::{Action, ActivityAction, Entry, LetterAction};
 use crate::model::{
-    Age, Model, Tone, changes_text, code_words, counted, failing_field, fields_to_mend, is_sale,
-    moment_text, op_words,
+    Age, Model, Tone, change_text, changes_text, code_words, counted, failing_field,
+    fields_to_mend, is_sale, moment_text, op_words, typed_money,
 };
 
 /// The panel.
@@ -124,6 +125,8 @@ fn fields_ui(ui: &mut Ui, model: &Model, letter: &DeadLetter) -> Option<Action> 
     let rules = model.rules.policy.entity_type(&letter.entity_type);
     let failing = failing_field(letter);
     let names = fields_to_mend(letter, rules);
+    let currency = model.letters.text_of(CURRENCY);
+    let currency = Some(currency).filter(|code| !code.is_empty());
     let mut action = None;
     for name in &names {
         let before = model.letters.text_of(name);
@@ -155,7 +158,15 @@ fn fields_ui(ui: &mut Ui, model: &Model, letter: &DeadLetter) -> Option<Action> 
         });
         if at_fault {
             let said = letter.detail.replace('`', "");
-            aside_ui(ui, &format!("{said}. It was written as {before}."));
+            let written = letter.fields.get(*name);
+            let written = written.map(|value| change_text((name, value), currency.as_deref()));
+            aside_ui(
+                ui,
+                &format!("{said}. It was written as {}.", written.unwrap_or_default()),
+            );
+        }
+        if let Some(money) = typed_money((name, &text), currency.as_deref()) {
+            aside_ui(ui, &format!("= {money}"));
         }
         if text != before {
             action = Some(Action::Write(Entry::LetterField((*name).to_owned()), text));

@@ -72,7 +72,7 @@ fn sides_ui(ui: &mut Ui, open: Open<'_>) {
         if let Some((tone, words)) = standing(side, open.has_cloud())
             && tone != Tone::Waiting
         {
-            statement_ui(ui, tone, &words);
+            statement_ui(ui, tone, words);
         }
     }
 }

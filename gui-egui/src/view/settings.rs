@@ -4,9 +4,10 @@ use egui::{RichText, ScrollArea, Ui};
 use studiovault_protocol::api::Status;
 use studiovault_protocol::time::WallMs;
 
-use super::card::{aside_ui, card_ui, entry_ui, main_button_ui, statement_ui};
+use super::card::{aside_ui, card_ui, statement_ui};
 use super::palette::Palette;
-use crate::action::{Action, Entry};
+use super::sign_in::sign_in_ui;
+use crate::action::Action;
 use crate::message::Theme;
 use crate::model::{Model, Tone, cloud_line, counted, moment_text};
 
@@ -45,6 +46,10 @@ fn cloud_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Opt
             );
             return;
         }
+        if model.desk.signing_in().is_some() {
+            action = sign_in_ui(ui, model, now);
+            return;
+        }
         if let Some(url) = &cloud.url {
             aside_ui(ui, url);
         }
@@ -58,7 +63,7 @@ fn cloud_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Opt
             ),
             (true, false) => (
                 Tone::Attention,
-                "Not signed in: the cloud refuses the token. Give a new one.",
+                "Not signed in: the cloud refuses the token. Sign in again.",
             ),
             (false, false) => (
                 Tone::Waiting,
@@ -67,16 +72,7 @@ fn cloud_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Opt
         };
         statement_ui(ui, signed.0, signed.1);
         ui.add_space(4.0);
-        let typed = model.desk.text(&Entry::Token);
-        action = entry_ui(ui, "New token", (Entry::Token, typed));
-        let ready = !typed.trim().is_empty() && model.is_current();
-        if main_button_ui(ui, "Sign in with this token", ready).clicked() {
-            action = Some(Action::SignIn);
-        }
-        aside_ui(
-            ui,
-            "Whoever hosts the cloud gives tokens. It is kept on this machine only.",
-        );
+        action = sign_in_ui(ui, model, now);
     });
     action
 }
@@ -111,9 +107,14 @@ fn look_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
         if ui.checkbox(&mut tell, words).changed() {
             action = Some(Action::Quiet(!tell));
         }
+        let mut sign = !wanted.hide_tray;
+        let words = "Show what waits in the tray, where the desktop has one";
+        if ui.checkbox(&mut sign, words).changed() {
+            action = Some(Action::HideTray(!sign));
+        }
         aside_ui(
             ui,
-            "Dates and numbers are written as the system writes them.",
+            "Dates, numbers and amounts are written as the system writes them.",
         );
     });
     action

@@ -15,7 +15,7 @@ use super::icon::Icon;
 use super::palette::Palette;
 use crate::action::{Action, CaseAction};
 use crate::model::{
-    CaseKind, Column, Draft, Merged, Tone, field_text, merged, moment_text, side_in, value_text,
+    CaseKind, Column, Draft, Merged, Tone, field_text, merged, moment_text, side_in, typed_money,
 };
 
 /// Width of the names of the fields.
@@ -209,14 +209,7 @@ impl Grid<'_> {
         ui.horizontal_wrapped(|ui| match drafted {
             Some(draft) => {
                 Icon::Check.ui(ui, 13.0, palette.good);
-                let words = match draft {
-                    Draft::Side(dot) => {
-                        let side = row.sides.iter().find(|side| side.dot == *dot);
-                        side.map_or_else(String::new, |side| field_text(field, &side.value))
-                    }
-                    other => other.words(row),
-                };
-                ui.label(RichText::new(words).strong());
+                ui.label(RichText::new(draft.words(row)).strong());
             }
             None => {
                 Icon::Star.ui(ui, 13.0, palette.waiting);
@@ -252,8 +245,12 @@ impl Grid<'_> {
             .margin(Margin::symmetric(6, 4))
             .desired_width(self.width - 8.0);
         let response = ui.add(field);
-        let label = format!("Own value of {}", row.field.as_deref().unwrap_or_default());
+        let name = row.field.as_deref().unwrap_or_default();
+        let label = format!("Own value of {name}");
         response.widget_info(|| WidgetInfo::labeled(WidgetType::TextEdit, true, &label));
+        if let Some(money) = typed_money((name, &text), None) {
+            aside_ui(ui, &format!("= {money}"));
+        }
         aside_ui(ui, "Enter takes it, Esc leaves");
         let id = row.id.clone();
         let first = ui.data_mut(|data| {
@@ -289,7 +286,9 @@ impl Grid<'_> {
                     self.cell_ui(ui, |ui| ui.label(change));
                 }
                 let shown = facts.view.as_ref().and_then(|view| view.fields.get(&field));
-                let shown = shown.map(value_text).unwrap_or_default();
+                let shown = shown
+                    .map(|value| field_text(&field, value))
+                    .unwrap_or_default();
                 self.cell_ui(ui, |ui| ui.label(format!("merged: {shown}")));
             });
         }

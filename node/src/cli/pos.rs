@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use studiovault_protocol::api::{PosTotals, QuarantinePage};
-use studiovault_protocol::pos::Sums;
+use studiovault_protocol::pos::{Sums, minor_digits};
 
 use super::output::{Table, moment, say};
 use super::read::show;
@@ -50,15 +50,16 @@ fn print_totals(totals: &PosTotals) {
         "voids",
         "net",
     ]);
+    let digits = minor_digits(&totals.currency);
     let mut row = |name: &str, sums: &Sums| {
         table.row(vec![
             name.to_owned(),
             sums.sales.to_string(),
             sums.voided.to_string(),
-            amount(sums.gross_cents),
-            amount(sums.corrections_cents),
-            amount(sums.voids_cents),
-            amount(sums.net_cents),
+            amount(sums.gross_cents, digits),
+            amount(sums.corrections_cents, digits),
+            amount(sums.voids_cents, digits),
+            amount(sums.net_cents, digits),
         ]);
     };
     for device in &totals.devices {
@@ -80,11 +81,13 @@ fn print_totals(totals: &PosTotals) {
     }
 }
 
-/// Cents as people write them.
-fn amount(cents: i64) -> String {
-    let sign = if cents < 0 { "-" } else { "" };
-    let cents = cents.unsigned_abs();
-    format!("{sign}{}.{:02}", cents / 100, cents % 100)
+/// An amount as people write it, with so many digits behind the point.
+fn amount(parts: i64, digits: usize) -> String {
+    let sign = if parts < 0 { "-" } else { "" };
+    let text = format!("{:0least$}", parts.unsigned_abs(), least = digits + 1);
+    let (whole, part) = text.split_at(text.len() - digits);
+    let point = if part.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{part}")
 }
 
 /// `studiovault quarantine`.
@@ -101,13 +104,15 @@ pub(crate) fn quarantine(call: &Call) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::amount;
+    use super::{amount, minor_digits};
 
     #[test]
     fn cents_read_as_money_on_both_sides_of_nothing() {
         assert_eq!(
-            [0, 5, -5, 12_345, i64::MIN].map(amount),
+            [0, 5, -5, 12_345, i64::MIN].map(|cents| amount(cents, 2)),
             ["0.00", "0.05", "-0.05", "123.45", "-92233720368547758.08"]
         );
+        assert_eq!(amount(-1250, minor_digits("JPY")), "-1250");
+        assert_eq!(amount(5, minor_digits("KWD")), "0.005");
     }
 }

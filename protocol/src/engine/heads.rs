@@ -47,7 +47,6 @@ pub enum FeedAlarm {
 #[derive(Clone, Copy, Debug)]
 struct Told {
     head: FeedHead,
-    since: MonoMs,
     asked_at: Option<MonoMs>,
 }
 
@@ -58,7 +57,7 @@ struct Fork {
     seen_at: MonoMs,
 }
 
-/// Where this machine stands still although the cloud has more, since when, and who is the gateway meanwhile.
+/// Where a feed stands still although there is more, and who is the gateway meanwhile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Stalled {
     by: DeviceId,
@@ -74,6 +73,8 @@ pub(super) struct Heads {
     /// The cloud's last own word.
     cloud: Option<FeedHead>,
     stalled: Option<(Stalled, MonoMs)>,
+    /// Where the gateway says that it stands although this machine holds more, and since when that is so.
+    behind: Option<(Stalled, MonoMs)>,
     withheld: Option<(FeedAlarm, MonoMs)>,
     forks: BTreeMap<Option<DeviceId>, Fork>,
     alarms: Vec<FeedAlarm>,
@@ -103,13 +104,10 @@ impl Engine {
     ) {
         let fresh = Told {
             head,
-            since: now,
             asked_at: None,
         };
         let told = self.heads.told.entry(device).or_insert(fresh);
-        if told.head != head {
-            (told.head, told.since) = (head, now);
-        }
+        told.head = head;
         match self.feed.fit(head) {
             HeadFit::Unknown => {}
             HeadFit::Fits => self.heal_fork(Some(device), head.position),
@@ -187,7 +185,7 @@ impl Engine {
                 && self.uplink.configured()
                 && self.network == Network::Online
         }) else {
-            self.heads.stalled = None;
+            (self.heads.stalled, self.heads.behind) = (None, None);
             return None;
         };
         self.stands_still(Stalled { by, held }, now)
@@ -215,14 +213,21 @@ impl Engine {
     }
 
     /// The gateway holds all logs that are held here, and yet says that it holds less of the feed than this machine got elsewhere.
-    fn shows_less(&self, (by, held): (DeviceId, u64), now: MonoMs) -> Option<FeedAlarm> {
-        let told = self.heads.told.get(&by)?;
+    fn shows_less(&mut self, (by, held): (DeviceId, u64), now: MonoMs) -> Option<FeedAlarm> {
+        let before = self.heads.behind.take();
+        let told = self.heads.told.get(&by)?.head.position;
         let (_, session) = self.sessions().find(|(_, session)| session.device == by)?;
-        let is_less = told.head.position < held && !session.differs;
-        let lasts = now.since(told.since) >= WITHHELD_MS;
-        (is_less && lasts).then_some(FeedAlarm::Withheld {
+        if told >= held || session.differs {
+            return None;
+        }
+        let place = Stalled { by, held: told };
+        // From when there was more: a head that stood for hours because there was nothing is no sign of anything.
+        let since = before.filter(|(at, _)| *at == place);
+        let since = since.map_or(now, |(_, since)| since);
+        self.heads.behind = Some((place, since));
+        (now.since(since) >= WITHHELD_MS).then_some(FeedAlarm::Withheld {
             by,
-            told: told.head.position,
+            told,
             known: held,
         })
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use super::agent::{Agent, Answer, Order, now_ns};
 use super::{Figure, ms, percentile, rate, studio};
 use crate::lab::{Host, Lab};
+use crate::skipped::skipped;
 
 /// Nodes of the mesh.
 const NODES: usize = 5;
@@ -374,7 +375,7 @@ fn resident_kib(id: u32) -> Result<u64> {
 /// Measures.
 pub fn measure(root: &Path) -> Result<Vec<Figure>> {
     if let Some(reason) = Lab::unavailable() {
-        println!("SKIPPED: figures of the mesh: {reason}");
+        skipped("figures of the mesh", &reason);
         return Ok(Vec::new());
     }
     let lab = Lab::new("bench")?;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
+use super::bus::BUS_VARIABLE;
 use super::run;
 
 /// Width, height and depth, as the server takes them.
@@ -55,11 +56,12 @@ impl Screen {
         Ok(screen)
     }
 
-    /// A command that draws on this screen.
+    /// A command that draws on this screen, of somebody whose desktop has no bus.
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command
             .env("DISPLAY", &self.display)
+            .env(BUS_VARIABLE, "unix:path=/nowhere/bus")
             .env_remove("WAYLAND_DISPLAY");
         command
     }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use studiovault_lab::lab::machine::{create, path, update};
 use studiovault_lab::lab::{Lab, Machine, Studio, eventually};
+use studiovault_lab::skipped::skipped;
 
 use super::pairing::pair;
 
@@ -70,7 +71,7 @@ fn conflict(desk: &Machine, editor: &Machine, names: [&str; 3]) -> Result<()> {
 fn nothing_of_two_hundred_names_can_be_read_on_the_network() {
     Lab::test("eavesdrop", |lab| {
         if let Some(reason) = Lab::deaf() {
-            println!("\nSKIPPED: netns eavesdrop: {reason}");
+            skipped("netns eavesdrop", &reason);
             return Ok(());
         }
         let capture = lab.capture("session")?;
@@ -157,7 +158,7 @@ fn announced(
 fn two_runs_of_a_studio_announce_nothing_in_common() {
     Lab::test("linkable", |lab| {
         if let Some(reason) = Lab::deaf() {
-            println!("\nSKIPPED: netns linkable: {reason}");
+            skipped("netns linkable", &reason);
             return Ok(());
         }
         let studio = Studio::without_cloud(lab, &["thornbury", "marlinspike"])?;
@@ -199,7 +200,7 @@ fn two_runs_of_a_studio_announce_nothing_in_common() {
 fn a_machine_in_venue_mode_announces_nothing_and_is_reached_by_its_address() {
     Lab::test("venue", |lab| {
         if let Some(reason) = Lab::deaf() {
-            println!("\nSKIPPED: netns venue: {reason}");
+            skipped("netns venue", &reason);
             return Ok(());
         }
         let mut studio = Studio::without_cloud(lab, &["thornbury", "marlinspike"])?;

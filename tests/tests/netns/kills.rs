@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use studiovault_lab::lab::{Lab, within};
+use studiovault_lab::skipped::skipped;
 
 /// Of all processes together; more on demand: `cargo campaign kills --count 10000`.
 const KILLS: u64 = 200;
@@ -11,7 +12,7 @@ const SEED: u64 = 1;
 #[test]
 fn two_hundred_kills_lose_no_acknowledged_write() {
     if let Some(reason) = Lab::unavailable() {
-        println!("\nSKIPPED: netns kills: {reason}");
+        skipped("netns kills", &reason);
         return;
     }
     let outcome = studiovault_lab::kills::run(SEED, KILLS).expect("nothing is lost");

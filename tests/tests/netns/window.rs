@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use studiovault_lab::lab::machine::path;
 use studiovault_lab::lab::{Lab, Machine, Screen, Studio, eventually, studiovault_window};
+use studiovault_lab::skipped::skipped;
 use studiovault_protocol::api::ConflictPage;
 
 const SOON: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ fn conflicts(machine: &Machine) -> Result<ConflictPage> {
 fn a_conflict_is_settled_at_the_window_with_the_keyboard_and_all_machines_agree() {
     Lab::test("window", |lab| {
         if let Some(reason) = Screen::unavailable() {
-            println!("\nSKIPPED: netns window: {reason}");
+            skipped("netns window", &reason);
             return Ok(());
         }
         let studio = Studio::without_cloud(lab, &["front-desk", "laptop"])?;

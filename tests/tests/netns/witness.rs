@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use studiovault_lab::lab::{Host, Lab, Studio};
+use studiovault_lab::skipped::skipped;
 
 const SOON: Duration = Duration::from_secs(30);
 /// The Node that the libp2p client needs.
@@ -133,7 +134,7 @@ fn a_browser_and_a_libp2p_client_that_are_not_ours_see_an_opaque_service_and_get
         let witness = match Witness::installed() {
             Ok(witness) => witness,
             Err(error) => {
-                println!("\nSKIPPED: netns witness: {error:#}");
+                skipped("netns witness", &format!("{error:#}"));
                 return Ok(());
             }
         };

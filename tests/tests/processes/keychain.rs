@@ -1,10 +1,10 @@
 //! A machine's key in the system's keychain: a real secret service on a bus of the test's own.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use studiovault_lab::lab::eventually;
+use studiovault_lab::lab::{BUS_VARIABLE, Bus, eventually};
 
 use super::*;
 
@@ -13,29 +13,16 @@ const UP: Duration = Duration::from_secs(20);
 
 /// A bus with a keychain on it that is unlocked, both ended with it.
 struct Keychain {
-    place: tempfile::TempDir,
-    bus: Child,
     keeper: Child,
-    address: String,
+    bus: Bus,
 }
 
 impl Keychain {
     fn new() -> Self {
-        let place = tempfile::tempdir().expect("a folder");
-        let socket = place.path().join("bus");
-        let address = format!("unix:path={}", socket.display());
-        let mut bus = at_home("dbus-daemon", &place)
-            .args(["--session", "--nofork", "--nopidfile", "--print-address=1"])
-            .arg(format!("--address={address}"))
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is installed");
-        let mut line = String::new();
-        let out = bus.stdout.take().expect("piped");
-        BufReader::new(out).read_line(&mut line).expect("it is up");
-        let mut keeper = at_home("gnome-keyring-daemon", &place)
+        let bus = Bus::start().expect("dbus-daemon is installed");
+        let mut keeper = bus
+            .command("gnome-keyring-daemon")
             .args(["--foreground", "--components=secrets", "--unlock"])
-            .env("DBUS_SESSION_BUS_ADDRESS", &address)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .spawn()
@@ -43,12 +30,7 @@ impl Keychain {
         let mut password = keeper.stdin.take().expect("piped");
         password.write_all(b"a password").expect("is read");
         drop(password);
-        let keychain = Self {
-            place,
-            bus,
-            keeper,
-            address,
-        };
+        let keychain = Self { keeper, bus };
         eventually("the keychain is on the bus", UP, || {
             keychain.is_up().then_some(())
         })
@@ -57,8 +39,9 @@ impl Keychain {
     }
 
     fn is_up(&self) -> bool {
-        let asked = at_home("dbus-send", &self.place)
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+        let asked = self
+            .bus
+            .command("dbus-send")
             .args(["--session", "--print-reply", "--dest=org.freedesktop.DBus"])
             .args(["/", "org.freedesktop.DBus.NameHasOwner"])
             .arg("string:org.freedesktop.secrets")
@@ -72,7 +55,7 @@ impl Keychain {
         let mut command = Command::new(studiovault_lab::lab::studiovault().expect("built"));
         command.arg("--data").arg(folder).args(arguments);
         command
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env(BUS_VARIABLE, self.bus.address())
             .env_remove("STUDIOVAULT_KEYS");
         command.output().expect("runs")
     }
@@ -86,26 +69,10 @@ impl Keychain {
 
 impl Drop for Keychain {
     fn drop(&mut self) {
-        for child in [&mut self.keeper, &mut self.bus] {
-            // An error means that it has ended.
-            let _ = child.kill();
-            let _ = child.wait();
-        }
+        // An error means that it has ended.
+        let _ = self.keeper.kill();
+        let _ = self.keeper.wait();
     }
-}
-
-fn at_home(program: &str, place: &tempfile::TempDir) -> Command {
-    let mut command = Command::new(program);
-    for name in [
-        "HOME",
-        "XDG_DATA_HOME",
-        "XDG_CONFIG_HOME",
-        "XDG_RUNTIME_DIR",
-    ] {
-        command.env(name, place.path());
-    }
-    command.stderr(Stdio::null());
-    command
 }
 
 fn key_file(folder: &Path) -> String {
@@ -162,7 +129,7 @@ fn without_a_keychain_the_key_is_a_file_and_a_wish_for_one_is_refused() {
         command.arg("--data").arg(place.path(folder)).args(words);
         command
             .env("STUDIOVAULT_KEYS", keys)
-            .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nowhere/bus");
+            .env(BUS_VARIABLE, "unix:path=/nowhere/bus");
         command.output().expect("runs")
     };
     let made = init("auto", "auto");

@@ -146,6 +146,15 @@ fn the_settings_look_as_they_are_kept() {
 }
 
 #[test]
+fn a_code_to_sign_in_with_looks_as_it_is_kept() {
+    let mut gallery = Gallery::open(Theme::Light, README);
+    gallery.show(Key::Num6);
+    gallery.stage.click("Sign in anew by a code");
+    gallery.stage.tell(Message::Code(a_code()));
+    gallery.expect("sign-in");
+}
+
+#[test]
 fn a_window_at_twice_the_size_looks_as_it_is_kept() {
     let mut gallery = Gallery::open(Theme::Light, README);
     gallery.show(Key::Num2);

@@ -34,6 +34,10 @@ fn on_every_page(size: [f32; 2], mut look: impl FnMut(&Stage, &str)) {
         stage.click(name);
         look(&stage, name);
     }
+    stage.press(Modifiers::COMMAND, Key::Num6);
+    stage.click("Sign in anew by a code");
+    stage.tell(Message::Code(a_code()));
+    look(&stage, "a code to sign in with");
 }
 
 fn is_a_part(role: Role) -> bool {

@@ -65,7 +65,7 @@ fn states_of_the_way() -> [State; 5] {
             |status| status.cloud.authorised = false,
             "The cloud no longer takes this studio's sign-in. Everything is kept",
             "Sign in",
-            Does::Shows("New token"),
+            Does::Shows("Sign in by a code"),
         ),
     ]
 }

@@ -249,3 +249,22 @@ fn a_gateway_that_shows_less_than_there_is_is_told() {
     };
     assert_eq!(alarms(&room, other), vec![withheld]);
 }
+
+#[test]
+fn a_gateway_that_stood_still_while_there_was_nothing_is_not_accused_when_something_comes() {
+    let mut room = room(&[Vec::new(), Vec::new()]);
+    let gateway = with_gateway(&mut room);
+    let other = 1 - gateway;
+    let pages = feed(4, 99);
+    room.give(gateway, changed(&pages[..2]));
+    room.settle();
+    room.pass(60_000);
+    room.stalled.push(other);
+    room.mute.push(other);
+    room.give(other, changed(&pages[2..]));
+    room.settle();
+    room.mute.clear();
+    room.pass(10_000);
+    assert_eq!(room.engines[other].feed().held(), 4);
+    assert_eq!(alarms(&room, other), vec![]);
+}
