@@ -40,7 +40,7 @@ impl Studio {
             &self.desk,
             &["import", text(&json!(file)), "--type", "client"],
         );
-        confirmed(&self.desk);
+        confirmed(&self.desk, from + count);
         node.stop();
     }
 
@@ -50,10 +50,10 @@ impl Studio {
     }
 }
 
-fn confirmed(folder: &Path) {
+/// Waits until the cloud has accepted so many commands of the studio.
+fn confirmed(folder: &Path, commands: u64) {
     until(folder, "all is confirmed", || {
-        let status = json(folder, &["status"]);
-        status["counts"]["pending"] == json!(0)
+        json(folder, &["status"])["counts"]["confirmed"] == json!(commands)
     });
 }
 
