@@ -34,7 +34,7 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
     let file = file.to_str().context("a path")?;
     done(&desk, &["import", file, "--type", "project"]);
     until(&desk, "all is confirmed", || {
-        asked(&desk, &["status"])["counts"]["pending"] == json!(0)
+        asked(&desk, &["status"])["counts"]["confirmed"] == json!(ENTITIES)
     });
     node.stop();
     let (made, making) = timed(|| asked(&cloud_folder, &["cloud", "snapshot"]));

@@ -155,7 +155,11 @@ fn snapshots_stand_in_a_bucket_of_a_server_that_is_not_ours_and_machines_begin_f
         (&shown["ok"], &shown["entities"]),
         (&json!(true), &json!(1))
     );
-    a_bucket_that_is_bent_and_then_away((&place, bucket), (&cloud, &desk), &made[0]);
+    a_bucket_that_is_bent_and_then_away(
+        (&place, bucket),
+        (cloud.as_path(), desk.as_path()),
+        &made[0],
+    );
 }
 
 /// What becomes of a machine whose snapshot somebody changed in the bucket, and of all when the bucket is gone.
