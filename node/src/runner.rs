@@ -427,6 +427,7 @@ impl Runner {
         if !self.stale && !moved {
             return;
         }
+        let before = self.board.status();
         match self.board.show(&facts) {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the status cannot be read"),
@@ -434,6 +435,12 @@ impl Runner {
         self.stale = false;
         self.shown_at = now;
         self.publish(api::Event::Status);
+        let shown = self.board.status();
+        let (before, counts) = (&before.counts, &shown.counts);
+        if (counts.dead_letters, counts.stuck) != (before.dead_letters, before.stuck) {
+            let count = counts.dead_letters;
+            self.publish(api::Event::DeadLetters { count });
+        }
         if !std::mem::replace(&mut self.conflicts_told, true) {
             let open = self.board.status().counts.conflicts;
             self.publish(api::Event::Conflicts { open });

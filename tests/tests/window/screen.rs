@@ -132,6 +132,13 @@ fn a_conflict_and_a_change_to_fix_of_ones_own_are_told_on_the_desktop_and_others
     for desktop in [&mut at_front_desk, &mut at_laptop] {
         desktop.shows(|title| title == "StudioVault - Lisbon");
     }
+    // Without a window manager the window under the pointer is looked at: another one is, instead.
+    let nobody = studio.cloud.with_extension("nobody");
+    let _other = Window::open(&screen, &nobody);
+    let looked_at = eventually("another window is looked at", LIMIT, || {
+        screen.press("^StudioVault$", &["Escape"]).ok()
+    });
+    looked_at.expect("it has the keyboard");
     studio.has_a_letter_of_the_laptop();
     let told = at_laptop.hears("StudioVault: A change to fix");
     assert!(

@@ -267,4 +267,11 @@ fn a_gateway_that_stood_still_while_there_was_nothing_is_not_accused_when_someth
     room.pass(10_000);
     assert_eq!(room.engines[other].feed().held(), 4);
     assert_eq!(alarms(&room, other), vec![]);
+    room.pass(15_000);
+    let withheld = FeedAlarm::Withheld {
+        by: room.engines[gateway].identity().device,
+        told: 2,
+        known: 4,
+    };
+    assert_eq!(alarms(&room, other), vec![withheld]);
 }
