@@ -62,7 +62,7 @@ fn print_totals(totals: &PosTotals) {
         ]);
     };
     for device in &totals.devices {
-        row(&device.name, &device.sums);
+        row(&device.name, &device.sums());
     }
     row("in all", &totals.all);
     table.print("no sales");
@@ -81,7 +81,7 @@ fn print_totals(totals: &PosTotals) {
 }
 
 /// Cents as people write them.
-fn amount(cents: i64) -> String {
+pub(super) fn amount(cents: i128) -> String {
     let sign = if cents < 0 { "-" } else { "" };
     let cents = cents.unsigned_abs();
     format!("{sign}{}.{:02}", cents / 100, cents % 100)
@@ -106,8 +106,8 @@ mod tests {
     #[test]
     fn cents_read_as_money_on_both_sides_of_nothing() {
         assert_eq!(
-            [0, 5, -5, 12_345, i64::MIN].map(amount),
-            ["0.00", "0.05", "-0.05", "123.45", "-92233720368547758.08"]
+            [0, 5, -5, 12_345, 2 * i128::from(i64::MIN)].map(amount),
+            ["0.00", "0.05", "-0.05", "123.45", "-184467440737095516.16"]
         );
     }
 }

@@ -29,8 +29,8 @@ struct NodeRow {
 #[derive(Serialize)]
 struct CloudRow {
     confirmed: u64,
-    pos_gross_cents: i64,
-    pos_voided_cents: i64,
+    pos_gross_cents: i128,
+    pos_voided_cents: i128,
 }
 
 /// What the demo comes to.
@@ -124,14 +124,22 @@ async fn node_row(
 
 fn check_cloud(summary: &Summary, told: &Acknowledged, off: &mut Vec<String>) {
     let figures = [
-        ("commands", summary.commands as i64, told.commands as i64),
+        ("commands", summary.commands.into(), told.commands.into()),
         (
             "confirmed commands",
-            summary.confirmed as i64,
-            told.commands as i64,
+            summary.confirmed.into(),
+            told.commands.into(),
         ),
-        ("cents of sales", summary.pos_gross_cents, told.gross_cents),
-        ("cents voided", summary.pos_voided_cents, told.voided_cents),
+        (
+            "cents of sales",
+            summary.pos_gross_cents,
+            told.gross_cents.into(),
+        ),
+        (
+            "cents voided",
+            summary.pos_voided_cents,
+            told.voided_cents.into(),
+        ),
     ];
     for (what, found, wanted) in figures {
         if found != wanted {
@@ -186,6 +194,6 @@ impl Verdict {
 }
 
 /// Cents as an amount.
-fn amount(cents: i64) -> String {
+fn amount(cents: i128) -> String {
     format!("{}.{:02}", cents / 100, (cents % 100).abs())
 }
