@@ -73,6 +73,10 @@ pub struct EntityRow {
     pub opaque: bool,
     /// The receipt of an entry of the point of sale, as it is shown.
     pub receipt: Option<String>,
+    /// A void stands against this sale.
+    pub voided: bool,
+    /// What the standing corrections of this sale add up to, if there are any.
+    pub corrections_cents: Option<i128>,
     /// It has an open dead or stuck letter.
     pub fixing: bool,
     /// The delete that stands, and whether the content was collected since.
@@ -189,10 +193,11 @@ impl Store {
 
 /// Reads entity rows.
 fn entity_sql() -> String {
+    let (voided, [millions, rests]) = (schema::voided(), schema::corrections());
     format!(
         "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed AND {DECIDED}, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
-        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, tombstone.dot, tombstone.collected
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, tombstone.dot, tombstone.collected, {voided}, {millions}, {rests}
      FROM entity JOIN entity_type ON entity_type.id = entity.type LEFT JOIN tombstone ON tombstone.entity = entity.id"
     )
 }
@@ -349,6 +354,8 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     let vv: Option<String> = row.get(7)?;
     let vv = vv.map_or(Some(Vector::EMPTY), |text| vv_from_text(&text));
     let (deleted, delete): (bool, Option<String>) = (row.get(3)?, row.get(10)?);
+    let corrections: (Option<i64>, Option<i64>) = (row.get(13)?, row.get(14)?);
+    let cents = |(millions, rests): (i64, i64)| i128::from(millions) * 1_000_000 + i128::from(rests);
     let tombstone = match delete {
         Some(dot) => Some((dot.parse().map_err(|_| what())?, row.get(11)?)),
         None => None,
@@ -367,5 +374,7 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         tombstone,
         vv: vv.ok_or_else(what)?,
         receipt: row.get(8)?,
+        voided: row.get(12)?,
+        corrections_cents: corrections.0.zip(corrections.1).map(cents),
     })
 }

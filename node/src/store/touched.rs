@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, OptionalExtension, params};
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::{Conflict, Entity, LifeKind, StateSum};
+use studiovault_protocol::pos;
 use studiovault_protocol::vector::Vector;
 
 use super::authors::Authors;
@@ -52,6 +53,7 @@ struct Stored {
     opaque: bool,
     receipt: Option<String>,
     name_key: Option<i64>,
+    sale: Option<EntityId>,
 }
 
 /// All of a transaction.
@@ -167,7 +169,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         return Ok(None);
     }
     let mut statement = store.connection.prepare_cached(
-        "SELECT id, type, deleted, conflict, vv, state, receipt, name_key FROM entity WHERE uuid = ?1",
+        "SELECT id, type, deleted, conflict, vv, state, receipt, name_key, sale FROM entity WHERE uuid = ?1",
     )?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else {
@@ -193,6 +195,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         opaque: entity.opaque,
         receipt: row.get(6)?,
         name_key: row.get(7)?,
+        sale: row.get::<_, Option<[u8; 16]>>(8)?.map(EntityId),
     };
     Ok(Some(Loaded {
         row: row.get(0)?,
@@ -237,6 +240,7 @@ struct Rows<'s> {
     update_flags: CachedStatement<'s>,
     update_receipt: CachedStatement<'s>,
     update_name_key: CachedStatement<'s>,
+    update_sale: CachedStatement<'s>,
 }
 
 impl<'s> Rows<'s> {
@@ -245,8 +249,8 @@ impl<'s> Rows<'s> {
         Ok(Self {
             store,
             insert: prepare(
-                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt, name_key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt, name_key, sale)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?,
             update: prepare(
                 "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
@@ -257,6 +261,7 @@ impl<'s> Rows<'s> {
             )?,
             update_receipt: prepare("UPDATE entity SET receipt = ?2 WHERE id = ?1")?,
             update_name_key: prepare(keys::SET_NAME_KEY)?,
+            update_sale: prepare("UPDATE entity SET sale = ?2 WHERE id = ?1")?,
         })
     }
 
@@ -284,6 +289,7 @@ impl<'s> Rows<'s> {
         let conflict = entity.in_conflict();
         let claim = keys::claim(store, loaded);
         let name_key = claim.as_ref().map(keys::Row::short);
+        let sale = pos::shown_sale(entity);
         if let Some(stored) = &loaded.stored {
             sum.remove(stored.share);
             self.update
@@ -309,6 +315,10 @@ impl<'s> Rows<'s> {
                 self.update_name_key
                     .execute(params![loaded.row, name_key])?;
             }
+            if stored.sale != sale {
+                self.update_sale
+                    .execute(params![loaded.row, sale.map(|sale| sale.0)])?;
+            }
         } else {
             self.insert.execute(params![
                 loaded.row,
@@ -322,7 +332,8 @@ impl<'s> Rows<'s> {
                 conflict,
                 entity.opaque,
                 loaded.receipt,
-                name_key
+                name_key,
+                sale.map(|sale| sale.0)
             ])?;
         }
         sum.add(entity.state_sum());
