@@ -30,7 +30,7 @@ const TRANSACTION: u64 = 100;
 /// Virtual time 0 on the wall.
 const NOON: i64 = 1_790_000_000_000;
 /// Bytes of `notes` that this truth takes; the machine's policy takes more.
-const NOTES_BYTES: &str = "64";
+const NOTES_BYTES: &str = "15";
 
 /// What is written, and what the cloud thinks of it.
 #[derive(Clone, Copy, Debug)]
@@ -315,7 +315,7 @@ impl World {
             let notes = if poison {
                 "poison".to_owned()
             } else if refused {
-                "too long for this cloud ".repeat(4)
+                "as it may not be".to_owned()
             } else {
                 "as it should be".to_owned()
             };

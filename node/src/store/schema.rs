@@ -30,6 +30,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_12.sql")),
     M::up(include_str!("schema_13.sql")),
     M::up(include_str!("schema_14.sql")),
+    M::up(include_str!("schema_15.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
@@ -71,7 +72,12 @@ pub(super) fn voided() -> String {
 /// What the corrections of a row of `entity` add up to: millions and rests, since a sum of 64 bits can be too small.
 pub(super) fn corrections() -> [String; 2] {
     let cents = format!("json_extract(entry.shown, '$.{}')", pos::AMOUNT);
-    ["/", "%"].map(|part| format!("(SELECT sum({cents} {part} 1000000) {})", naming(pos::CORRECTION)))
+    ["/", "%"].map(|part| {
+        format!(
+            "(SELECT sum({cents} {part} 1000000) {})",
+            naming(pos::CORRECTION)
+        )
+    })
 }
 
 /// Makes the settings that every commit rests on, and checks that they hold.
