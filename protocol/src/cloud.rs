@@ -294,9 +294,9 @@ pub struct Summary {
     /// Live entities.
     pub entities: u64,
     /// Sum of all sales, voided or not, in cents.
-    pub pos_gross_cents: i64,
+    pub pos_gross_cents: i128,
     /// Sum of the sales that a void stands against, in cents.
-    pub pos_voided_cents: i64,
+    pub pos_voided_cents: i128,
     /// The feed's head position.
     pub head: u64,
     /// The sum of the confirmed state, as hexadecimal.

@@ -269,11 +269,10 @@ impl Entry {
         if !(first..=last).contains(&counter) {
             return None;
         }
-        let outcome = self
-            .exceptions()
-            .iter()
-            .find(|(at, _)| *at == counter)
-            .map_or(Outcome::Accepted, |(_, outcome)| outcome.clone());
+        let exceptions = self.exceptions();
+        let outcome = exceptions
+            .binary_search_by_key(&counter, |(at, _)| *at)
+            .map_or(Outcome::Accepted, |at| exceptions[at].1.clone());
         Some(Verdict {
             position: self.counts_at(position),
             outcome,

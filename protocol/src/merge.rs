@@ -5,6 +5,7 @@
 //! place: the entity is folded anew from its commands ([`fold`]), which defines the state; [`Entity::apply`] and
 //! [`Entity::accept`] are the same function taken one step at a time.
 
+mod base;
 mod conflict;
 mod entity;
 mod entry;
@@ -14,8 +15,9 @@ mod life;
 mod pick;
 mod view;
 
+pub use base::{base, life_base};
 pub use conflict::{Conflict, ConflictKind, Side, SideState};
-pub use entity::{Entity, Record, StateSum, base, fold};
+pub use entity::{Entity, Record, StateSum, fold};
 pub use entry::{breach, set_aside};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling};
 pub use key::{

@@ -31,7 +31,18 @@ pub const CURRENCY: &str = "currency";
 /// The field of a correction or a void that names its sale.
 const NAMED: &str = "order";
 /// The field that says how much, in the smallest part of the currency; of a correction, by how much.
-const AMOUNT: &str = "amount_cents";
+pub const AMOUNT: &str = "amount_cents";
+
+/// The sale that a correction or a void shows.
+pub fn shown_sale(entity: &Entity) -> Option<EntityId> {
+    if !matches!(entity.entity_type.as_str(), CORRECTION | VOID) {
+        return None;
+    }
+    match entity.value(NAMED, &Priorities::default()) {
+        Some(Value::Ref(sale)) => Some(*sale),
+        _ => None,
+    }
+}
 
 /// One standing entry.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,10 +94,7 @@ impl Entry {
             Some(Value::Int(cents)) => *cents,
             _ => 0,
         };
-        let sale = match value(NAMED) {
-            Some(Value::Ref(sale)) => Some(*sale),
-            _ => None,
-        };
+        let sale = shown_sale(entity);
         let says = match entity.entity_type.as_str() {
             SALE => Says::Sale {
                 amount_cents,
@@ -117,7 +125,7 @@ impl Entry {
     }
 }
 
-/// What some sales come to.
+/// What some sales come to. 128 bits take more amounts of 64 bits than there can be entries, so no sum is ever cut.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Sums {
     /// Sales, voided ones included.
@@ -125,13 +133,24 @@ pub struct Sums {
     /// Of those, voided.
     pub voided: u64,
     /// All amounts as sold.
-    pub gross_cents: i64,
+    pub gross_cents: i128,
     /// What corrections add or take away.
-    pub corrections_cents: i64,
+    pub corrections_cents: i128,
     /// What voids take away.
-    pub voids_cents: i64,
+    pub voids_cents: i128,
     /// What remains.
-    pub net_cents: i64,
+    pub net_cents: i128,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.sales += other.sales;
+        self.voided += other.voided;
+        self.gross_cents += other.gross_cents;
+        self.corrections_cents += other.corrections_cents;
+        self.voids_cents += other.voids_cents;
+        self.net_cents += other.net_cents;
+    }
 }
 
 /// Why a person should look at an entry.
@@ -172,38 +191,6 @@ pub struct Totals {
     pub devices: BTreeMap<DeviceId, Sums>,
     /// What a person should look at, by sale.
     pub flags: Vec<Flag>,
-}
-
-/// Sums wide enough for any number of amounts.
-#[derive(Clone, Copy, Default)]
-struct Wide {
-    sales: u64,
-    voided: u64,
-    gross: i128,
-    corrections: i128,
-    voids: i128,
-}
-
-impl Wide {
-    fn add(&mut self, other: Self) {
-        self.sales += other.sales;
-        self.voided += other.voided;
-        self.gross += other.gross;
-        self.corrections += other.corrections;
-        self.voids += other.voids;
-    }
-
-    fn narrow(self) -> Sums {
-        let cents = |wide: i128| wide.clamp(i64::MIN.into(), i64::MAX.into()) as i64;
-        Sums {
-            sales: self.sales,
-            voided: self.voided,
-            gross_cents: cents(self.gross),
-            corrections_cents: cents(self.corrections),
-            voids_cents: cents(self.voids),
-            net_cents: cents(self.gross + self.corrections + self.voids),
-        }
-    }
 }
 
 /// What names one sale.
@@ -247,7 +234,6 @@ pub fn totals<'a>(
         }
     }
     let mut totals = Totals::default();
-    let mut wide: BTreeMap<DeviceId, Wide> = BTreeMap::new();
     for (sale, (dot, amount, other)) in &sales {
         let named = named.remove(sale).unwrap_or_default();
         let sums = one_sale((*sale, *amount), &named, &saw, &mut totals.flags);
@@ -256,7 +242,9 @@ pub fn totals<'a>(
                 .flags
                 .push(flag(*sale, (*sale, *dot), Why::OtherCurrency));
         } else {
-            wide.entry(dot.author.device).or_default().add(sums);
+            totals.all.add(sums);
+            let device = totals.devices.entry(dot.author.device);
+            device.or_default().add(sums);
         }
     }
     for (sale, named) in named {
@@ -265,13 +253,6 @@ pub fn totals<'a>(
             .flags
             .extend(unknown.map(|entry| flag(sale, entry, Why::UnknownSale)));
     }
-    let mut all = Wide::default();
-    wide.values().for_each(|sums| all.add(*sums));
-    totals.all = all.narrow();
-    totals.devices = wide
-        .into_iter()
-        .map(|(device, sums)| (device, sums.narrow()))
-        .collect();
     totals.flags.sort();
     totals
 }
@@ -291,7 +272,7 @@ fn one_sale(
     named: &Named,
     saw: impl Fn(Dot, Dot) -> bool,
     flags: &mut Vec<Flag>,
-) -> Wide {
+) -> Sums {
     let mut corrections = 0;
     for (entry, cents) in &named.corrections {
         // It was made before a void if the void's author had seen it, and it must have been before each of them.
@@ -311,12 +292,15 @@ fn one_sale(
         flags.extend(again);
     }
     let voided = !named.voids.is_empty();
-    Wide {
+    let whole = amount + corrections;
+    let voids = if voided { -whole } else { 0 };
+    Sums {
         sales: 1,
         voided: voided.into(),
-        gross: amount,
-        corrections,
-        voids: if voided { -(amount + corrections) } else { 0 },
+        gross_cents: amount,
+        corrections_cents: corrections,
+        voids_cents: voids,
+        net_cents: whole + voids,
     }
 }
 

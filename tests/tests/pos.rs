@@ -288,6 +288,49 @@ async fn the_till_in_fifty_lines_sells_and_shows_the_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sale_shows_that_it_was_corrected_and_voided_wherever_it_is_read() {
+    let served = Served::start().await;
+    let (id, _, _) = write(&served, &sale(2_000)).await;
+    let (other, _, _) = write(&served, &sale(700)).await;
+    let shown = async |id: &str| {
+        let path = format!("/local/v1/entities/pos_order/{id}");
+        let (one, page) = (
+            answer(served.get(&path)).await.1,
+            answer(served.get("/local/v1/entities/pos_order")).await.1,
+        );
+        let rows = page["entities"].as_array().cloned().unwrap_or_default();
+        let listed = rows.into_iter().find(|row| row["id"] == *id);
+        assert_eq!(Some(&one), listed.as_ref(), "alone and in a list");
+        let sql = json!({"sql": "SELECT _voided, _corrections_cents FROM app_pos_order WHERE id = ?1", "params": [id]});
+        let (_, view) = answer(served.post("/local/v1/query", &sql)).await;
+        (
+            (one["voided"].clone(), one["corrections_cents"].clone()),
+            view["rows"][0].clone(),
+        )
+    };
+    let untouched = ((json!(null), json!(null)), json!([0, 0]));
+    assert_eq!(shown(&id).await, untouched);
+    let correction = |cents: i64| {
+        let fields = json!({"order": id, "amount_cents": cents, "reason": "discount"});
+        create("pos_correction", fields)
+    };
+    write(&served, &correction(-300)).await;
+    write(&served, &correction(-200)).await;
+    let corrected = ((json!(null), json!(-500)), json!([0, -500]));
+    assert_eq!(shown(&id).await, corrected);
+    let void = create("pos_void", json!({"order": id, "reason": "typed twice"}));
+    write(&served, &void).await;
+    let voided = ((json!(true), json!(-500)), json!([1, -500]));
+    assert_eq!(shown(&id).await, voided);
+    assert_eq!(shown(&other).await, untouched, "and no other sale");
+    let path = format!("/local/v1/history/{id}");
+    let (_, history) = answer(served.get(&path)).await;
+    let rows = history["rows"].as_array().map(Vec::len);
+    assert_eq!(rows, Some(1), "nothing was written to the sale");
+    served.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn any_sqlite_program_reads_the_views_while_the_node_runs() {
     let served = Served::start().await;
     let file = served.folder().path().join("studio.db");

@@ -232,6 +232,8 @@ pub fn its_history() -> EntityFacts {
             deleted: false,
             deletion: None,
             receipt: None,
+            voided: false,
+            corrections_cents: None,
             sync_state: SyncState::NeedsFixing,
             conflict: true,
             proposed: None,

@@ -81,11 +81,8 @@ fn devices(status: &Status, totals: &Totals) -> Vec<PosDevice> {
         let member = status.members.iter().find(|member| member.device == device);
         member.map_or_else(|| device.to_string(), |member| member.name.clone())
     };
-    let devices = totals.devices.iter().map(|(device, sums)| PosDevice {
-        device: *device,
-        name: named(*device),
-        sums: *sums,
-    });
+    let devices = totals.devices.iter();
+    let devices = devices.map(|(device, sums)| PosDevice::new((*device, named(*device)), *sums));
     devices.collect()
 }
 

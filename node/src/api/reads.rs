@@ -247,6 +247,8 @@ impl Standing {
             fields: row.fields,
             deleted: row.deleted,
             receipt: row.receipt,
+            voided: row.voided,
+            corrections_cents: row.corrections_cents,
             conflict: row.conflict,
             proposed: row.proposed,
             needs_newer_version: row.opaque,

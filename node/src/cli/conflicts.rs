@@ -99,7 +99,10 @@ fn lines(conflict: &ConflictView) -> Vec<String> {
         }
     }
     lines.extend(conflict.deletion.iter().map(|told| format!("    {told}")));
-    let base = conflict.base.iter().map(plain);
+    let base = conflict.base.iter().map(|base| match base {
+        serde_json::Value::Object(fields) => field_list(fields),
+        value => plain(value),
+    });
     lines.extend(base.map(|base| format!("    before: {base}")));
     if conflict.clock_suspect {
         let text = "    clock suspect: one of the clocks is more than a day ahead";
@@ -119,17 +122,21 @@ fn said(side: &SideView) -> String {
     let Some(deed) = &side.deed else {
         return plain(&side.value);
     };
-    let fields = deed.fields.iter();
-    let fields: Vec<String> = fields
-        .map(|(name, value)| format!("{name} = {}", plain(value)))
-        .collect();
     let did = match deed.op {
         Op::Delete => "deleted it".to_owned(),
         Op::Restore => "brought it back".to_owned(),
-        _ if fields.is_empty() => "edited it".to_owned(),
-        _ => format!("edited {}", fields.join(", ")),
+        _ if deed.fields.is_empty() => "edited it".to_owned(),
+        _ => format!("edited {}", field_list(&deed.fields)),
     };
     format!("{} {did}", deed.actor)
+}
+
+fn field_list(fields: &serde_json::Map<String, serde_json::Value>) -> String {
+    let fields = fields.iter();
+    let fields: Vec<String> = fields
+        .map(|(name, value)| format!("{name} = {}", plain(value)))
+        .collect();
+    fields.join(", ")
 }
 
 /// How this kind of conflict is settled.
@@ -272,7 +279,12 @@ mod tests {
                 json!({"op": "update", "actor": "Rui", "fields": {"phone": "912"}})
             ),
         ]);
-        let text = lines(&a_conflict("delete_update", None, sides)).join("\n");
+        let question = ConflictView {
+            base: Some(json!({"email": "a@b", "phone": "911"})),
+            ..a_conflict("delete_update", None, sides)
+        };
+        let text = lines(&question).join("\n");
+        assert!(text.contains("before: email = a@b, phone = 911"), "{text}");
         assert!(text.contains("Ines deleted it"), "{text}");
         assert!(text.contains("Rui edited phone = 912"), "{text}");
         assert!(text.contains("--restore") && text.contains("--accept-delete"));

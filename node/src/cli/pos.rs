@@ -63,7 +63,7 @@ fn print_totals(totals: &PosTotals) {
         ]);
     };
     for device in &totals.devices {
-        row(&device.name, &device.sums);
+        row(&device.name, &device.sums());
     }
     row("in all", &totals.all);
     table.print("no sales");
@@ -82,7 +82,7 @@ fn print_totals(totals: &PosTotals) {
 }
 
 /// An amount as people write it, with so many digits behind the point.
-fn amount(parts: i64, digits: usize) -> String {
+pub(in crate::cli) fn amount(parts: i128, digits: usize) -> String {
     let sign = if parts < 0 { "-" } else { "" };
     let text = format!("{:0least$}", parts.unsigned_abs(), least = digits + 1);
     let (whole, part) = text.split_at(text.len() - digits);
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn cents_read_as_money_on_both_sides_of_nothing() {
         assert_eq!(
-            [0, 5, -5, 12_345, i64::MIN].map(|cents| amount(cents, 2)),
-            ["0.00", "0.05", "-0.05", "123.45", "-92233720368547758.08"]
+            [0, 5, -5, 12_345, 2 * i128::from(i64::MIN)].map(|cents| amount(cents, 2)),
+            ["0.00", "0.05", "-0.05", "123.45", "-184467440737095516.16"]
         );
         assert_eq!(amount(-1250, minor_digits("JPY")), "-1250");
         assert_eq!(amount(5, minor_digits("KWD")), "0.005");

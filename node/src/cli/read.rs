@@ -7,10 +7,12 @@ use studiovault_protocol::api::{
     EntityPage, EntityView, HistoryPage, QueryAnswer, QueryRequest, Status,
 };
 use studiovault_protocol::id::EntityId;
+use studiovault_protocol::pos::{CURRENCY, minor_digits};
 
 use super::failure::{Exit, Failure};
 use super::folder::client;
 use super::output::{Table, moment, plain, print_json, say};
+use super::pos::amount;
 use super::{Call, Outcome, runtime};
 
 mod follow;
@@ -242,11 +244,19 @@ pub(crate) fn history(call: &Call, history: History) -> Outcome {
     )
 }
 
+/// Where it stands; of a sale first what became of it.
 fn standing(entity: &EntityView) -> String {
-    if entity.conflict {
-        return format!("{}, in conflict", entity.sync_state);
-    }
-    entity.sync_state.to_string()
+    let currency = entity.fields.get(CURRENCY).and_then(|code| code.as_str());
+    let digits = currency.map_or(2, minor_digits);
+    let corrected = entity.corrections_cents.map(|parts| amount(parts, digits));
+    let words = [
+        entity.voided.then(|| "voided".to_owned()),
+        corrected.map(|cents| format!("corrected by {cents}")),
+        Some(entity.sync_state.to_string()),
+        entity.conflict.then(|| "in conflict".to_owned()),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    words.join(", ")
 }
 
 /// Asks for a path and prints the answer.
@@ -263,4 +273,31 @@ pub(crate) fn show<A: DeserializeOwned + Serialize>(
         print(&answer);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_sale_says_first_what_became_of_it() {
+        let sale = |more: serde_json::Value| {
+            let mut view = json!({
+                "id": "09090909-0909-0909-0909-090909090909", "type": "pos_order", "fields": {}, "deleted": false,
+                "sync_state": {"state": "confirmed"}, "conflict": false, "vv": "v1",
+            });
+            let more = more.as_object().cloned().unwrap_or_default();
+            view.as_object_mut().expect("an object").extend(more);
+            serde_json::from_value(view).expect("a sale")
+        };
+        assert_eq!(standing(&sale(json!({}))), "confirmed");
+        let both = json!({"voided": true, "corrections_cents": -550});
+        assert_eq!(
+            standing(&sale(both)),
+            "voided, corrected by -5.50, confirmed"
+        );
+        let yen = json!({"corrections_cents": -550, "fields": {"currency": "JPY"}});
+        assert_eq!(standing(&sale(yen)), "corrected by -550, confirmed");
+    }
 }

@@ -28,11 +28,18 @@ impl Store {
         Ok(Policy::parse(&String::from_utf8_lossy(&text)).ok())
     }
 
-    /// Adopts `base` in a store that has no policy yet.
+    /// Adopts `base` in a store that has no policy yet, and makes the views anew that an older version of the program made.
     pub(super) fn start_policy(&mut self, base: &Policy) -> Result<(), StoreError> {
-        if self.recall("policy_text")?.is_some() {
-            return Ok(());
-        }
+        let noted = self.recall("policy_text")?.is_some();
+        let known: Option<u32> = self.decoded("views")?;
+        let adopted = self.adopted_text()?;
+        let base = match &adopted {
+            // Of a policy that this version cannot read the rows say nothing: they wait for one that it can.
+            None if noted => return Ok(()),
+            Some(_) if known == Some(schema::VIEWS) => return Ok(()),
+            Some(adopted) => adopted,
+            None => base,
+        };
         let transaction = self.connection.transaction()?;
         schema::make_views(&transaction, base)?;
         put_meta(&transaction, "policy_text", base.text().as_bytes())?;

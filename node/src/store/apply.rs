@@ -4,6 +4,7 @@
 //! entity's whole history gives.
 
 use studiovault_protocol::bundle::Bundle;
+use studiovault_protocol::command::Op;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::Record;
 use studiovault_protocol::receipt::shown;
@@ -47,6 +48,7 @@ impl Batch<'_> {
                     .push((command.entity, loaded.type_name.clone()));
             }
             loaded.dirty = true;
+            loaded.single = loaded.vv.tips().is_empty() && command.op == Op::Create;
             loaded.vv.join(rules.epochs, dot);
             if loaded.stale {
                 continue;

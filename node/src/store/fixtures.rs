@@ -116,6 +116,28 @@ pub fn a_client(id: EntityId, dice: &mut Dice) -> Command {
     }
 }
 
+/// A sale of 10.00, a correction of it by -2.00, and a void, as entities 1 to 3.
+pub fn a_voided_sale(dice: &mut Dice) -> [Command; 3] {
+    let cents = |cents| FieldWrite {
+        field: "amount_cents".into(),
+        change: Change::Write(Value::Int(cents)),
+    };
+    let order = || FieldWrite {
+        field: "order".into(),
+        change: Change::Write(Value::Ref(entity(1))),
+    };
+    let mut entry = |n, entity_type: &str, writes| Command {
+        entity_type: entity_type.into(),
+        writes,
+        ..command(Op::Create, entity(n), dice)
+    };
+    [
+        entry(1, "pos_order", vec![cents(10_00)]),
+        entry(2, "pos_correction", vec![order(), cents(-2_00)]),
+        entry(3, "pos_void", vec![order()]),
+    ]
+}
+
 /// One machine.
 pub struct Machine {
     pub author: Author,

@@ -15,7 +15,6 @@ use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::ledger::{self, Decider};
-use super::touched::Loaded;
 use super::{Rules, Store, StoreError, history, letters, put_encoded, queue};
 
 /// Keeps a page and what it says the cloud holds.
@@ -103,12 +102,11 @@ impl Batch<'_> {
                     loaded.stale |= self.store.lifts_cut((part.number, dot), &verdict, rules)?;
                     let entity = &loaded.entity;
                     let beside = command.op == Op::Create && !entity.life.names(dot);
-                    let noted = (&*self.store, &touched.history[..]);
                     if !loaded.stale && !beside && !entity.must_fold(command, &verdict.outcome) {
                         loaded
                             .entity
                             .accept(command, (dot, verdict.position), rules.policy);
-                    } else if !loaded.stale && is_alone(noted, loaded, (&part, dot))? {
+                    } else if !loaded.stale && loaded.single && entity.life.names(dot) {
                         // Most that is rejected is a create and nothing else: its history is this one command.
                         let name = loaded.type_name.clone();
                         let record = alone((command, dot), &verdict, rules);
@@ -174,10 +172,11 @@ impl Batch<'_> {
         let within = |(counter, _): &&(u64, Outcome)| (part.first..=part.last).contains(counter);
         let all = entry.exceptions().iter();
         let exceptions: Vec<(u64, Outcome)> = all.filter(within).cloned().collect();
-        let rejected = exceptions
+        let rejected: Vec<u64> = exceptions
             .iter()
             .filter(|(_, outcome)| matches!(outcome, Outcome::Rejected { .. }))
-            .count() as i64;
+            .map(|(counter, _)| *counter)
+            .collect();
         let bytes = postcard::to_stdvec(&exceptions).expect("outcomes always encode");
         let connection = &self.store.connection;
         connection
@@ -190,7 +189,7 @@ impl Batch<'_> {
                 part.first.cast_signed(),
                 part.last.cast_signed(),
                 position.cast_signed(),
-                rejected,
+                rejected.len() as i64,
                 bytes
             ])?;
         letters::decided(connection, part.number, (part.first, part.last))?;
@@ -199,9 +198,6 @@ impl Batch<'_> {
                 continue;
             };
             let verdict = Verdict { position, outcome };
-            if part.own {
-                queue::settle(connection, (part.number, counter), &verdict)?;
-            }
             let dot = part.bundle.author().at(counter);
             letters::note(connection, (part.number, dot, command), (&verdict, at))?;
             let given_up = command.replaces.filter(|_| {
@@ -213,33 +209,11 @@ impl Batch<'_> {
             }
         }
         if part.own {
-            queue::confirm(connection, part.number, (part.first, part.last))?;
+            let range = (part.first, part.last);
+            queue::decide(connection, part.number, (range, &rejected))?;
         }
         Ok(())
     }
-}
-
-/// Whether all of an entity's history is this one create, which stands.
-fn is_alone(
-    (store, noted): (&Store, &[(i64, i64)]),
-    loaded: &Loaded,
-    (part, dot): (&Part, Dot),
-) -> Result<bool, StoreError> {
-    let id = loaded.entity.id;
-    let of_entity = part
-        .bundle
-        .commands()
-        .filter(|(_, command)| command.entity == id);
-    let only = |(at, command): (Dot, &Command)| at == dot && command.op == Op::Create;
-    let waits = noted.iter().any(|(row, _)| *row == loaded.row);
-    if waits || !loaded.entity.life.names(dot) || !of_entity.map(only).eq([true]) {
-        return Ok(false);
-    }
-    let bundles: i64 = store
-        .connection
-        .prepare_cached("SELECT count(*) FROM entity_log WHERE entity = ?1")?
-        .query_row([loaded.row], |row| row.get(0))?;
-    Ok(bundles == 1)
 }
 
 /// What nobody has seen.

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value as Json;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{Dot, EntityId, Hash};
 use studiovault_protocol::merge::{
-    self, Conflict, ConflictKind, Context, Entity, Outcome, Priorities, Record, Verdict, fold,
+    self, Conflict, ConflictKind, Context, Entity, Outcome, Record, Verdict, fold,
 };
 use studiovault_protocol::receipt::shown;
-use studiovault_protocol::value::Value;
 use studiovault_protocol::vector::{Epochs, Vector};
 
 use super::authors::Authors;
@@ -192,19 +192,24 @@ impl History {
     }
 }
 
-/// The value that the sides of a conflict grew from.
+/// What the sides of a conflict grew from: the field's value, or of a deletion the fields that were written since.
 pub(super) fn base(
     (connection, authors): (&Connection, &Authors),
     (row, conflict): (i64, &Conflict),
-    (epochs, priorities): (&Epochs, &Priorities),
-) -> Result<Option<Value>, StoreError> {
-    if conflict.field.is_none() || conflict.kind == ConflictKind::CreateCreate {
+    rules: &Rules<'_>,
+) -> Result<Option<Json>, StoreError> {
+    if conflict.kind == ConflictKind::CreateCreate {
         return Ok(None);
     }
     let history = read(connection, authors, row)?;
-    let records = history.records(conflict.entity, epochs);
+    let records = history.records(conflict.entity, rules.epochs);
     let records: Vec<Record> = records.map(|(_, record)| record).collect();
-    Ok(merge::base(&records, conflict, priorities))
+    if conflict.field.is_none() {
+        let fields = merge::life_base(&records, conflict, (rules.priorities, rules.policy));
+        return Ok((!fields.is_empty()).then_some(Json::Object(fields)));
+    }
+    let value = merge::base(&records, conflict, rules.priorities);
+    Ok(value.map(|value| value.to_json()))
 }
 
 /// What stands at a log position as an author's past.

@@ -147,12 +147,8 @@ impl Batch<'_> {
             };
             let store = &*self.store;
             let from = (&store.connection, &store.authors);
-            let base = history::base(
-                from,
-                (loaded.row, &conflict),
-                (rules.epochs, rules.priorities),
-            )?;
-            entry.base = base.map(|value| value.to_json().to_string());
+            let base = history::base(from, (loaded.row, &conflict), rules)?;
+            entry.base = base.map(|base| base.to_string());
         }
         Ok(())
     }

@@ -11,7 +11,6 @@ use studiovault_protocol::merge::{Code, Outcome, Verdict};
 use studiovault_protocol::time::WallMs;
 
 use super::batch::Batch;
-use super::queue::{operation, payload};
 use super::{StoreError, history};
 
 /// The code of a letter that has no verdict.
@@ -84,18 +83,14 @@ fn insert(
     connection
         .prepare_cached(
             "INSERT OR REPLACE INTO dead_letter
-             (author, counter, command, entity, entity_type, operation, payload_json, code, detail, feed_position, rejected_at, settled)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11,
+             (author, counter, entity, code, detail, feed_position, rejected_at, settled)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7,
                      (SELECT kind FROM replacement WHERE author = ?1 AND counter = ?2 LIMIT 1))",
         )?
         .execute(params![
             author,
             dot.counter.cast_signed(),
-            command.id.to_string(),
             command.entity.0,
-            command.entity_type,
-            operation(command),
-            payload(command).to_string(),
             code,
             detail,
             position.cast_signed(),

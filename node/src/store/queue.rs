@@ -6,7 +6,7 @@ use rusqlite::{Connection, params};
 use serde_json::{Map, Value as Json, json};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, Op};
-use studiovault_protocol::merge::{Outcome, Verdict};
+use studiovault_protocol::merge::Outcome;
 
 use super::{Store, StoreError, history};
 
@@ -104,43 +104,46 @@ pub(super) fn mark_sent(
     Ok(())
 }
 
-/// Confirms a range, but for what was rejected of it.
-pub(super) fn confirm(
+/// Takes up the verdicts on a range: all confirmed, but for the counters of those that were rejected, ascending.
+pub(super) fn decide(
     connection: &Connection,
     author: i64,
-    (first, last): (u64, u64),
+    ((first, last), rejected): ((u64, u64), &[u64]),
 ) -> Result<(), StoreError> {
+    let (from, to) = (first.cast_signed(), last.cast_signed());
+    if rejected.is_empty() {
+        connection
+            .prepare_cached(
+                "UPDATE sync_queue SET sync_status = 'confirmed' WHERE author = ?1 AND counter BETWEEN ?2 AND ?3",
+            )?
+            .execute([author, from, to])?;
+        return Ok(());
+    }
+    // One statement for all of them: each of its own costs as much as the rest of a verdict.
+    let mut marks = vec![0u8; usize::try_from(last - first + 1).unwrap_or(0)];
+    for counter in rejected {
+        marks[(counter - first) as usize] = 1;
+    }
     connection
         .prepare_cached(
-            "UPDATE sync_queue SET sync_status = 'confirmed'
-             WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND sync_status <> 'rejected'",
+            "UPDATE sync_queue SET sync_status = CASE substr(?4, counter - ?2 + 1, 1) WHEN x'01' THEN 'rejected' ELSE 'confirmed' END
+             WHERE author = ?1 AND counter BETWEEN ?2 AND ?3",
         )?
-        .execute([author, first.cast_signed(), last.cast_signed()])?;
+        .execute(params![author, from, to, marks])?;
     Ok(())
 }
 
-/// Notes what became of a command that was not simply accepted.
-pub(super) fn settle(
-    connection: &Connection,
-    (author, counter): (i64, u64),
-    verdict: &Verdict,
-) -> Result<(), StoreError> {
-    let counter = counter.cast_signed();
-    let (status, error) = match &verdict.outcome {
-        Outcome::Accepted => return Ok(()),
+/// What the cloud said of a command, if it did not simply accept.
+pub(super) fn words(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Accepted => None,
         Outcome::Merged(fields) => {
+            let fields = fields.iter();
             let fields: Vec<String> = fields
-                .iter()
                 .map(|(field, code)| format!("{field}: {}", code.word()))
                 .collect();
-            ("confirmed", fields.join(", "))
+            Some(fields.join(", "))
         }
-        Outcome::Rejected { code, detail } => ("rejected", format!("{}: {detail}", code.word())),
-    };
-    connection
-        .prepare_cached(
-            "UPDATE sync_queue SET sync_status = ?3, last_error = ?4 WHERE author = ?1 AND counter = ?2",
-        )?
-        .execute(params![author, counter, status, error])?;
-    Ok(())
+        Outcome::Rejected { code, detail } => Some(format!("{}: {detail}", code.word())),
+    }
 }

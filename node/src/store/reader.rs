@@ -73,6 +73,10 @@ pub struct EntityRow {
     pub opaque: bool,
     /// The receipt of an entry of the point of sale, as it is shown.
     pub receipt: Option<String>,
+    /// A void stands against this sale.
+    pub voided: bool,
+    /// What the standing corrections of this sale add up to, if there are any.
+    pub corrections_cents: Option<i128>,
     /// It has an open dead or stuck letter.
     pub fixing: bool,
     /// The delete that stands, and whether the content was collected since.
@@ -189,10 +193,11 @@ impl Store {
 
 /// Reads entity rows.
 fn entity_sql() -> String {
+    let (voided, [millions, rests]) = (schema::voided(), schema::corrections());
     format!(
         "SELECT entity.uuid, entity_type.name, shown, deleted, confirmed AND {DECIDED}, conflict OR twin, opaque,
      (SELECT group_concat(epoch.name || '.' || json_extract(tip.value, '$[1]'), ',')
-        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, tombstone.dot, tombstone.collected
+        FROM json_each(entity.vv) AS tip CROSS JOIN epoch ON epoch.id = json_extract(tip.value, '$[0]')), entity.receipt, {FIXING}, tombstone.dot, tombstone.collected, {voided}, {millions}, {rests}
      FROM entity JOIN entity_type ON entity_type.id = entity.type LEFT JOIN tombstone ON tombstone.entity = entity.id"
     )
 }
@@ -279,9 +284,9 @@ impl View<'_> {
         );
         let has_cloud = self.count("SELECT count(*) FROM meta WHERE key = 'has_cloud'")? > 0;
         let own = |status: &str| {
-            let sql = format!(
-                "SELECT count(*) FROM sync_queue WHERE sync_status <> 'confirmed' AND {status}"
-            );
+            // The index knows what waits, by these very words.
+            let waits = "sync_status IN ('pending', 'sent')";
+            let sql = format!("SELECT count(*) FROM sync_queue WHERE {waits} AND {status}");
             if has_cloud { self.count(&sql) } else { Ok(0) }
         };
         let undecided = commands.saturating_sub(confirmed + rejected);
@@ -289,7 +294,7 @@ impl View<'_> {
             entities: self.count("SELECT count(*) FROM entity WHERE deleted = 0")?,
             commands,
             pending: if has_cloud { undecided } else { 0 },
-            own_pending: own("sync_status IN ('pending', 'sent')")?,
+            own_pending: own("1 = 1")?,
             own_sent: own("sync_status = 'sent'")?,
             confirmed,
             rejected,
@@ -316,7 +321,7 @@ impl View<'_> {
     /// When the oldest own command without a verdict was written.
     pub fn oldest_pending(&self) -> Result<Option<WallMs>, StoreError> {
         let sql = "SELECT min(created_at) FROM sync_queue
-                   WHERE sync_status <> 'confirmed' AND sync_status IN ('pending', 'sent')";
+                   WHERE sync_status IN ('pending', 'sent')";
         let oldest: Option<i64> = self
             .connection
             .prepare_cached(sql)?
@@ -349,6 +354,9 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
     let vv: Option<String> = row.get(7)?;
     let vv = vv.map_or(Some(Vector::EMPTY), |text| vv_from_text(&text));
     let (deleted, delete): (bool, Option<String>) = (row.get(3)?, row.get(10)?);
+    let corrections: (Option<i64>, Option<i64>) = (row.get(13)?, row.get(14)?);
+    let cents =
+        |(millions, rests): (i64, i64)| i128::from(millions) * 1_000_000 + i128::from(rests);
     let tombstone = match delete {
         Some(dot) => Some((dot.parse().map_err(|_| what())?, row.get(11)?)),
         None => None,
@@ -367,5 +375,7 @@ fn entity_row(row: &Row<'_>) -> Result<EntityRow, StoreError> {
         tombstone,
         vv: vv.ok_or_else(what)?,
         receipt: row.get(8)?,
+        voided: row.get(12)?,
+        corrections_cents: corrections.0.zip(corrections.1).map(cents),
     })
 }

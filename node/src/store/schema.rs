@@ -8,10 +8,11 @@ use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use rusqlite_migration::{M, Migrations};
 use studiovault_protocol::policy::Policy;
+use studiovault_protocol::pos;
 use studiovault_protocol::receipt;
 use studiovault_protocol::sabotage::Bug;
 
-use super::{Location, StoreError};
+use super::{Location, StoreError, put_encoded};
 
 /// Each takes the schema from the version of its place to the next.
 const MIGRATIONS: &[M<'static>] = &[
@@ -28,9 +29,13 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_11.sql")),
     M::up(include_str!("schema_12.sql")),
     M::up(include_str!("schema_13.sql")),
+    M::up(include_str!("schema_14.sql")),
+    M::up(include_str!("schema_15.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
+/// One higher whenever the views of a policy's types say something else than before.
+pub(super) const VIEWS: u32 = 1;
 /// Pages of the writer's cache, in KiB. With 100,000 entities the whole process must stay below 80 MiB.
 const CACHE_KIB: i64 = 24 * 1024;
 /// KiB of a read-only connection's cache; a node has a few of them.
@@ -50,6 +55,30 @@ pub(super) const DECIDED: &str =
     "NOT EXISTS (SELECT 1 FROM json_each(entity.vv) AS mark WHERE json_extract(mark.value, '$[1]') > coalesce(
       (SELECT last FROM verdict WHERE verdict.author = json_extract(mark.value, '$[0]')
        AND verdict.first <= json_extract(mark.value, '$[1]') ORDER BY verdict.first DESC LIMIT 1), 0))";
+
+/// The standing entries of a type that name a row of `entity` as their sale, after `SELECT` and what is wanted of each `entry`.
+fn naming(entry_type: &str) -> String {
+    format!(
+        "FROM entity AS entry WHERE entry.sale = entity.uuid AND entry.deleted = 0
+         AND entry.type = (SELECT id FROM entity_type WHERE name = '{entry_type}')"
+    )
+}
+
+/// Whether a void stands against a row of `entity`.
+pub(super) fn voided() -> String {
+    format!("EXISTS (SELECT 1 {})", naming(pos::VOID))
+}
+
+/// What the corrections of a row of `entity` add up to: millions and rests, since a sum of 64 bits can be too small.
+pub(super) fn corrections() -> [String; 2] {
+    let cents = format!("json_extract(entry.shown, '$.{}')", pos::AMOUNT);
+    ["/", "%"].map(|part| {
+        format!(
+            "(SELECT sum({cents} {part} 1000000) {})",
+            naming(pos::CORRECTION)
+        )
+    })
+}
 
 /// Makes the settings that every commit rests on, and checks that they hold.
 pub(super) fn configure(connection: &Connection, location: &Location) -> Result<(), StoreError> {
@@ -152,7 +181,7 @@ pub(super) fn make_views(connection: &Connection, policy: &Policy) -> Result<(),
         )?;
         connection.execute_batch(&view(policy, name, id))?;
     }
-    Ok(())
+    put_encoded(connection, "views", &VIEWS)
 }
 
 /// The statement that makes the view of one type: plain SQL, so that any SQLite driver can read it.
@@ -168,6 +197,14 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
     }
     if policy.types()[name].append_only && policy.types()[name].field(receipt::FIELD).is_some() {
         sql += ", entity.receipt AS _receipt";
+    }
+    if name == pos::SALE {
+        let (voided, [millions, rests]) = (voided(), corrections());
+        write!(
+            sql,
+            ", {voided} AS _voided, coalesce({millions} * 1000000 + {rests}, 0) AS _corrections_cents"
+        )
+        .expect("text grows");
     }
     write!(
         sql,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rusqlite::{CachedStatement, OptionalExtension, params};
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::merge::{Conflict, Entity, LifeKind, StateSum};
+use studiovault_protocol::pos;
 use studiovault_protocol::vector::Vector;
 
 use super::authors::Authors;
@@ -38,6 +39,8 @@ pub(super) struct Loaded {
     pub dirty: bool,
     /// The state must be folded anew from the history before anything reads it.
     pub stale: bool,
+    /// All of its history is one create. May be `false` where an older version of the program wrote the row.
+    pub single: bool,
     /// As the row has it.
     stored: Option<Stored>,
 }
@@ -50,8 +53,23 @@ struct Stored {
     deleted: bool,
     conflict: bool,
     opaque: bool,
+    single: bool,
     receipt: Option<String>,
     name_key: Option<i64>,
+    sale: Option<EntityId>,
+}
+
+impl Stored {
+    /// What indexes ask for besides the key.
+    fn flags(&self) -> (i64, bool, bool, bool, bool) {
+        (
+            self.type_number,
+            self.deleted,
+            self.conflict,
+            self.opaque,
+            self.single,
+        )
+    }
 }
 
 /// All of a transaction.
@@ -167,7 +185,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         return Ok(None);
     }
     let mut statement = store.connection.prepare_cached(
-        "SELECT id, type, deleted, conflict, vv, state, receipt, name_key FROM entity WHERE uuid = ?1",
+        "SELECT id, type, deleted, conflict, vv, state, receipt, name_key, sale, single FROM entity WHERE uuid = ?1",
     )?;
     let mut rows = statement.query([id.0])?;
     let Some(row) = rows.next()? else {
@@ -191,8 +209,10 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         deleted: row.get(2)?,
         conflict,
         opaque: entity.opaque,
+        single: row.get(9)?,
         receipt: row.get(6)?,
         name_key: row.get(7)?,
+        sale: row.get::<_, Option<[u8; 16]>>(8)?.map(EntityId),
     };
     Ok(Some(Loaded {
         row: row.get(0)?,
@@ -205,6 +225,7 @@ pub(super) fn read(store: &Store, id: EntityId) -> Result<Option<Loaded>, StoreE
         logged: 0,
         dirty: false,
         stale: false,
+        single: stored.single,
         stored: Some(stored),
     }))
 }
@@ -225,6 +246,7 @@ fn begin(store: &mut Store, id: EntityId, type_name: &str) -> Result<Loaded, Sto
         logged: 0,
         dirty: true,
         stale: false,
+        single: false,
         stored: None,
     })
 }
@@ -234,9 +256,10 @@ struct Rows<'s> {
     store: &'s Store,
     insert: CachedStatement<'s>,
     update: CachedStatement<'s>,
-    update_flags: CachedStatement<'s>,
+    update_all: CachedStatement<'s>,
     update_receipt: CachedStatement<'s>,
     update_name_key: CachedStatement<'s>,
+    update_sale: CachedStatement<'s>,
 }
 
 impl<'s> Rows<'s> {
@@ -245,18 +268,20 @@ impl<'s> Rows<'s> {
         Ok(Self {
             store,
             insert: prepare(
-                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt, name_key)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                "INSERT INTO entity (id, confirmed, vv, shown, state, uuid, type, deleted, conflict, opaque, receipt, name_key, sale, single)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             )?,
             update: prepare(
                 "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5 WHERE id = ?1",
             )?,
             // Of its own, since SQLite rewrites the index of every column that a statement names.
-            update_flags: prepare(
-                "UPDATE entity SET type = ?2, deleted = ?3, conflict = ?4, opaque = ?5 WHERE id = ?1",
+            update_all: prepare(
+                "UPDATE entity SET confirmed = ?2, vv = ?3, shown = ?4, state = ?5,
+                 type = ?6, deleted = ?7, conflict = ?8, opaque = ?9, single = ?10 WHERE id = ?1",
             )?,
             update_receipt: prepare("UPDATE entity SET receipt = ?2 WHERE id = ?1")?,
             update_name_key: prepare(keys::SET_NAME_KEY)?,
+            update_sale: prepare("UPDATE entity SET sale = ?2 WHERE id = ?1")?,
         })
     }
 
@@ -284,31 +309,21 @@ impl<'s> Rows<'s> {
         let conflict = entity.in_conflict();
         let claim = keys::claim(store, loaded);
         let name_key = claim.as_ref().map(keys::Row::short);
+        let sale = pos::shown_sale(entity);
         if let Some(stored) = &loaded.stored {
             sum.remove(stored.share);
-            self.update
-                .execute(params![loaded.row, confirmed, vv, text, state])?;
-            let flags = (number, deleted, conflict, entity.opaque);
-            let Stored {
-                type_number,
-                deleted: was_deleted,
-                conflict: was_disputed,
-                opaque,
-                ..
-            } = *stored;
-            if (type_number, was_deleted, was_disputed, opaque) != flags {
-                let (number, deleted, conflict, opaque) = flags;
-                self.update_flags
-                    .execute(params![loaded.row, number, deleted, conflict, opaque])?;
+            let flags = (number, deleted, conflict, entity.opaque, loaded.single);
+            if stored.flags() == flags {
+                self.update
+                    .execute(params![loaded.row, confirmed, vv, text, state])?;
+            } else {
+                let (number, deleted, conflict, opaque, single) = flags;
+                self.update_all.execute(params![
+                    loaded.row, confirmed, vv, text, state, number, deleted, conflict, opaque,
+                    single
+                ])?;
             }
-            if stored.receipt != loaded.receipt {
-                self.update_receipt
-                    .execute(params![loaded.row, loaded.receipt])?;
-            }
-            if stored.name_key != name_key {
-                self.update_name_key
-                    .execute(params![loaded.row, name_key])?;
-            }
+            self.write_rare((loaded, stored), (name_key, sale))?;
         } else {
             self.insert.execute(params![
                 loaded.row,
@@ -322,12 +337,34 @@ impl<'s> Rows<'s> {
                 conflict,
                 entity.opaque,
                 loaded.receipt,
-                name_key
+                name_key,
+                sale.map(|sale| sale.0),
+                loaded.single
             ])?;
         }
         sum.add(entity.state_sum());
         write_beside(store, loaded, (deleted, conflict))?;
         keys::follow(store, loaded, (loaded.name_key(), claim.as_ref()), key_sum)
+    }
+
+    /// The columns that seldom change, each by a statement of its own: SQLite rewrites the index of every column that one names.
+    fn write_rare(
+        &mut self,
+        (loaded, stored): (&Loaded, &Stored),
+        (name_key, sale): (Option<i64>, Option<EntityId>),
+    ) -> Result<(), StoreError> {
+        let row = loaded.row;
+        if stored.receipt != loaded.receipt {
+            self.update_receipt.execute(params![row, loaded.receipt])?;
+        }
+        if stored.name_key != name_key {
+            self.update_name_key.execute(params![row, name_key])?;
+        }
+        if stored.sale != sale {
+            self.update_sale
+                .execute(params![row, sale.map(|sale| sale.0)])?;
+        }
+        Ok(())
     }
 }
 

@@ -64,7 +64,8 @@ pub struct ConflictView {
     /// Of a deleted thing who deleted it, as a sentence: "Project was deleted remotely, by Laptop-2".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<String>,
-    /// The value before the sides parted, if it is known.
+    /// The value before the sides parted, if it is known. Where the question is whether the entity is deleted: an object, of the fields
+    /// that were written since.
     pub base: Option<Json>,
     /// Every side.
     pub sides: Vec<SideView>,

@@ -65,6 +65,12 @@ pub struct EntityView {
     /// The receipt of an entry of the point of sale, with four characters of the entry's hash: `A-000123-7f3c`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub receipt: Option<String>,
+    /// Of a sale: a void stands against it, and it counts nothing. A view: the sale itself is never rewritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub voided: bool,
+    /// Of a sale that was corrected: what its corrections add up to, in cents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub corrections_cents: Option<i128>,
     /// Where it stands.
     pub sync_state: SyncState,
     /// Whether there is an open conflict on it.

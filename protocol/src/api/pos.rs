@@ -32,9 +32,54 @@ pub struct PosDevice {
     pub device: DeviceId,
     /// What people call it.
     pub name: String,
+    /// Sales, voided ones included.
+    pub sales: u64,
+    /// Of those, voided.
+    pub voided: u64,
+    /// All amounts as sold.
+    pub gross_cents: i128,
+    /// What corrections add or take away.
+    pub corrections_cents: i128,
+    /// What voids take away.
+    pub voids_cents: i128,
+    /// What remains.
+    pub net_cents: i128,
+}
+
+impl PosDevice {
+    /// A machine with its sums. They stand beside its name and not below it; what serde flattens reads no more than 64 bits.
+    pub fn new((device, name): (DeviceId, String), sums: Sums) -> Self {
+        let Sums {
+            sales,
+            voided,
+            gross_cents,
+            corrections_cents,
+            voids_cents,
+            net_cents,
+        } = sums;
+        Self {
+            device,
+            name,
+            sales,
+            voided,
+            gross_cents,
+            corrections_cents,
+            voids_cents,
+            net_cents,
+        }
+    }
+
     /// Its sums.
-    #[serde(flatten)]
-    pub sums: Sums,
+    pub fn sums(&self) -> Sums {
+        Sums {
+            sales: self.sales,
+            voided: self.voided,
+            gross_cents: self.gross_cents,
+            corrections_cents: self.corrections_cents,
+            voids_cents: self.voids_cents,
+            net_cents: self.net_cents,
+        }
+    }
 }
 
 /// An entry that a person should look at.
@@ -106,5 +151,30 @@ impl Why {
             }
             Self::OtherCurrency => "It was paid in another currency; it is not in the sums.",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_beyond_64_bits_are_written_and_read_whole() {
+        let wide = i128::from(i64::MAX) * 3;
+        let sums = Sums {
+            sales: 3,
+            gross_cents: wide,
+            voids_cents: -wide - 7,
+            net_cents: -7,
+            ..Sums::default()
+        };
+        let device = PosDevice::new((DeviceId([1; 16]), "till".into()), sums);
+        let text = serde_json::to_string(&device).expect("JSON always encodes");
+        assert!(
+            text.contains("\"gross_cents\":27670116110564327421"),
+            "{text}"
+        );
+        let read: PosDevice = serde_json::from_str(&text).expect("its own text");
+        assert_eq!((read.sums(), read), (sums, device));
     }
 }

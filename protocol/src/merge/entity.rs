@@ -5,10 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::entry::first_create;
-use super::{
-    Code, Conflict, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
-};
-use super::{Priorities, Register, Sibling, Survivor, Verdict};
+use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome};
+use super::{Register, Sibling, Survivor, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
 use crate::policy::{FieldRule, Policy, Rule, TypeRule};
@@ -76,52 +74,7 @@ pub fn fold<'a>(
     entity
 }
 
-/// The value that the sides of a conflict about a register grew from: of the standing writes that every side had seen, the
-/// pick among the newest. `None` if they had none in common, or if it is about an entity's life.
-pub fn base(records: &[Record], conflict: &Conflict, priorities: &Priorities) -> Option<Value> {
-    let field = conflict.field.as_ref()?;
-    let sides: Vec<&Record> = records
-        .iter()
-        .filter(|r| conflict.sides.iter().any(|side| side.dot == r.dot))
-        .collect();
-    let written = |r: &Record| {
-        let mut writes = r.command.writes.iter();
-        writes.find_map(|write| match &write.change {
-            Change::Write(value) if write.field == *field && r.takes(field) => Some(value.clone()),
-            _ => None,
-        })
-    };
-    let seen = |dot: Dot| !sides.is_empty() && sides.iter().all(|side| side.ctx.covers(dot));
-    let common: Vec<(&Record, Value)> = records
-        .iter()
-        .filter(|r| seen(r.dot))
-        .filter_map(|r| Some((r, written(r)?)))
-        .collect();
-    let newest = common
-        .iter()
-        .filter(|(r, _)| !common.iter().any(|(other, _)| other.ctx.covers(r.dot)));
-    let siblings: Vec<Sibling> = newest
-        .map(|(r, value)| Sibling {
-            dot: r.dot,
-            ts: r.command.ts,
-            value: value.clone(),
-            accepted: None,
-            leads: false,
-        })
-        .collect();
-    super::pick::pick(&siblings, priorities).map(|pick| pick.sibling.value.clone())
-}
-
 impl Record<'_> {
-    /// Whether its write of a field stands.
-    fn takes(&self, field: &str) -> bool {
-        match self.verdict.map(|verdict| &verdict.outcome) {
-            Some(Outcome::Rejected { .. }) => false,
-            Some(Outcome::Merged(lost)) => !lost.iter().any(|(name, _)| name == field),
-            _ => true,
-        }
-    }
-
     /// Whether the cloud has not taken it out.
     pub(super) fn stands(&self) -> bool {
         !matches!(

@@ -123,15 +123,21 @@ fn a_sale_in_another_currency_and_a_void_of_nothing_are_told_and_not_summed() {
 }
 
 #[test]
-fn amounts_beyond_all_reason_do_not_break_the_sum() {
+fn sums_beyond_64_bits_are_told_to_the_cent() {
+    let most = i128::from(i64::MAX);
     let entries = [
         sale(1, dot(1, 1), i64::MAX),
         sale(2, dot(1, 2), i64::MAX),
-        correction(3, dot(1, 3), (1, i64::MIN)),
+        sale(3, dot(2, 1), i64::MAX),
+        correction(4, dot(1, 3), (1, i64::MAX)),
+        void(5, dot(1, 4), 1),
     ];
-    let totals = totals(&entries, "EUR", |_, _| false);
-    assert_eq!(totals.all.gross_cents, i64::MAX);
-    assert_eq!(totals.all.net_cents, i64::MAX - 1);
+    let totals = totals(&entries, "EUR", |void, correction| void > correction);
+    assert_eq!(totals.all.gross_cents, 3 * most);
+    assert_eq!(totals.all.voids_cents, -2 * most);
+    assert_eq!(totals.all.net_cents, 2 * most);
+    let device = totals.devices[&DeviceId([1; 16])];
+    assert_eq!((device.gross_cents, device.net_cents), (2 * most, most));
 }
 
 /// A made-up day: sales of 3 machines, corrections and voids of them, and who had seen what.
@@ -177,14 +183,14 @@ proptest! {
             if naming().any(|other| matches!(other.says, Says::Void { .. })) {
                 continue;
             }
-            net += amount_cents;
+            net += i128::from(amount_cents);
             net += naming().map(|other| match other.says {
-                Says::Correction { amount_cents, .. } => amount_cents,
+                Says::Correction { amount_cents, .. } => i128::from(amount_cents),
                 _ => 0,
-            }).sum::<i64>();
+            }).sum::<i128>();
         }
         prop_assert_eq!(told.all.net_cents, net);
-        let devices = told.devices.values().map(|sums| sums.net_cents).sum::<i64>();
+        let devices = told.devices.values().map(|sums| sums.net_cents).sum::<i128>();
         prop_assert_eq!(devices, net);
     }
 }

@@ -73,6 +73,9 @@ enum Campaign {
         /// All commands of a run.
         #[arg(long, default_value_t = 100_000)]
         commands: u64,
+        /// Pairs of runs, with and without refused ones.
+        #[arg(long, default_value_t = 3)]
+        rounds: u32,
     },
     /// Switches known bugs on, one at a time: a named test must catch each within a minute.
     Sabotage {
@@ -146,7 +149,7 @@ fn main() -> Result<()> {
             println!("{tally:#?}");
             Ok(())
         }
-        Campaign::Queue { commands } => queue::campaign(commands),
+        Campaign::Queue { commands, rounds } => queue::campaign(commands, rounds),
         Campaign::Sabotage { only } => sabotage::campaign(&only),
         Campaign::Fuzz {
             only,

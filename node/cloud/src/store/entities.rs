@@ -87,8 +87,8 @@ impl Session<'_> {
         .map(i64::unsigned_abs)
     }
 
-    /// The sum of all sales, and of those that a void stands against, in cents; held at the ends of what 64 bits can say.
-    pub fn sales(&self, studio: i64) -> Result<(i64, i64), StoreError> {
+    /// The sum of all sales, and of those that a void stands against, in cents.
+    pub fn sales(&self, studio: i64) -> Result<(i128, i128), StoreError> {
         let (id, order) = match self.transaction.dialect() {
             Dialect::Sqlite => ("lower(hex(id))", "shown ->> '$.order'"),
             Dialect::Postgres => ("encode(id, 'hex')", "shown::json ->> 'order'"),
@@ -102,7 +102,7 @@ impl Session<'_> {
     }
 
     /// Two valid sales can add up to more than a sum of 64 bits takes, so millions and rests are added apart.
-    fn cents(&self, which: &str, studio: i64) -> Result<i64, StoreError> {
+    fn cents(&self, which: &str, studio: i64) -> Result<i128, StoreError> {
         let cents = match self.transaction.dialect() {
             Dialect::Sqlite => "shown ->> '$.amount_cents'",
             Dialect::Postgres => "CAST(shown::json ->> 'amount_cents' AS BIGINT)",
@@ -117,9 +117,7 @@ impl Session<'_> {
             Ok((millions.unwrap_or(0), rests.unwrap_or(0)))
         })?;
         let (millions, rests) = parts.unwrap_or_default();
-        let cents = i128::from(millions) * 1_000_000 + i128::from(rests);
-        let bounded = cents.clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-        Ok(i64::try_from(bounded).expect("it was just bounded"))
+        Ok(i128::from(millions) * 1_000_000 + i128::from(rests))
     }
 
     pub(super) fn sum(&self, sql: &str, studio: i64) -> Result<i64, StoreError> {

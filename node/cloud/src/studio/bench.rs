@@ -329,6 +329,7 @@ impl<'a> Bench<'a> {
     pub fn latest(&self, entity: EntityId, priorities: &Priorities) -> String {
         self.slots
             .get(&entity)
+            .filter(|slot| !slot.row.entity.fields.is_empty())
             .map_or_else(|| "{}".into(), |slot| shown(&slot.row.entity, priorities))
     }
 

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::cloud::{CausalGap, Only, RefusedBundle, Rejection};
 use studiovault_protocol::command::Command;
-use studiovault_protocol::id::{Author, Dot, EntityId, Hash};
+use studiovault_protocol::id::{Author, CommandId, Dot, EntityId, Hash};
 use studiovault_protocol::membership::Role;
 use studiovault_protocol::merge::{Code, Entity, Outcome, Priorities};
 use studiovault_protocol::time::WallMs;
@@ -61,7 +61,8 @@ pub struct Sitting<'a> {
 #[derive(Debug)]
 pub(super) struct Setback {
     pub(super) dot: Dot,
-    pub(super) command: Command,
+    pub(super) command: CommandId,
+    pub(super) entity: EntityId,
     pub(super) outcome: Outcome,
 }
 
@@ -214,7 +215,8 @@ impl<'a> Sitting<'a> {
             None | Some(Outcome::Accepted) => {}
             Some(outcome) => self.setbacks.push(Setback {
                 dot,
-                command: command.clone(),
+                command: command.id,
+                entity: command.entity,
                 outcome: outcome.clone(),
             }),
         }
@@ -344,10 +346,10 @@ impl<'a> Sitting<'a> {
         let mut room = LATEST_BYTES;
         for setback in std::mem::take(&mut self.setbacks) {
             let (code, detail, fields) = words(setback.outcome);
-            let latest = self.latest(setback.command.entity, &mut room);
+            let latest = self.latest(setback.entity, &mut room);
             self.taken.rejections.push(Rejection {
                 dot: setback.dot,
-                command: setback.command.id,
+                command: setback.command,
                 code,
                 detail,
                 fields,

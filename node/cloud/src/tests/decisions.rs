@@ -119,6 +119,27 @@ fn nothing_brings_a_deleted_entity_back_but_a_restore() {
 }
 
 #[test]
+fn the_summary_tells_sales_beyond_64_bits_to_the_cent() {
+    let mut scene = three_machines();
+    let machine = &mut scene.machines[0];
+    let sales: Vec<Command> = (40..43)
+        .map(|n| a_sale(machine, entity(n), i64::MAX))
+        .collect();
+    let void = machine
+        .command(Op::Create, "pos_void", entity(50))
+        .write("order", Value::Ref(entity(40)))
+        .text("reason", "typed twice");
+    let bundle = machine.write(sales.into_iter().chain([void]).collect());
+    scene.send(&[&bundle]);
+    let summary = scene.open().summary(&scene.truth).expect("reads");
+    let most = i128::from(i64::MAX);
+    assert_eq!(
+        (summary.pos_gross_cents, summary.pos_voided_cents),
+        (3 * most, most)
+    );
+}
+
+#[test]
 fn sales_are_never_changed_and_never_rejected_for_what_they_name() {
     let mut scene = three_machines();
     let id = entity(40);

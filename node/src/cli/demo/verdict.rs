@@ -13,6 +13,7 @@ use super::story::{Acknowledged, Cast};
 use crate::cli::Call;
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::output::{Table, print_json, say};
+use crate::cli::pos::amount;
 
 /// One machine at the end.
 #[derive(Serialize)]
@@ -29,8 +30,8 @@ struct NodeRow {
 #[derive(Serialize)]
 struct CloudRow {
     confirmed: u64,
-    pos_gross_cents: i64,
-    pos_voided_cents: i64,
+    pos_gross_cents: i128,
+    pos_voided_cents: i128,
 }
 
 /// What the demo comes to.
@@ -124,14 +125,22 @@ async fn node_row(
 
 fn check_cloud(summary: &Summary, told: &Acknowledged, off: &mut Vec<String>) {
     let figures = [
-        ("commands", summary.commands as i64, told.commands as i64),
+        ("commands", summary.commands.into(), told.commands.into()),
         (
             "confirmed commands",
-            summary.confirmed as i64,
-            told.commands as i64,
+            summary.confirmed.into(),
+            told.commands.into(),
         ),
-        ("cents of sales", summary.pos_gross_cents, told.gross_cents),
-        ("cents voided", summary.pos_voided_cents, told.voided_cents),
+        (
+            "cents of sales",
+            summary.pos_gross_cents,
+            told.gross_cents.into(),
+        ),
+        (
+            "cents voided",
+            summary.pos_voided_cents,
+            told.voided_cents.into(),
+        ),
     ];
     for (what, found, wanted) in figures {
         if found != wanted {
@@ -177,15 +186,10 @@ impl Verdict {
         say!(
             "cloud truth: {} commands confirmed, sales {}, voided {}",
             cloud.confirmed,
-            amount(cloud.pos_gross_cents),
-            amount(cloud.pos_voided_cents)
+            amount(cloud.pos_gross_cents, 2),
+            amount(cloud.pos_voided_cents, 2)
         );
         let word = if self.ok { "ok" } else { "OFF" };
         say!("{word}, in {:.1} s", took.as_secs_f64());
     }
-}
-
-/// Cents as an amount.
-fn amount(cents: i64) -> String {
-    format!("{}.{:02}", cents / 100, (cents % 100).abs())
 }

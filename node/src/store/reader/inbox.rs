@@ -7,10 +7,12 @@ use std::collections::BTreeSet;
 use rusqlite::{Row, params};
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::merge::Outcome;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::vector::Vector;
 
 use super::super::authors::Authors;
+use super::super::{history, queue};
 use super::{StoreError, View};
 
 /// An open conflict.
@@ -191,14 +193,16 @@ impl View<'_> {
 
     /// Dead and stuck letters that nobody settled, newest first.
     pub fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetterRow>, StoreError> {
-        let sql = format!("{LETTER} WHERE settled IS NULL ORDER BY dead_letter.id DESC LIMIT ?1");
-        self.gather(&sql, params![limit as i64], letter_row)
+        let sql = format!(
+            "{LETTER} WHERE settled IS NULL ORDER BY rejected_at DESC, feed_position DESC, letter.author, counter DESC LIMIT ?1"
+        );
+        self.letters(&sql, params![limit as i64])
     }
 
     /// One letter, settled or not.
     pub fn dead_letter(&self, dot: Dot) -> Result<Option<DeadLetterRow>, StoreError> {
         let sql = format!(
-            "{LETTER} WHERE epoch.device = ?1 AND epoch.epoch = ?2 AND dead_letter.counter = ?3"
+            "{LETTER} WHERE epoch.device = ?1 AND epoch.epoch = ?2 AND letter.counter = ?3"
         );
         let author = dot.author;
         let key = params![
@@ -206,18 +210,60 @@ impl View<'_> {
             author.epoch.0.cast_signed(),
             dot.counter.cast_signed()
         ];
-        Ok(self.gather(&sql, key, letter_row)?.pop())
+        Ok(self.letters(&sql, key)?.pop())
+    }
+
+    /// Letters with what their commands say in the log. Neighbours stand in one bundle, which is read once.
+    fn letters(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+    ) -> Result<Vec<DeadLetterRow>, StoreError> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let (mut letters, mut last) = (Vec::new(), None);
+        while let Some(row) = rows.next()? {
+            let position: i64 = row.get(6)?;
+            let bundle = match last.take() {
+                Some((held, bundle)) if held == position => bundle,
+                _ => history::bundle(row, (7, 8))?,
+            };
+            let dot = dot(&row.get::<_, String>(0)?)?;
+            let command = bundle.command(dot.counter);
+            let command =
+                command.ok_or_else(|| StoreError::corrupt(format!("the letter {dot}")))?;
+            letters.push(DeadLetterRow {
+                dot,
+                entity: EntityId(row.get(1)?),
+                entity_type: command.entity_type.clone(),
+                operation: queue::operation(command).to_owned(),
+                fields: queue::changes(command),
+                code: row.get(2)?,
+                detail: row.get(3)?,
+                rejected_at: WallMs(row.get(4)?),
+                settled: row.get(5)?,
+            });
+            last = Some((position, bundle));
+        }
+        Ok(letters)
     }
 
     /// Own commands in the queue, newest first; those before a dot if one is given.
     pub fn queue(&self, before: Option<Dot>, limit: usize) -> Result<Vec<QueueRow>, StoreError> {
         let sql = "SELECT epoch.name || '.' || counter, entity_type, operation, payload_json, created_at, sync_status, last_error, attempts,
                    EXISTS (SELECT 1 FROM dead_letter AS letter WHERE letter.author = sync_queue.author
-                     AND letter.counter = sync_queue.counter AND letter.code = 'STUCK')
+                     AND letter.counter = sync_queue.counter AND letter.code = 'STUCK'),
+                   (SELECT exceptions FROM verdict WHERE verdict.author = sync_queue.author AND verdict.last >= sync_queue.counter
+                     AND verdict.first <= sync_queue.counter AND verdict.first > sync_queue.counter - 1000
+                     ORDER BY verdict.first DESC LIMIT 1), counter
                    FROM sync_queue JOIN epoch ON epoch.id = sync_queue.author
                    WHERE counter < ?1 ORDER BY counter DESC LIMIT ?2";
         let bound = before.map_or(i64::MAX, |dot| dot.counter.cast_signed());
         self.gather(sql, params![bound, limit as i64], |row| {
+            let said = said(
+                row.get_ref(9)?.as_blob_or_null().unwrap_or_default(),
+                row.get(10)?,
+            )?;
             Ok(QueueRow {
                 dot: dot(&row.get::<_, String>(0)?)?,
                 entity_type: row.get(1)?,
@@ -225,7 +271,7 @@ impl View<'_> {
                 payload: json(row.get_ref(3)?.as_str().unwrap_or_default())?,
                 created_at: WallMs(row.get(4)?),
                 sync_status: row.get(5)?,
-                last_error: row.get(6)?,
+                last_error: said.or(row.get(6)?),
                 attempts: row.get::<_, i64>(7)?.unsigned_abs(),
                 stuck: row.get(8)?,
             })
@@ -248,6 +294,18 @@ impl View<'_> {
     }
 }
 
+/// What the cloud said of a command, among the exceptions of the verdict on it.
+fn said(exceptions: Option<&[u8]>, counter: i64) -> Result<Option<String>, StoreError> {
+    let Some(bytes) = exceptions else {
+        return Ok(None);
+    };
+    let exceptions: Vec<(u64, Outcome)> =
+        postcard::from_bytes(bytes).map_err(|_| StoreError::corrupt("the words of a verdict"))?;
+    let mut exceptions = exceptions.iter();
+    let outcome = exceptions.find(|(at, _)| *at == counter.cast_unsigned());
+    Ok(outcome.and_then(|(_, outcome)| queue::words(outcome)))
+}
+
 const LEDGER: &str = "SELECT conflict, field, event, winner, rule, base, sides, decided_by, decided_at FROM conflict_ledger";
 
 fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
@@ -265,24 +323,11 @@ fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
     })
 }
 
-const LETTER: &str = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, payload_json, code, detail, rejected_at, settled
-     FROM dead_letter JOIN epoch ON epoch.id = dead_letter.author";
-
-fn letter_row(row: &Row<'_>) -> Result<DeadLetterRow, StoreError> {
-    let payload: Json = json(row.get_ref(4)?.as_str().unwrap_or_default())?;
-    let fields = payload.get("fields").and_then(Json::as_object).cloned();
-    Ok(DeadLetterRow {
-        dot: dot(&row.get::<_, String>(0)?)?,
-        entity: EntityId(row.get(1)?),
-        entity_type: row.get(2)?,
-        operation: row.get(3)?,
-        fields: fields.unwrap_or_default(),
-        code: row.get(5)?,
-        detail: row.get(6)?,
-        rejected_at: WallMs(row.get(7)?),
-        settled: row.get(8)?,
-    })
-}
+const LETTER: &str = "SELECT epoch.name || '.' || letter.counter, letter.entity, code, detail, rejected_at, settled,
+     bundle.position, bundle.bytes, bundle.hash
+     FROM dead_letter AS letter JOIN epoch ON epoch.id = letter.author
+     JOIN log_bundle AS bundle ON bundle.author = letter.author AND bundle.first =
+       (SELECT max(first) FROM log_bundle WHERE author = letter.author AND first <= letter.counter)";
 
 fn conflict_row(row: &Row<'_>) -> Result<ConflictRow, StoreError> {
     let base: Option<String> = row.get(10)?;

@@ -123,7 +123,7 @@ impl View<'_> {
 
     /// Code and words of the newest letter of an entity that nobody settled.
     pub fn open_letter_of(&self, entity: EntityId) -> Result<Option<(String, String)>, StoreError> {
-        let sql = "SELECT code, detail FROM dead_letter WHERE entity = ?1 AND settled IS NULL ORDER BY id DESC LIMIT 1";
+        let sql = "SELECT code, detail FROM dead_letter WHERE entity = ?1 AND settled IS NULL ORDER BY rejected_at DESC, feed_position DESC, counter DESC LIMIT 1";
         let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
         Ok(self.gather(sql, params![entity.0], read)?.pop())
     }

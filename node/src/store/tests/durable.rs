@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::json;
+
 use super::*;
 
 fn a_folder() -> (tempfile::TempDir, Location) {
@@ -151,7 +153,7 @@ fn a_folder_of_a_newer_version_is_refused_untouched() {
 }
 
 /// Versions back from the newest that are tried with rows; what a table or column came with later, they do not hold.
-const VERSIONS_BACK: usize = 1;
+const VERSIONS_BACK: usize = 2;
 
 /// The rows of a folder as an older version of the program kept them.
 fn aged(newest: &Path, folder: &Path, version: usize) {
@@ -181,6 +183,11 @@ fn aged(newest: &Path, folder: &Path, version: usize) {
         ))
         .expect("copies");
     }
+    raw.execute_batch(
+        "DELETE FROM main.meta WHERE key = 'views';
+         CREATE VIEW app_pos_order AS SELECT uuid FROM entity WHERE uuid IN (SELECT entity FROM dead_letter);",
+    )
+    .expect("the views of an older version");
 }
 
 #[test]
@@ -192,8 +199,9 @@ fn a_folder_of_an_older_version_comes_up_to_date_with_every_write() {
     let (mut machine, mut dice) = (Machine::new(1), Dice(7));
     let mut store = open(&location).expect("opens");
     store.claim(STUDIO, device(1)).expect("claims");
-    for n in 1..=20 {
-        let (_, writes) = machine.author(vec![a_create(n, &mut dice)]);
+    let entries = a_voided_sale(&mut dice).into_iter();
+    for made in entries.chain((4..=20).map(|n| a_create(n, &mut dice))) {
+        let (_, writes) = machine.author(vec![made]);
         commit(&mut store, &writes, &machine.rules()).expect("commits");
     }
     let (sum, chains) = (store.state_sum(), store.restore().expect("reads").chains);
@@ -215,6 +223,9 @@ fn a_folder_of_an_older_version_comes_up_to_date_with_every_write() {
         let restored = store.restore().expect("reads back");
         assert_eq!(restored.chains.len(), chains.len(), "{version}");
         assert_eq!(restored.chains[0].chain.held, chains[0].chain.held);
+        let sql = "SELECT _voided, _corrections_cents FROM app_pos_order";
+        let told = store.view().query(sql, &[]).expect("the views are new");
+        assert_eq!(told.rows, [[json!(1), json!(-200)]], "{version}");
     }
 }
 

@@ -242,6 +242,40 @@ fn the_ledger_keeps_what_the_sides_of_a_conflict_grew_from() {
 }
 
 #[test]
+fn a_deletion_beside_an_edit_names_what_both_sides_knew_of_it() {
+    let mut dice = Dice(6);
+    let (mut one, mut two) = (Machine::new(1), Machine::new(2));
+    let (first, _) = one.author(vec![a_project(1, "Wedding", &mut dice)]);
+    let update = |field, value, dice: &mut Dice| Command {
+        writes: vec![text(field, value)],
+        ..command(Op::Update, entity(1), dice)
+    };
+    let (second, _) = one.author(vec![update("notes", "2 albums", &mut dice)]);
+    let _ = (two.take(&first), two.take(&second));
+    let delete = command(Op::Delete, entity(1), &mut dice);
+    let edits = ["Wedding Silva", "Wedding Costa"].map(|name| update("title", name, &mut dice));
+    let (delete, _) = one.author(vec![delete]);
+    let edits = edits.map(|edit| two.author(vec![edit]).0);
+    for order in [
+        [&delete, &edits[0], &edits[1]],
+        [&edits[0], &edits[1], &delete],
+    ] {
+        let (mut here, mut store) = (Machine::new(3), a_store());
+        take(&mut here, &mut store, &[&first, &second]);
+        take(&mut here, &mut store, &order);
+        let open = store.view().conflicts(10).expect("reads");
+        assert_eq!((open.len(), &open[0].field), (1, &None));
+        let base = Some(json!({"title": "Wedding"}));
+        assert_eq!(
+            open[0].base, base,
+            "and not the notes, which nobody changed"
+        );
+        let lines = store.view().ledger_of(entity(1)).expect("reads");
+        assert_eq!(lines.last().map(|line| &line.base), Some(&base));
+    }
+}
+
+#[test]
 fn a_name_that_is_empty_or_anothers_is_no_name_and_ones_own_is() {
     let (left, right) = two_projects_of_one_name();
     let (mut here, mut store) = (Machine::new(3), a_store());

@@ -235,6 +235,13 @@ fn own_commands_wait_in_the_queue_until_the_feed_decides_them() {
     let writes = machine.take_page(&page);
     commit(&mut store, &writes, &machine.rules()).expect("commits");
     assert_eq!(states(&store), ["confirmed", "rejected", "confirmed"]);
+    let queue = store.view().queue(None, 10).expect("reads");
+    let said = queue.iter().rev().map(|row| row.last_error.as_deref());
+    let words = "VALIDATION_FAILED: a name is needed";
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [None, Some(words), Some("name: DUPLICATE_KEY")]
+    );
     let letters = store.view().dead_letters(10).expect("reads");
     assert_eq!(
         (letters.len(), letters[0].code.as_str()),
@@ -326,4 +333,37 @@ fn a_deleted_entity_leaves_the_views_and_keeps_its_tombstone() {
         .query_row("SELECT count(*) FROM tombstone", [], |row| row.get(0))
         .expect("reads");
     assert_eq!(tombstones, 1);
+}
+
+fn entered(store: &Store) -> (bool, Option<i128>) {
+    let row = store.view().entity(entity(1)).expect("reads");
+    let row = row.expect("is there");
+    (row.voided, row.corrections_cents)
+}
+
+#[test]
+fn a_void_that_the_cloud_refuses_leaves_its_sale_as_it_was() {
+    let (mut machine, mut store, mut dice) = (Machine::new(1), a_store(), Dice(3));
+    let bundles: Vec<Bundle> = a_voided_sale(&mut dice)
+        .into_iter()
+        .map(|entry| {
+            let (bundle, writes) = machine.author(vec![entry]);
+            commit(&mut store, &writes, &machine.rules()).expect("commits");
+            bundle
+        })
+        .collect();
+    assert_eq!(entered(&store), (true, Some(-2_00)));
+    let refused = Outcome::Rejected {
+        code: Code::ValidationFailed,
+        detail: "`reason` is missing".into(),
+    };
+    let void = bundles[2].first();
+    let entries = bundles.iter().flat_map(|bundle| {
+        let refused = (bundle.first() == void).then(|| (void, refused.clone()));
+        Cloud::decide(bundle, refused.into_iter().collect())
+    });
+    let page = Cloud::default().page(entries.collect());
+    let writes = machine.take_page(&page);
+    commit(&mut store, &writes, &machine.rules()).expect("commits");
+    assert_eq!(entered(&store), (false, Some(-2_00)));
 }

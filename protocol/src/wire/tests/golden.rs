@@ -1,12 +1,21 @@
-//! Golden vectors: one example of every wire type in hexadecimal. Whatever changes a byte of the wire fails here.
+//! Golden vectors: one example of every wire type in hexadecimal. Whatever changes a byte of the wire fails here, and so does a
+//! type or a variant without an example.
+
+mod census;
+mod names;
+mod samples;
 
 use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::cloud::{
     BatchAnswer, BatchRequest, CausalGap, Changes, ChangesRequest, GatewayStatus, Known, LogPart,
-    Only, RefusedBundle, Rejection, Stuck,
+    Only, RefusedBundle, Rejection, Stuck, TailAnswer, TailRequest,
 };
+use crate::pack::Part;
+use names::Names;
 
 const GOLDEN: &str = include_str!("golden.txt");
 
@@ -17,8 +26,35 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-fn encoded<T: Serialize>(value: &T) -> String {
-    hex(&postcard::to_stdvec(value).expect("wire types always encode"))
+/// The vectors by name, and the names of all types and variants in them.
+#[derive(Default)]
+struct Vectors {
+    lines: Vec<(String, String)>,
+    names: Names,
+}
+
+impl Vectors {
+    fn put_bytes(&mut self, name: &str, bytes: &[u8]) {
+        self.lines.push((name.to_owned(), hex(bytes)));
+    }
+
+    /// Of a type in its own encoding, which reads back as the same bytes.
+    fn put<T: Serialize + DeserializeOwned>(&mut self, name: &str, value: &T) {
+        let encode = |value: &T| postcard::to_stdvec(value).expect("wire types always encode");
+        let bytes = encode(value);
+        let back = postcard::from_bytes(&bytes).unwrap_or_else(|_| panic!("{name} is read"));
+        assert_eq!(encode(&back), bytes, "{name}");
+        self.names.note(value);
+        self.put_bytes(name, &bytes);
+    }
+
+    fn put_json<T: Serialize + DeserializeOwned + PartialEq>(&mut self, name: &str, value: &T) {
+        let bytes = serde_json::to_vec(value).expect("JSON always encodes");
+        let back: T = serde_json::from_slice(&bytes).unwrap_or_else(|_| panic!("{name} is read"));
+        assert!(back == *value, "{name}");
+        self.names.note(value);
+        self.put_bytes(name, &bytes);
+    }
 }
 
 fn frontier() -> Frontier {
@@ -120,11 +156,57 @@ fn variant(frame: &Frame) -> String {
     format!("frame {name}")
 }
 
-fn vectors() -> Vec<(String, String)> {
-    let mut vectors: Vec<(String, String)> = frames()
-        .iter()
-        .map(|frame| (variant(frame), hex(&frame.encode())))
-        .collect();
+fn vectors() -> Vectors {
+    let mut vectors = Vectors::default();
+    for frame in frames() {
+        vectors.put(&variant(&frame), &frame);
+    }
+    put_logs(&mut vectors);
+    put_cloud(&mut vectors);
+    for (name, record) in samples::records() {
+        vectors.put(&format!("record {name}"), &record);
+    }
+    for (name, part) in samples::parts() {
+        vectors.put(&format!("part {name}"), &part);
+    }
+    vectors.put_bytes("pack", &samples::pack());
+    for (name, message) in samples::pairing() {
+        vectors.put(&format!("pairing {name}"), &message);
+    }
+    vectors.put("pairing host", &samples::host());
+    vectors.put("welcome", &samples::welcome());
+    vectors.put("operations", &samples::operations());
+    vectors.put("outcomes", &samples::outcomes());
+    vectors.put("refusal kinds", &samples::refusals());
+    vectors.put("entity state", &samples::entity());
+    vectors.put("state sum", &samples::entity().state_sum());
+    vectors.put("key share", &samples::key_share());
+    vectors
+}
+
+/// Bundles, pages and what is in them.
+fn put_logs(vectors: &mut Vectors) {
+    let (bundle, page) = (a_bundle(), a_page());
+    let dot = bundle.tip();
+    let command = bundle.command(dot.counter).expect("its own");
+    vectors.put_bytes("bundle", bundle.bytes());
+    vectors.put_bytes("bundle hash", &bundle.hash().0);
+    vectors.names.note(bundle.header());
+    vectors.put("command", command);
+    vectors.put_bytes("command hash", &command.hash(dot).0);
+    vectors.put_bytes("page", page.bytes());
+    vectors.put_bytes("page hash", &page.hash().0);
+    vectors.names.note(page.body());
+    vectors.put("grant", &grants()[0]);
+    vectors.put("signed policy", &policies()[0]);
+    vectors.put("frontier", &frontier());
+    vectors.put("vector", &command.ctx);
+}
+
+/// What travels to the cloud and back.
+fn put_cloud(vectors: &mut Vectors) {
+    vectors.put("batch request", &batch());
+    vectors.put("batch answer", &answer());
     let question = ChangesRequest {
         device: DeviceId([1; 16]),
         since: 300,
@@ -132,32 +214,31 @@ fn vectors() -> Vec<(String, String)> {
         known: known(),
         wait_s: 30,
     };
+    vectors.put("changes request", &question);
+    vectors.put("changes", &changes());
+    let bundles = vec![Packed(a_bundle().bytes().to_vec())];
     let part = LogPart {
-        bundles: vec![Packed(a_bundle().bytes().to_vec())],
+        bundles: bundles.clone(),
         more: false,
     };
-    let bundle = a_bundle();
-    let dot = bundle.tip();
-    let command = bundle.command(dot.counter).expect("its own");
+    vectors.put("log part", &part);
+    let tail = TailRequest {
+        device: DeviceId([1; 16]),
+        roster: grants(),
+        policies: policies(),
+        pages: vec![Packed(a_page().bytes().to_vec())],
+        bundles,
+    };
+    vectors.put("tail request", &tail);
+    vectors.put("tail answer", &TailAnswer { head: 300 });
     let others = [
-        ("bundle", hex(bundle.bytes())),
-        ("bundle hash", hex(&bundle.hash().0)),
-        ("command", encoded(command)),
-        ("command hash", hex(&command.hash(dot).0)),
-        ("page", hex(a_page().bytes())),
-        ("page hash", hex(&a_page().hash().0)),
-        ("grant", encoded(&grants()[0])),
-        ("signed policy", encoded(&policies()[0])),
-        ("frontier", encoded(&frontier())),
-        ("vector", encoded(&command.ctx)),
-        ("batch request", encoded(&batch())),
-        ("batch answer", encoded(&answer())),
-        ("changes request", encoded(&question)),
-        ("changes", encoded(&changes())),
-        ("log part", encoded(&part)),
+        GatewayStatus::Only,
+        GatewayStatus::Shared,
+        GatewayStatus::Stale,
     ];
-    vectors.extend(others.map(|(name, text)| (name.to_owned(), text)));
-    vectors
+    vectors.put("gateway statuses", &others.to_vec());
+    vectors.put_bytes("proof", samples::proof().as_bytes());
+    samples::json(vectors);
 }
 
 #[test]
@@ -166,7 +247,7 @@ fn every_wire_type_is_written_as_it_always_was() {
         .lines()
         .filter_map(|line| line.split_once(" = "))
         .collect();
-    let now = vectors();
+    let now = vectors().lines;
     let mut changed = String::new();
     for (name, text) in &now {
         if !held.contains(&(name, text)) {
@@ -194,6 +275,7 @@ fn what_was_written_once_is_still_read() {
             "batch answer" => postcard::from_bytes(&bytes) == Ok(answer()),
             "changes" => postcard::from_bytes(&bytes) == Ok(changes()),
             name if name.starts_with("frame ") => Frame::decode(&bytes).is_ok(),
+            name if name.starts_with("part ") => Part::decode(&bytes).is_ok(),
             _ => true,
         };
         assert!(reads, "{name}");

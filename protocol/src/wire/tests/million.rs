@@ -283,6 +283,7 @@ fn two_hundred_thousand_random_commands_fold_to_one_state_and_never_panic() {
         );
         for conflict in entity.conflicts(&priorities) {
             let _ = crate::merge::base(&records, &conflict, &priorities);
+            let _ = crate::merge::life_base(&records, &conflict, (&priorities, &policy));
         }
         let _ = (entity.shown(&priorities), entity.state_sum());
         let _ = entity.key_claim(&["title".to_owned()], &priorities);
