@@ -32,9 +32,11 @@ impl Snapshots {
     ) -> Result<Arc<Manifest>, SnapshotError> {
         let _turn = self.turn.lock().await;
         let (studio, state) = wait(truth, move |truth| {
+            // Asked before the state is: other servers write on meanwhile.
+            let known = truth.heads.of(id);
             let studio = truth.studio(id)?.ok_or(SnapshotError::NotEnrolled)?;
             let state = studio.state();
-            if truth.heads.of(id) > state.head.0 {
+            if known > state.head.0 {
                 return Err(SnapshotError::Behind);
             }
             Ok((studio, state))
