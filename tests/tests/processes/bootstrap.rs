@@ -138,13 +138,11 @@ fn what_a_machine_wrote_and_nobody_else_has_goes_over_and_arrives_once() {
     until(&studio.desk, "both show the same", || {
         state(&studio.desk) == state(&laptop)
     });
-    // It goes on as the one machine it is: each device has one tip.
+    // It goes on as the one machine it is: the fourth command after its own third.
     put(&laptop, &["client", "name=After"]);
     let held = json(&laptop, &["frontier"])["held"].clone();
-    let tips: Vec<&str> = held.as_array().expect("a list").iter().map(text).collect();
-    let mut devices: Vec<&str> = tips.iter().map(|dot| &dot[..36]).collect();
-    devices.dedup();
-    assert_eq!(devices.len(), tips.len(), "{tips:?}");
+    let mut tips = held.as_array().expect("a list").iter().map(text);
+    assert!(tips.any(|dot| dot.ends_with(".4")), "{held}");
     desk.stop();
     node.stop();
 }
