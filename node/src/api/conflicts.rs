@@ -328,10 +328,12 @@ fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictV
 
 /// What people would call an entity.
 pub(super) fn label(entity: &EntityRow) -> String {
-    let named = LABELS
-        .iter()
-        .find_map(|field| entity.fields.get(*field)?.as_str());
-    named.map_or_else(|| entity.id.to_string(), str::to_owned)
+    named(&entity.fields).map_or_else(|| entity.id.to_string(), str::to_owned)
+}
+
+/// What people would call what has these fields.
+pub(super) fn named(fields: &Map<String, Value>) -> Option<&str> {
+    LABELS.iter().find_map(|field| fields.get(*field)?.as_str())
 }
 
 fn side_view(status: &Status, (entity, side): (EntityId, &Value)) -> SideView {

@@ -14,7 +14,7 @@ use studiovault_protocol::command::Op;
 use studiovault_protocol::id::{Dot, EntityId};
 
 use super::answer::{Answer, Body, Refused};
-use super::conflicts::label;
+use super::conflicts::named;
 use super::reads::device_name;
 use super::routes::Shared;
 use super::writes::answer;
@@ -32,7 +32,7 @@ pub(super) async fn list(State(shared): State<Shared>) -> Answer<DeadLetterPage>
     let status = shared.node.status();
     let read = |view: View<'_>| {
         let rows = view.dead_letters(LETTERS)?.into_iter();
-        let named = rows.map(|row| Ok((label_of(&view, row.entity)?, row)));
+        let named = rows.map(|row| Ok((label_of(&view, (row.entity, &row.fields))?, row)));
         named.collect::<Result<Vec<_>, StoreError>>()
     };
     let rows = shared.read(read).await?.into_iter();
@@ -52,12 +52,13 @@ pub(super) async fn one(
 ) -> Answer<DeadLetter> {
     let row = letter(&shared, &dot).await?;
     let (entity, dot, stuck) = (row.entity, row.dot, row.code == STUCK);
+    let fields = row.fields.clone();
     let read = move |view: View<'_>| {
         let waiting = match stuck {
             true => view.undecided_beside(entity, dot)?,
             false => view.refused_beside(entity, dot)?,
         };
-        Ok((label_of(&view, entity)?, waiting))
+        Ok((label_of(&view, (entity, &fields))?, waiting))
     };
     let (label, waiting) = shared.read(read).await?;
     Ok(Json(DeadLetter {
@@ -178,7 +179,13 @@ fn shown(status: &Status, row: DeadLetterRow) -> DeadLetter {
     }
 }
 
-fn label_of(view: &View<'_>, entity: EntityId) -> Result<String, StoreError> {
+/// What people would call a letter's entity; one that was never taken, by what it was to be.
+fn label_of(
+    view: &View<'_>,
+    (entity, written): (EntityId, &Map<String, Value>),
+) -> Result<String, StoreError> {
     let row = view.entity(entity)?;
-    Ok(row.map_or_else(|| entity.to_string(), |row| label(&row)))
+    let named = row.as_ref().and_then(|row| named(&row.fields));
+    let named = named.or_else(|| self::named(written));
+    Ok(named.map_or_else(|| entity.to_string(), str::to_owned))
 }

@@ -15,6 +15,7 @@ use crate::cloud::{
     Only, RefusedBundle, Rejection, Stuck, TailAnswer, TailRequest,
 };
 use crate::pack::Part;
+use crate::snapshot::Manifest;
 use names::Names;
 
 const GOLDEN: &str = include_str!("golden.txt");
@@ -170,6 +171,9 @@ fn vectors() -> Vectors {
         vectors.put(&format!("part {name}"), &part);
     }
     vectors.put_bytes("pack", &samples::pack());
+    let manifest = samples::manifest();
+    vectors.names.note(manifest.body());
+    vectors.put_bytes("manifest", manifest.bytes());
     for (name, message) in samples::pairing() {
         vectors.put(&format!("pairing {name}"), &message);
     }
@@ -271,6 +275,7 @@ fn what_was_written_once_is_still_read() {
         let reads = match name {
             "bundle" => Bundle::decode(bytes).is_ok(),
             "page" => Page::decode(bytes).is_ok(),
+            "manifest" => Manifest::decode(bytes).is_ok(),
             "batch request" => postcard::from_bytes(&bytes) == Ok(batch()),
             "batch answer" => postcard::from_bytes(&bytes) == Ok(answer()),
             "changes" => postcard::from_bytes(&bytes) == Ok(changes()),

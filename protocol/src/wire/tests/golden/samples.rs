@@ -9,8 +9,29 @@ use crate::merge::{
 };
 use crate::pack::{Label, Part, Place, Scope, Sealer};
 use crate::pairing::{Answered, Code as Spoken, Host, Message, Offered, Welcome};
+use crate::snapshot::{ChunkName, Manifest, ManifestBody, Segment};
 
 const STUDIO: StudioId = StudioId([9; 16]);
+
+/// A snapshot of one chunk of records and one of the feed.
+pub(super) fn manifest() -> Manifest {
+    let segment = |upto, packed: &[u8]| Segment {
+        upto,
+        chunks: vec![ChunkName::of(packed, 300)],
+    };
+    let body = ManifestBody {
+        studio: STUDIO,
+        author: author(3),
+        position: 300,
+        head: Hash([1; 32]),
+        sum: entity().state_sum(),
+        fold: 2,
+        issued: WallMs(70_000),
+        expires: WallMs(140_000),
+        segments: vec![segment(0, b"records"), segment(300, b"feed")],
+    };
+    Manifest::seal(body, &key())
+}
 
 fn secret(n: u8) -> SecretKey {
     SecretKey::from_seed([n; 32])
