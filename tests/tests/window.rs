@@ -93,26 +93,6 @@ impl Studio {
         id
     }
 
-    /// A change of the laptop that the cloud does not take: its notes are longer than a policy allows that came meanwhile.
-    fn has_a_letter_of_the_laptop(&self) {
-        done(&self.laptop, &["network", "off"]);
-        let shown = done(&self.front_desk, &["policy", "show"]);
-        let next = shown.replace("version = 1", "version = 2");
-        let file = self.cloud.with_extension("toml");
-        let short = next.replace("max_bytes = 16384", "max_bytes = 64");
-        std::fs::write(&file, short).expect("writes");
-        let name = file.to_str().expect("a path");
-        done(&self.front_desk, &["policy", "set", name]);
-        let id = put(&self.front_desk, &["put", "client", "name=Lopes"]);
-        until(&self.front_desk, "the cloud knows the policy", || {
-            let row = json(&self.front_desk, &["get", "client", &id]);
-            row["sync_state"]["state"] == "confirmed"
-        });
-        let notes = format!("notes={}", "n".repeat(100));
-        put(&self.laptop, &["put", "client", "name=Costa", &notes]);
-        done(&self.laptop, &["network", "on"]);
-    }
-
     /// Both machines show one name, ask nothing, and the cloud has confirmed everything.
     fn agree(&self, id: &str, name: &str) {
         for folder in [&self.front_desk, &self.laptop] {
