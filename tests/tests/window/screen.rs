@@ -1,4 +1,4 @@
-//! The real window on a screen in memory: the keyboard, the tray and the notifications of a desktop of the test's own.
+//! The real window on a screen in memory: the keyboard, and the tray of a desktop of the test's own.
 
 use std::path::Path;
 use std::process::Child;
@@ -114,42 +114,6 @@ fn the_sign_in_the_tray_follows_the_counts_and_its_menu_opens_the_panel() {
     studio.agree(&id, "Silva & Filhos");
     desktop.shows(|title| title == "StudioVault - Lisbon");
     assert_eq!((desktop.picture(), desktop.text("Status")), calm);
-}
-
-#[test]
-fn a_conflict_of_ones_own_is_told_on_the_desktop_once() {
-    if !has(
-        "notifications",
-        Screen::unavailable().or_else(Bus::unavailable),
-    ) {
-        return;
-    }
-    let studio = Studio::open();
-    let screen = Screen::start().expect("a screen");
-    let [mut at_front_desk, mut at_laptop] = [Desktop::open(), Desktop::open()];
-    let _front_desk = Window::open_on(&at_front_desk, &screen, &studio.front_desk);
-    let _laptop = Window::open_on(&at_laptop, &screen, &studio.laptop);
-    for desktop in [&mut at_front_desk, &mut at_laptop] {
-        desktop.shows(|title| title == "StudioVault - Lisbon");
-    }
-    // Without a window manager the window under the pointer is looked at: another one is, instead.
-    let nobody = studio.cloud.with_extension("nobody");
-    let _other = Window::open(&screen, &nobody);
-    let looked_at = eventually("another window is looked at", LIMIT, || {
-        screen.press("^StudioVault$", &["Escape"]).ok()
-    });
-    looked_at.expect("it has the keyboard");
-    studio.in_conflict();
-    for desktop in [&mut at_front_desk, &mut at_laptop] {
-        let told = desktop.hears("StudioVault: A conflict");
-        assert!(
-            told.contains(": name. Two machines gave it different values"),
-            "{told}"
-        );
-    }
-    for desktop in [&at_front_desk, &at_laptop] {
-        assert_eq!(desktop.notices.len(), 1, "{:?}", desktop.notices);
-    }
 }
 
 #[test]
