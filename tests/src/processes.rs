@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -14,6 +14,9 @@ use crate::lab::studiovault;
 
 /// A process that says nothing for so long has a problem of its own.
 const SILENT: Duration = Duration::from_secs(60);
+
+/// What does not hold by then never will, however much is told.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A running process and the lines that it prints.
 pub struct Running {
@@ -165,9 +168,11 @@ pub fn json(folder: &Path, arguments: &[&str]) -> Value {
 /// Waits until something holds, looking whenever the folder's node tells of something.
 pub fn until(folder: &Path, what: &str, mut holds: impl FnMut() -> bool) {
     let watch = Running::start(folder, &["watch"]);
+    let began = Instant::now();
     // The first line came at once: from here on nothing is missed.
     while !holds() {
         let told = watch.lines.recv_timeout(SILENT);
-        assert!(told.is_ok(), "{what}: {}", done(folder, &["status"]));
+        let is_hopeless = told.is_err() || began.elapsed() > PATIENCE;
+        assert!(!is_hopeless, "{what}: {}", done(folder, &["status"]));
     }
 }

@@ -10,7 +10,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use studiovault_lab::processes::{self, Running, done, say, until};
-use studiovault_lab::skipped::{LIST, skipped};
+use studiovault_lab::skipped::{assert_skipped_without_tools, skipped};
 
 const AUDIENCE: &str = "https://cloud.test";
 /// The Node that the provider needs.
@@ -417,20 +417,8 @@ fn a_machine_signs_in_at_an_identity_provider_that_is_not_ours() {
 
 #[test]
 fn without_node_the_identity_provider_is_skipped_and_that_is_said_past_the_harness() {
-    let list = tempfile::NamedTempFile::new().expect("a file");
-    let this = std::env::current_exe().expect("this program");
-    let name = "a_machine_signs_in_at_an_identity_provider_that_is_not_ours";
-    let run = Command::new(this)
-        .args(["--exact", name])
-        .env("PATH", "/nowhere")
-        .env(LIST, list.path())
-        .output()
-        .expect("runs");
-    let told = String::from_utf8_lossy(&run.stdout).into_owned();
-    let line = "SKIPPED: the identity provider: it needs Node 20 or newer; there is none here\n";
-    assert!(
-        run.status.success() && told.contains(&format!("\n{line}")),
-        "{told}"
+    assert_skipped_without_tools(
+        "a_machine_signs_in_at_an_identity_provider_that_is_not_ours",
+        "SKIPPED: the identity provider: it needs Node 20 or newer; there is none here",
     );
-    assert_eq!(fs::read_to_string(list.path()).expect("reads"), line);
 }

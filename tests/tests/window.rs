@@ -12,13 +12,15 @@ use egui_kittest::kittest::Queryable;
 use serde_json::Value;
 use studiovault_gui::{App, Place, start};
 use studiovault_lab::lab::studiovault;
-use studiovault_lab::processes::{Running, done, json, until};
+use studiovault_lab::processes::{Running, done, json, say, until};
 use studiovault_node::config::{Admission, Folder, Kit, Machine, StudioFile};
 use studiovault_protocol::membership::Role;
 use tempfile::TempDir;
 
 /// What is not on screen by then will not come.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How a command ends that asks for what is not there.
+const NOT_FOUND: i32 = 5;
 
 #[path = "window/desktop.rs"]
 mod desktop;
@@ -93,6 +95,26 @@ impl Studio {
         id
     }
 
+    /// A change of the laptop that the cloud does not take: its notes are longer than a policy allows that came meanwhile.
+    fn has_a_letter_of_the_laptop(&self) {
+        done(&self.laptop, &["network", "off"]);
+        let shown = done(&self.front_desk, &["policy", "show"]);
+        let next = shown.replace("version = 1", "version = 2");
+        let file = self.cloud.with_extension("toml");
+        let short = next.replace("max_bytes = 16384", "max_bytes = 64");
+        std::fs::write(&file, short).expect("writes");
+        let name = file.to_str().expect("a path");
+        done(&self.front_desk, &["policy", "set", name]);
+        let id = put(&self.front_desk, &["put", "client", "name=Lopes"]);
+        until(&self.front_desk, "the cloud knows the policy", || {
+            let row = json(&self.front_desk, &["get", "client", &id]);
+            row["sync_state"]["state"] == "confirmed"
+        });
+        let notes = format!("notes={}", "n".repeat(100));
+        put(&self.laptop, &["put", "client", "name=Costa", &notes]);
+        done(&self.laptop, &["network", "on"]);
+    }
+
     /// Both machines show one name, ask nothing, and the cloud has confirmed everything.
     fn agree(&self, id: &str, name: &str) {
         for folder in [&self.front_desk, &self.laptop] {
@@ -140,12 +162,16 @@ fn put(folder: &Path, words: &[&str]) -> String {
     written["ids"][0].as_str().expect("an id").to_owned()
 }
 
+/// The name that a client has on a machine; nothing while it is not there.
 fn shown(folder: &Path, id: &str) -> String {
-    let row = json(folder, &["get", "client", id]);
-    row["fields"]["name"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    let said = say(folder, &["--json", "get", "client", id]);
+    if said.code == NOT_FOUND {
+        return String::new();
+    }
+    assert_eq!(said.code, 0, "{said:?}");
+    let row: Value = serde_json::from_str(&said.out).expect("JSON");
+    let name = row["fields"]["name"].as_str();
+    name.unwrap_or_default().to_owned()
 }
 
 /// The window on a machine's folder, with the real client and without a display.

@@ -13,6 +13,9 @@ use super::run;
 /// Width, height and depth, as the server takes them.
 const SIZE: &str = "1080x700x24";
 
+/// How long an act may take, s.
+const PATIENCE: &str = "20";
+
 pub struct Screen {
     server: Child,
     display: String,
@@ -38,7 +41,9 @@ impl Screen {
     /// draw on it from any network namespace.
     pub fn start() -> Result<Self> {
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", SIZE, "-nolisten", "tcp"])
+            .args(["-displayfd", "1", "-screen", "0", SIZE])
+            // Else it begins anew whenever its last client leaves, and turns away who comes meanwhile.
+            .args(["-noreset", "-nolisten", "tcp"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -79,6 +84,22 @@ impl Screen {
         self.act(&arguments).map(drop)
     }
 
+    /// Gives the window of a process the keyboard, and takes it from whoever has it.
+    pub fn look_at(&self, process: u32, word: &str) -> Result<()> {
+        let process = process.to_string();
+        let find = [
+            "search",
+            "--all",
+            "--onlyvisible",
+            "--pid",
+            &process,
+            "--name",
+            word,
+        ];
+        self.act(&[&find[..], &["windowfocus", "--sync"]].concat())
+            .map(drop)
+    }
+
     /// How many colours are on the screen: one if nothing is drawn.
     pub fn colours(&self) -> Result<u32> {
         let mut look = self.command(Path::new("import"));
@@ -86,8 +107,10 @@ impl Screen {
         text.trim().parse().context("a number of colours")
     }
 
+    /// One that waits for what never comes is ended.
     fn act(&self, arguments: &[&str]) -> Result<String> {
-        run(self.command(Path::new("xdotool")).args(arguments))
+        let mut hands = self.command(Path::new("timeout"));
+        run(hands.args([PATIENCE, "xdotool"]).args(arguments))
     }
 }
 

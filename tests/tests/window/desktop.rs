@@ -1,4 +1,4 @@
-//! A desktop of the test's own on a bus of its own: it has a tray.
+//! A desktop of the test's own on a bus of its own: it has a tray, and shows notifications.
 
 use std::collections::HashMap;
 use std::process::Command;
@@ -24,6 +24,8 @@ enum Seen {
     Item(String),
     /// A sign is another one now.
     Changed,
+    /// One says this, with a body.
+    Notice(String, String),
 }
 
 /// What a menu is, as the bus tells it: the place of an entry, what is known of it, and the entries below.
@@ -34,6 +36,8 @@ pub struct Desktop {
     seen: Receiver<Seen>,
     /// The sign in the tray, once there is one.
     item: Option<String>,
+    /// What was said so far, with its body.
+    pub notices: Vec<(String, String)>,
     bus: Bus,
 }
 
@@ -54,13 +58,17 @@ impl Desktop {
         let rule = rule.as_str().try_into().expect("a rule");
         let daemon = DBusProxy::new(&connection).expect("the bus itself");
         daemon.add_match_rule(rule).expect("signs are heard");
-        connection
-            .request_name("org.kde.StatusNotifierWatcher")
-            .expect("the tray's name");
+        for name in [
+            "org.freedesktop.Notifications",
+            "org.kde.StatusNotifierWatcher",
+        ] {
+            connection.request_name(name).expect("a desktop's name");
+        }
         Self {
             connection,
             seen,
             item: None,
+            notices: Vec::new(),
             bus,
         }
     }
@@ -84,10 +92,23 @@ impl Desktop {
         }
     }
 
+    /// Waits until somebody says this; the body.
+    pub fn hears(&mut self, summary: &str) -> String {
+        loop {
+            let mut notices = self.notices.iter();
+            if let Some((_, body)) = notices.find(|(told, _)| told == summary) {
+                return body.clone();
+            }
+            let told = format!("nobody says {summary:?}, but {:?}", self.notices);
+            self.look(&told);
+        }
+    }
+
     fn look(&mut self, otherwise: &str) {
         match self.seen.recv_timeout(LIMIT) {
             Ok(Seen::Item(name)) => self.item = Some(name),
             Ok(Seen::Changed) => {}
+            Ok(Seen::Notice(summary, body)) => self.notices.push((summary, body)),
             Err(_) => panic!("{otherwise}"),
         }
     }
@@ -172,6 +193,12 @@ fn answer(connection: &Connection, message: &Message, tell: &Sender<Seen>) {
             connection.reply(&header, &())
         }
         "Get" => connection.reply(&header, &Value::from(true)),
+        "Notify" => {
+            let told: Structure = body.deserialize().expect("a notice");
+            let text = |at: usize| told.fields()[at].downcast_ref().expect("a text");
+            let _ = tell.send(Seen::Notice(text(3), text(4)));
+            connection.reply(&header, &1u32)
+        }
         _ => connection.reply_error(&header, "org.freedesktop.DBus.Error.UnknownMethod", &member),
     };
     // The bus may be gone with the test.

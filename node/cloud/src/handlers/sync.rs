@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -14,7 +15,7 @@ use crate::body::{self, Form, Raw};
 use crate::clock::wall_now;
 use crate::problem::Problem;
 use crate::studio::Studio;
-use crate::tokens::Scope;
+use crate::tokens::{Grantee, Scope};
 
 /// Seconds that a question for changes waits at most.
 pub const WAIT_S: u8 = 30;
@@ -55,13 +56,9 @@ pub async fn tail(
     headers: HeaderMap,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let person = asker.person(Scope::Carry)?.clone();
-    if body::form_of(&headers)? == Form::Plain {
-        return Err(Problem::unsupported(
-            "a feed is given back in its signed form",
-        ));
-    }
-    let request: TailRequest = body::signed(&body::inflate(&headers, raw)?)?;
+    let otherwise = "a feed is given back in its signed form";
+    let (person, bytes) = carried(&asker, (&headers, raw), otherwise)?;
+    let request: TailRequest = body::signed(&bytes)?;
     person.carries_for(request.device)?;
     let answer = app
         .run(move |truth| {
@@ -79,11 +76,9 @@ pub async fn changes(
     headers: HeaderMap,
     raw: Raw,
 ) -> Result<Response, Problem> {
-    let person = asker.person(Scope::Carry)?.clone();
-    if body::form_of(&headers)? == Form::Plain {
-        return Err(Problem::unsupported("in JSON this is GET /v1/sync/changes"));
-    }
-    let request: ChangesRequest = body::signed(&body::inflate(&headers, raw)?)?;
+    let otherwise = "in JSON this is GET /v1/sync/changes";
+    let (person, bytes) = carried(&asker, (&headers, raw), otherwise)?;
+    let request: ChangesRequest = body::signed(&bytes)?;
     person.carries_for(request.device)?;
     if !request.have.is_canonical() {
         return Err(Problem::malformed("a frontier that is out of bounds"));
@@ -103,6 +98,19 @@ pub async fn changes(
         })
         .await?;
     Ok(body::answer_signed(&headers, &answer))
+}
+
+/// What a gateway sends that has a signed form only, and whose it is; `otherwise` is said to who sends JSON.
+fn carried(
+    asker: &Asker,
+    (headers, raw): (&HeaderMap, Raw),
+    otherwise: &str,
+) -> Result<(Grantee, Bytes), Problem> {
+    let person = asker.person(Scope::Carry)?.clone();
+    if body::form_of(headers)? == Form::Plain {
+        return Err(Problem::unsupported(otherwise));
+    }
+    Ok((person, body::inflate(headers, raw)?))
 }
 
 /// Returns when the feed has gone beyond a position, when the signed records change, when the time is over, or when the server stops.
