@@ -43,7 +43,7 @@ pub use letters::{Letters, failing_field, fields_to_mend, is_sale};
 pub use locale::{moment_text, use_system_locale};
 use members::machines_of;
 pub use mesh::{Link, MeshGraph, MeshNode, Place, mesh_graph};
-pub use money::typed_money;
+pub use money::{amount_to_type, typed_money};
 pub use sentence::{Fact, Tone, attention_sentence, cloud_line, pending_facts, safety_sentence};
 pub use stick::UnderWay;
 pub use tab::Tab;

@@ -11,7 +11,7 @@ use studiovault_protocol::merge::ConflictKind;
 use studiovault_protocol::policy::{Rule, TypeRule};
 
 use super::board::Given;
-use super::money::typed_money;
+use super::money::{amount_to_type, is_amount, typed_amount, typed_money};
 use super::words::{field_text, value_text};
 use crate::message::Answer;
 
@@ -102,13 +102,20 @@ fn typed_value(text: &str, row: &ConflictView) -> Result<Json, String> {
     if sides().all(|value| value.is_string() || value.is_null()) {
         return Ok(Json::String(text.to_owned()));
     }
+    let field = row.field.as_deref().unwrap_or_default();
     let wrong = || {
         let example = sides().find(|value| !value.is_null());
-        let example = example.map(value_text).unwrap_or_default();
+        let written =
+            |value| amount_to_type(field, value, None).unwrap_or_else(|| value_text(value));
+        let example = example.map(written).unwrap_or_default();
         format!(
             "Nothing was sent: \"{text}\" is not a value of this field; write it like {example}."
         )
     };
+    if is_amount(field) && sides().any(Json::is_i64) {
+        let parts = typed_amount(text, None).map(Json::from);
+        return parts.ok_or_else(wrong);
+    }
     let value: Json = serde_json::from_str(text.trim()).map_err(|_| wrong())?;
     let like = |side: &Json| std::mem::discriminant(side) == std::mem::discriminant(&value);
     sides().any(like).then_some(value).ok_or_else(wrong)

@@ -8,8 +8,10 @@ use serde_json::{Map, Value as Json};
 use studiovault_protocol::api::{DeadLetter, FixRequest};
 use studiovault_protocol::command::Op;
 use studiovault_protocol::policy::{Policy, Rule, TypeRule};
+use studiovault_protocol::pos::CURRENCY;
 use studiovault_protocol::value::ValueKind;
 
+use super::money::{amount_to_type, is_amount, typed_amount};
 use super::words::value_text;
 use crate::action::Step;
 use crate::message::Request;
@@ -50,9 +52,15 @@ impl Letters {
             match fields.and_then(|fields| fields.get(field)) {
                 None | Some(Json::Null) => String::new(),
                 Some(Json::String(text)) => text.clone(),
-                Some(value) => value_text(value),
+                Some(value) => amount_to_type(field, value, self.currency().as_deref())
+                    .unwrap_or_else(|| value_text(value)),
             }
         })
+    }
+
+    /// What the open letter is paid in, if it names that.
+    pub fn currency(&self) -> Option<String> {
+        Some(self.text_of(CURRENCY)).filter(|code| !code.is_empty())
     }
 
     /// Why it is given up, as typed so far.
@@ -121,6 +129,13 @@ impl Letters {
         }
     }
 
+    fn typed_amount(&self, text: &str) -> Result<Json, String> {
+        let currency = self.currency();
+        let parts = typed_amount(text, currency.as_deref()).map(Json::from);
+        let example = || amount_to_type("_cents", &12_050.into(), currency.as_deref());
+        parts.ok_or_else(|| format!("an amount such as {}", example().unwrap_or_default()))
+    }
+
     pub(super) fn write(&mut self, field: String, text: String) {
         self.typed.insert(field, text);
     }
@@ -139,8 +154,15 @@ impl Letters {
         for (name, text) in &self.typed {
             let before = letter.fields.get(name);
             let kind = rules.and_then(|rules| Some(rules.field(name)?.kind));
-            let value = typed(text, kind)
-                .map_err(|wants| format!("Nothing was sent: {name} takes {wants}."))?;
+            let kind = kind.or_else(|| before.and_then(kind_of));
+            let is_amount = is_amount(name) && kind == Some(ValueKind::Int);
+            let value = if is_amount && !text.trim().is_empty() {
+                self.typed_amount(text)
+            } else {
+                typed(text, kind)
+            };
+            let value =
+                value.map_err(|wants| format!("Nothing was sent: {name} takes {wants}."))?;
             if before != Some(&value) {
                 fields.insert(name.clone(), value);
             }
@@ -219,6 +241,14 @@ pub fn fields_to_mend<'a>(letter: &'a DeadLetter, rules: Option<&TypeRule>) -> V
         .chain(rest.filter(|name| Some(*name) != first))
         .filter(|name| writable(name))
         .collect()
+}
+
+/// The kind of a value that no policy names.
+fn kind_of(value: &Json) -> Option<ValueKind> {
+    match value {
+        Json::Bool(_) => Some(ValueKind::Bool),
+        value => value.is_i64().then_some(ValueKind::Int),
+    }
 }
 
 /// What was typed as a value of a kind; or what the kind takes.

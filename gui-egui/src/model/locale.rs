@@ -87,6 +87,13 @@ impl Locale {
         }
     }
 
+    /// Whether a sign may stand between thousands; who types takes any blank for a blank.
+    pub(super) fn is_between_thousands(self) -> impl Fn(char) -> bool {
+        move |sign| {
+            sign == self.thousands || (sign.is_whitespace() && self.thousands.is_whitespace())
+        }
+    }
+
     pub(super) fn number_text(self, number: u64) -> String {
         let digits = number.to_string();
         let mut text = String::with_capacity(digits.len() + digits.len() / 3);

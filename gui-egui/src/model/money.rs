@@ -34,10 +34,56 @@ pub fn money_text(field: &str, value: &Json, currency: Option<&str>) -> Option<S
     Some(amount_text(Locale::current(), parts, code.as_deref()))
 }
 
-/// What was typed into a field of amounts comes to this, if it is a whole number.
+/// What was typed into a field of amounts comes to this, if it is an amount.
 pub fn typed_money((field, text): (&str, &str), currency: Option<&str>) -> Option<String> {
-    let parts: i64 = text.trim().parse().ok()?;
+    let parts = typed_amount(text, currency).filter(|_| is_amount(field))?;
     money_text(field, &parts.into(), currency)
+}
+
+/// What was typed as an amount, in the smallest part of its currency: `1234.5`, `1,234.50`, as the system writes numbers.
+/// Nothing if it is written otherwise: a comma is never taken for a point.
+pub fn typed_amount(text: &str, currency: Option<&str>) -> Option<i64> {
+    parts_of(Locale::current(), text.trim(), digits_of(currency))
+}
+
+/// A field's value as a person types it, if it is an amount: `1234.50`.
+pub fn amount_to_type(field: &str, value: &Json, currency: Option<&str>) -> Option<String> {
+    let parts = value.as_i64().filter(|_| is_amount(field))?;
+    let (digits, mark) = (digits_of(currency), Locale::current().decimal);
+    let minus = if parts < 0 { "-" } else { "" };
+    let unit = 10_u64.pow(u32::try_from(digits).unwrap_or(0));
+    let (whole, rest) = (parts.unsigned_abs() / unit, parts.unsigned_abs() % unit);
+    Some(match digits {
+        0 => format!("{minus}{whole}"),
+        _ => format!("{minus}{whole}{mark}{rest:0digits$}"),
+    })
+}
+
+/// How many digits stand behind the point, in the studio's currency unless another one is named.
+fn digits_of(currency: Option<&str>) -> usize {
+    let studio = STUDIO.read().ok().and_then(|held| held.clone());
+    let code = currency.map(str::to_owned).or(studio);
+    code.as_deref().map_or(2, minor_digits)
+}
+
+fn parts_of(locale: Locale, text: &str, digits: usize) -> Option<i64> {
+    let (minus, number) = match text.strip_prefix('-') {
+        Some(number) => ("-", number),
+        None => ("", text),
+    };
+    let (whole, rest) = number.split_once(locale.decimal).unwrap_or((number, ""));
+    let are_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let groups: Vec<&str> = whole.split(locale.is_between_thousands()).collect();
+    let (first, others) = groups.split_first()?;
+    let is_grouped = others.is_empty() || (1..=3).contains(&first.len());
+    let is_whole = is_grouped && others.iter().all(|group| group.len() == 3);
+    let is_number = is_whole && groups.iter().all(|group| are_digits(group)) && !first.is_empty();
+    if !is_number || !are_digits(rest) || rest.len() > digits {
+        return None;
+    }
+    format!("{minus}{}{rest:0<digits$}", groups.concat())
+        .parse()
+        .ok()
 }
 
 /// An amount with its currency: `€1,234.50`.
@@ -101,6 +147,61 @@ mod tests {
             amount_text(Locale::of_environment(|_| None), 1250, None),
             "12.50"
         );
+    }
+
+    fn typed(lang: &str, text: &str, code: &str) -> Option<i64> {
+        let named = |name: &str| (name == "LANG").then(|| lang.to_owned());
+        let locale = Locale::of_environment(named);
+        parts_of(locale, text, minor_digits(code))
+    }
+
+    #[test]
+    fn an_amount_is_typed_as_the_system_writes_it_and_nothing_else_is_guessed() {
+        for (lang, text, code, parts) in [
+            ("C", "12", "EUR", 1_200),
+            ("C", "12.5", "EUR", 1_250),
+            ("C", "1,234.50", "EUR", 123_450),
+            ("C", "-0.05", "USD", -5),
+            ("C", "1250", "JPY", 1_250),
+            ("C", "1.250", "KWD", 1_250),
+            ("de_DE.UTF-8", "1.234,50", "EUR", 123_450),
+            ("pt_PT.UTF-8", "1234,5", "EUR", 123_450),
+            ("pt_PT.UTF-8", "1 234,50", "EUR", 123_450),
+            ("C", "92233720368547758.07", "EUR", i64::MAX),
+        ] {
+            assert_eq!(typed(lang, text, code), Some(parts), "{lang} {text}");
+        }
+        for (lang, text, code) in [
+            ("C", "", "EUR"),
+            ("C", ".", "EUR"),
+            ("C", "-", "EUR"),
+            ("C", "+5", "EUR"),
+            ("C", "--5", "EUR"),
+            ("C", "12.505", "EUR"),
+            ("C", "12.5.0", "EUR"),
+            ("C", "12,50", "EUR"),
+            ("C", "1,2345.00", "EUR"),
+            ("C", "1234,567.00", "EUR"),
+            ("C", "12.5", "JPY"),
+            ("C", "cheap", "EUR"),
+            ("de_DE.UTF-8", "12.50", "EUR"),
+            ("pt_PT.UTF-8", "12.50", "EUR"),
+            ("C", "92233720368547758.08", "EUR"),
+        ] {
+            assert_eq!(typed(lang, text, code), None, "{lang} {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_to_be_typed_is_read_as_the_same_amount() {
+        for parts in [0, 5, -5, 12_345, -100, i64::MAX, i64::MIN] {
+            for code in ["EUR", "JPY", "KWD"] {
+                let text = amount_to_type("price_cents", &parts.into(), Some(code));
+                let text = text.expect("an amount");
+                assert_eq!(typed_amount(&text, Some(code)), Some(parts), "{text}");
+            }
+        }
+        assert_eq!(amount_to_type("albums", &5.into(), None), None);
     }
 
     #[test]

@@ -256,9 +256,9 @@ fn a_typed_value_keeps_the_kind_of_the_field() {
         model
             .notice
             .as_ref()
-            .is_some_and(|n| n.sentence.contains("write it like 12000"))
+            .is_some_and(|n| n.sentence.contains("write it like 120.00"))
     );
-    draft(&mut model, "c-prices", Draft::Value("12750".to_owned()));
+    draft(&mut model, "c-prices", Draft::Value("127.50".to_owned()));
     let sent = apply(&mut model);
     assert_eq!(choice(sent), Choice::Value(json!(12_750)));
 
@@ -465,6 +465,33 @@ fn a_mended_letter_goes_out_with_the_values_that_were_typed_and_no_others() {
         panic!("nothing was sent");
     };
     assert_eq!(json!(fix.fields), json!({"shoot_date": "2026-11-23"}));
+}
+
+#[test]
+fn an_amount_is_mended_as_money_in_what_the_sale_was_paid_in() {
+    let mut sale = a_stuck_sale();
+    let fields = json!({"total_cents": 2500, "currency": "EUR"});
+    sale.fields = fields.as_object().cloned().unwrap_or_default();
+    let mut model = model_with(Vec::new());
+    let _asked = model.handle_message(Message::Letters(vec![sale]));
+    assert_eq!(model.letters.text_of("total_cents"), "25.00");
+    let write = |field: &str, text: &str| {
+        Action::Write(Entry::LetterField(field.to_owned()), text.to_owned())
+    };
+    let fix = || Action::Letter(LetterAction::Fix);
+    let _nothing = model.handle_action(write("total_cents", "26,50"));
+    assert_eq!(model.handle_action(fix()), None);
+    let told = model.notice.clone().expect("said").sentence;
+    assert!(told.contains("takes an amount such as 120.50"), "{told}");
+    let _nothing = model.handle_action(write("total_cents", "26.50"));
+    let sent = |asked| match asked {
+        Some(Request::Fix { fix, .. }) => json!(fix.fields),
+        other => panic!("nothing was sent, but {other:?}"),
+    };
+    let cents = json!({"total_cents": 2650});
+    assert_eq!(sent(model.clone().handle_action(fix())), cents);
+    let _nothing = model.handle_action(write("currency", "JPY"));
+    assert_eq!(model.handle_action(fix()), None, "there is no half a yen");
 }
 
 #[test]

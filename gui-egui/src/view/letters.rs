@@ -4,7 +4,6 @@
 
 use egui::{Margin, RichText, TextEdit, Ui};
 use studiovault_protocol::api::DeadLetter;
-use studiovault_protocol::pos::CURRENCY;
 use studiovault_protocol::time::WallMs;
 
 use super::card::{aside_ui, card_ui, main_button_ui, statement_ui};
@@ -125,8 +124,7 @@ fn fields_ui(ui: &mut Ui, model: &Model, letter: &DeadLetter) -> Option<Action> 
     let rules = model.rules.policy.entity_type(&letter.entity_type);
     let failing = failing_field(letter);
     let names = fields_to_mend(letter, rules);
-    let currency = model.letters.text_of(CURRENCY);
-    let currency = Some(currency).filter(|code| !code.is_empty());
+    let currency = model.letters.currency();
     let mut action = None;
     for name in &names {
         let before = model.letters.text_of(name);

@@ -15,7 +15,8 @@ use super::icon::Icon;
 use super::palette::Palette;
 use crate::action::{Action, CaseAction};
 use crate::model::{
-    CaseKind, Column, Draft, Merged, Tone, field_text, merged, moment_text, side_in, typed_money,
+    CaseKind, Column, Draft, Merged, Tone, amount_to_type, field_text, merged, moment_text,
+    side_in, typed_money,
 };
 
 /// Width of the names of the fields.
@@ -297,10 +298,11 @@ impl Grid<'_> {
 
 /// What stands in the field before anything is typed.
 fn initial(row: &ConflictView, kind: CaseKind) -> String {
+    let field = row.field.as_deref().unwrap_or_default();
     let plain = |value: &serde_json::Value| match value {
         serde_json::Value::Null => String::new(),
         serde_json::Value::String(text) => text.clone(),
-        other => other.to_string(),
+        other => amount_to_type(field, other, None).unwrap_or_else(|| other.to_string()),
     };
     if kind == CaseKind::Name {
         let proposed = row.sides.iter().find_map(|side| side.proposed.clone());
