@@ -54,8 +54,13 @@ pub enum BootstrapError {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// The way to the cloud.
-    #[error(transparent)]
+    #[error("{}; nothing was changed: {}", told(.0), again(.0))]
     Uplink(#[from] UplinkError),
+    /// The disk's, most likely: there is no room for a second store beside the first.
+    #[error(
+        "the new store could not be kept; nothing was changed: make room on the disk for a second store beside the one that is there, then try again"
+    )]
+    NotKept,
     /// The person's: there is nobody who makes snapshots.
     #[error(
         "this studio has no cloud truth, and so no snapshots; take what the other machines hold with `studiovault bootstrap --lan`"
@@ -110,7 +115,36 @@ pub enum BootstrapError {
 
 impl From<PackRefused> for BootstrapError {
     fn from(refused: PackRefused) -> Self {
-        Self::Refused(refused.to_string())
+        match refused {
+            PackRefused::NotKept => Self::NotKept,
+            other => Self::Refused(other.to_string()),
+        }
+    }
+}
+
+/// What happened on the way to the cloud, without what a running node does about it.
+fn told(error: &UplinkError) -> String {
+    let words = error.to_string();
+    match words.rsplit_once("; ") {
+        Some((what, _)) => what.to_owned(),
+        None => words,
+    }
+}
+
+/// What to do about it, with nobody who tries again.
+fn again(error: &UplinkError) -> &'static str {
+    match error {
+        UplinkError::Unauthorised(_) => {
+            "sign in again with `studiovault login`, then run this again"
+        }
+        UplinkError::Unknown(_) => "start `studiovault run` until the cloud knows this machine",
+        UplinkError::Missing(_) => {
+            "have a new snapshot made with `studiovault cloud snapshot`, then run this again"
+        }
+        UplinkError::Nonsense(_) | UplinkError::Address(_) => {
+            "check that the address is the cloud's and both are up to date"
+        }
+        _ => "run this again when the cloud is in reach",
     }
 }
 

@@ -93,18 +93,23 @@ impl Snapshots {
         Ok(manifest.map(|manifest| self.remember(studio, manifest)))
     }
 
-    /// The bytes of a chunk; `None` if it is gone or damaged.
+    /// The bytes of a chunk; `None` if it is gone or damaged. A damaged one is taken away, so that the next snapshot keeps it anew.
     pub async fn chunk(
         &self,
         studio: StudioId,
         name: &ChunkName,
     ) -> Result<Option<Bytes>, SnapshotError> {
-        let most = limits::SNAPSHOT_CHUNK_PACKED_BYTES;
-        let found = self
-            .objects
-            .read(&chunk_key(studio, name.hash), most)
-            .await?;
-        Ok(found.filter(|bytes| name.names(bytes)))
+        let (key, most) = (
+            chunk_key(studio, name.hash),
+            limits::SNAPSHOT_CHUNK_PACKED_BYTES,
+        );
+        let found = self.objects.read(&key, most).await?;
+        if found.as_ref().is_some_and(|bytes| !name.names(bytes)) {
+            tracing::error!(chunk = %name.hash, "a chunk of a snapshot was damaged where it is kept; it is made anew with the next snapshot");
+            self.objects.delete(&key).await?;
+            return Ok(None);
+        }
+        Ok(found)
     }
 
     async fn manifest(

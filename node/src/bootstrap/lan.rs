@@ -2,12 +2,13 @@
 //! what the machines in reach hold as every machine does.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use studiovault_protocol::api::Status;
 use studiovault_protocol::policy::Policy;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::loading::Unfinished;
 use super::{Bootstrap, BootstrapError, Loaded, Stage};
 use crate::config::{Folder, Machine};
 use crate::node::{Announce, Node, NodeConfig};
@@ -36,6 +37,7 @@ impl Bootstrap {
         told: &mut dyn FnMut(Stage, u64, u64),
     ) -> Result<Loaded, BootstrapError> {
         let (folder, store) = self.fresh()?;
+        let unfinished = Unfinished(folder.clone());
         drop(store);
         let mut studio = self.machine.studio.clone();
         studio.cloud = None;
@@ -62,7 +64,7 @@ impl Bootstrap {
             commands: status.counts.commands,
             ..Loaded::default()
         };
-        self.finish(&folder, intake, loaded)
+        self.finish(unfinished, intake, loaded)
     }
 }
 
@@ -72,16 +74,22 @@ async fn fill(
     told: &mut dyn FnMut(Stage, u64, u64),
 ) -> Result<std::sync::Arc<Status>, BootstrapError> {
     let mut events = node.events();
+    let (mut best, mut since) = (0, Instant::now());
     loop {
         let status = node.status();
         let lacking = status.peers.iter().map(|peer| peer.ahead).max();
         let held = status.counts.commands;
+        // Links that are tried and refused are events as well, and no progress.
+        if held > best {
+            (best, since) = (held, Instant::now());
+        }
         match lacking {
             Some(0) => return Ok(status),
             Some(lacking) => told(Stage::Filling, held, held + lacking),
             None => {}
         }
-        match tokio::time::timeout(PATIENCE, events.recv()).await {
+        let left = PATIENCE.saturating_sub(since.elapsed());
+        match tokio::time::timeout(left, events.recv()).await {
             Ok(Ok(_) | Err(RecvError::Lagged(_))) => {}
             Ok(Err(RecvError::Closed)) | Err(_) => return Err(BootstrapError::Alone),
         }

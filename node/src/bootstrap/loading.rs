@@ -1,7 +1,7 @@
 //! Loading a snapshot into a fresh store, what the old store held beyond it too, and then the exchange.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use studiovault_protocol::frontier::{Range, Reach};
 use studiovault_protocol::limits;
@@ -63,10 +63,11 @@ impl Bootstrap {
         told: &mut dyn FnMut(Stage, u64, u64),
     ) -> Result<Loaded, BootstrapError> {
         let (folder, store) = self.fresh()?;
+        let unfinished = Unfinished(folder);
         let mut intake = Intake::beside(&self.machine, store)?;
         let loaded = self.fill(&mut intake, manifest, told)?;
         compare(intake.driver(), manifest)?;
-        self.finish(&folder, intake, loaded)
+        self.finish(unfinished, intake, loaded)
     }
 
     /// A fresh store beside the old one, and its folder.
@@ -83,7 +84,7 @@ impl Bootstrap {
     /// Adds what the old store holds beyond the new one, and exchanges them.
     pub(super) fn finish(
         self,
-        folder: &Path,
+        unfinished: Unfinished,
         mut intake: Intake,
         mut loaded: Loaded,
     ) -> Result<Loaded, BootstrapError> {
@@ -91,7 +92,7 @@ impl Bootstrap {
         let mut store = intake.into_store();
         self.note(&mut store, &loaded)?;
         drop(store);
-        exchange(folder, self.machine.folder.path())?;
+        exchange(&unfinished.0, self.machine.folder.path())?;
         // What is left of it is of no use, and cleared away at the next time if it is not now.
         let _ = fs::remove_dir_all(self.place());
         Ok(loaded)
@@ -179,6 +180,16 @@ impl Bootstrap {
         let mut batch = store.begin()?;
         batch.audit(&line, clock::wall())?;
         Ok(batch.commit()?)
+    }
+}
+
+/// A store in the making. What is left of it when this ends is taken away: it is as large as the other one.
+pub(super) struct Unfinished(pub(super) PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // What cannot be taken away now is at the next bootstrap.
+        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

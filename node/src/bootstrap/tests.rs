@@ -240,6 +240,8 @@ fn what_a_sound_manifest_names_and_the_engine_refuses_is_not_loaded() {
         matches!(refused, Err(BootstrapError::OtherState)),
         "{refused:?}"
     );
+    let left = scene.folder.path().join("bootstrap/store");
+    assert!(!left.exists(), "half a store was left behind");
     let mut forged = page.body().clone();
     forged.at = WallMs(1);
     let forged = Page::seal(forged, &SecretKey::from_seed([8; 32]));
@@ -316,4 +318,22 @@ fn a_store_that_was_exchanged_has_the_feed_and_the_audit_log_and_is_taken_back_b
     // It may be done again: the same snapshot is no older one.
     let loaded = scene.load(scene.snapshot(&scene.page(0), |_| {}));
     assert!(loaded.is_ok(), "{loaded:?}");
+}
+
+#[test]
+fn what_stopped_it_is_said_with_what_a_person_does_next_and_nobody_else_tries_again() {
+    let gone = UplinkError::Unreachable("connection refused".into());
+    let told = BootstrapError::from(gone).to_string();
+    assert_eq!(
+        told,
+        "the cloud cannot be reached: connection refused; nothing was changed: run this again when the cloud is in reach"
+    );
+    let missing = UplinkError::Missing("this chunk is gone".into());
+    let told = BootstrapError::from(missing).to_string();
+    assert!(told.starts_with("this chunk is gone; nothing was changed: have a new snapshot made"));
+    let told = BootstrapError::from(PackRefused::NotKept).to_string();
+    assert!(
+        told.contains("make room on the disk") && !told.contains("snapshot"),
+        "{told}"
+    );
 }

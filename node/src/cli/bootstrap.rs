@@ -73,6 +73,7 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
         stage: None,
     };
     let mut tell = |stage, done, all| shown.tell(stage, done, all);
+    let asked_lan = asked.lan;
     let loaded = if asked.lan {
         let bootstrap = Bootstrap::begin(machine)?;
         runtime()?.block_on(bootstrap.load_from_lan(reach(asked), &mut tell))
@@ -86,7 +87,7 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
             "position": loaded.position,
             "bundles": loaded.bundles,
             "pages": loaded.pages,
-            "commands": loaded.commands,
+            "commands": asked_lan.then_some(loaded.commands),
             "carried_over": loaded.carried_over,
         }));
     } else if loaded.commands > 0 {

@@ -11,6 +11,7 @@ mod send;
 mod table;
 
 use std::fs;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -161,18 +162,20 @@ fn by_name(file: &std::path::Path) -> Option<Format> {
     }
 }
 
+/// What there is, and one byte more than may be at most.
+fn bounded(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    from.take(FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 fn read_file(import: &Import) -> Result<Content, Failure> {
     let name = import.file.display();
     let failed = |exit, what: String, next_step: &str| {
         Failure::new(exit, format!("{name}: {what}\n{next_step}"))
     };
     let bytes = if import.file.as_os_str() == "-" {
-        use std::io::Read;
-        let mut bytes = Vec::new();
-        let read = std::io::stdin()
-            .take(FILE_BYTES + 1)
-            .read_to_end(&mut bytes);
-        read.map(|_| bytes)
+        bounded(std::io::stdin())
     } else {
         match fs::metadata(&import.file) {
             Ok(facts) if facts.len() > FILE_BYTES => {
@@ -182,7 +185,8 @@ fn read_file(import: &Import) -> Result<Content, Failure> {
                     "Split it and import the parts.",
                 ));
             }
-            _ => fs::read(&import.file),
+            // What has no length, as a device, is bounded too.
+            _ => fs::File::open(&import.file).and_then(bounded),
         }
     };
     let bytes = bytes.map_err(|error| {

@@ -3,14 +3,16 @@
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use studiovault_protocol::api::{
-    MutationRequest, NetworkRequest, NetworkState, Status, TxAnswer, TxRequest,
+    ConflictPage, ConflictView, EntityView, MutationRequest, NetworkRequest, NetworkState, Status,
+    TxAnswer, TxRequest,
 };
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::EntityId;
 
+use super::client::escaped;
 use super::failure::{Exit, Failure};
 use super::folder::client;
-use super::output::{print_json, say};
+use super::output::{plain, print_json, say};
 use super::policy::in_force;
 use super::{Call, Outcome, parse, runtime};
 
@@ -86,7 +88,11 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
         id,
         read: put.read,
     };
+    let settled = settled_unread(call, &mutation)?;
     let answer = write(call, put.actor, mutation)?;
+    for conflict in settled {
+        eprintln!("{}", words_of_settled(&conflict));
+    }
     if call.json {
         print_json(&answer);
     } else {
@@ -103,6 +109,41 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The conflicts that a write settles whose author read nothing before: by the rule, it stands for all that is here.
+fn settled_unread(call: &Call, mutation: &MutationRequest) -> Result<Vec<ConflictView>, Failure> {
+    let Some(id) = mutation
+        .id
+        .filter(|_| mutation.op == Op::Update && mutation.read.is_none())
+    else {
+        return Ok(Vec::new());
+    };
+    let (client, runtime) = (client(call)?, runtime()?);
+    let path = format!("/entities/{}/{id}", escaped(&mutation.entity_type));
+    let entity: Result<EntityView, Failure> = runtime.block_on(client.get(&path));
+    // What is not there is said by the write itself.
+    if !entity.is_ok_and(|entity| entity.conflict) {
+        return Ok(Vec::new());
+    }
+    let page: ConflictPage = runtime.block_on(client.get("/conflicts"))?;
+    let written = |conflict: &ConflictView| {
+        let field = conflict.field.as_deref();
+        conflict.entity == id && field.is_some_and(|field| mutation.fields.contains_key(field))
+    };
+    Ok(page.conflicts.into_iter().filter(written).collect())
+}
+
+fn words_of_settled(conflict: &ConflictView) -> String {
+    let sides = conflict.sides.iter();
+    let sides: Vec<String> = sides
+        .map(|side| format!("{} of {}", plain(&side.value), side.device))
+        .collect();
+    format!(
+        "this settled the conflict over {}: {}. It stays in `studiovault history`; with --read only what was read is written over",
+        conflict.field.as_deref().unwrap_or_default(),
+        sides.join(", ")
+    )
 }
 
 /// `studiovault delete`.

@@ -53,6 +53,11 @@ pub enum StoreError {
         "a damaged row in the local store ({0}): stop the node and run `studiovault verify`, which says what can be mended"
     )]
     Corrupt(String),
+    /// The database file itself, no row of it. The disk's fault; nothing changed.
+    #[error(
+        "the database file is damaged ({0}): stop the node, move studio.db and what begins with its name out of the folder, and run `studiovault bootstrap`, or `bootstrap --lan`; keep the old files, they hold what only this machine has"
+    )]
+    Malformed(String),
     /// SQLite did not take a setting that durability rests on. The build's or the file system's fault.
     #[error(
         "the file system under the data folder does not give what saving safely needs ({setting} is {found}): move the folder to a local disk"
@@ -86,7 +91,7 @@ impl From<rusqlite::Error> for StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => Self::Full,
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-                Self::Corrupt(error.to_string())
+                Self::Malformed(error.to_string())
             }
             Some(ErrorCode::SystemIoFailure) => Self::Disk(error),
             _ => Self::Sqlite(error),

@@ -69,13 +69,15 @@ pub(super) fn voided() -> String {
     format!("EXISTS (SELECT 1 {})", naming(pos::VOID))
 }
 
-/// What the corrections of a row of `entity` add up to: millions and rests, since a sum of 64 bits can be too small.
+/// What the corrections of a row of `entity` add up to: millions and rests, since a sum of 64 bits can be too small. Nothing if a void stands
+/// against it: it counts nothing then, and neither do they.
 pub(super) fn corrections() -> [String; 2] {
     let cents = format!("json_extract(entry.shown, '$.{}')", pos::AMOUNT);
     ["/", "%"].map(|part| {
         format!(
-            "(SELECT sum({cents} {part} 1000000) {})",
-            naming(pos::CORRECTION)
+            "(SELECT sum({cents} {part} 1000000) {} AND NOT {})",
+            naming(pos::CORRECTION),
+            voided()
         )
     })
 }

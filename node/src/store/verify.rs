@@ -11,7 +11,7 @@ use studiovault_protocol::feed::Page;
 use studiovault_protocol::id::{EntityId, Hash};
 use studiovault_protocol::log::{Admission, LogIndex};
 use studiovault_protocol::membership::Roster;
-use studiovault_protocol::merge::{Priorities, StateSum};
+use studiovault_protocol::merge::{Entity, Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 
 use super::{Rules, Store, StoreError, history, keys, touched};
@@ -181,6 +181,18 @@ impl Store {
         Ok(())
     }
 
+    /// What is wrong with an entity as it is held and shown; nothing is asked of what is shown of a collected one.
+    fn fault_of(&self, (wanted, shown): (&Entity, Option<&str>), held: &Entity) -> Option<String> {
+        let id = wanted.id;
+        if wanted != held {
+            return Some(format!("entity {id} is not what its history gives"));
+        }
+        let fields = serde_json::to_value(wanted.shown_fields(self.priorities())).ok();
+        let is_shown = |text: &str| fields == serde_json::from_str(text).ok();
+        let is_other = shown.is_some_and(|text| !is_shown(text));
+        is_other.then(|| format!("what is shown of entity {id} is not what it is"))
+    }
+
     fn verify_entities(
         &self,
         index: &LogIndex,
@@ -202,12 +214,13 @@ impl Store {
         let mut statement = self
             .connection
             .prepare(
-                "SELECT uuid, EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id AND collected)
+                "SELECT uuid, EXISTS (SELECT 1 FROM tombstone WHERE tombstone.entity = entity.id AND collected), shown
                  FROM entity ORDER BY id",
             )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let (id, collected) = (EntityId(row.get(0)?), row.get(1)?);
+            let shown: String = row.get(2)?;
             found.entities += 1;
             let folded = touched::read(self, id).and_then(|loaded| {
                 let loaded = loaded.ok_or_else(|| StoreError::corrupt(format!("entity {id}")))?;
@@ -229,11 +242,12 @@ impl Store {
                             "the natural key noted beside entity {id} is another"
                         ));
                     }
+                    let shown = (!collected).then_some(&shown[..]);
                     if collected {
                         wanted.fields.clear();
                     }
-                    if wanted != held.entity {
-                        found.fault(format!("entity {id} is not what its history gives"));
+                    if let Some(fault) = self.fault_of((&wanted, shown), &held.entity) {
+                        found.fault(fault);
                     }
                 }
                 Err(error) => found.fault(format!("entity {id}: {error}")),

@@ -68,7 +68,7 @@ pub struct EntityView {
     /// Of a sale: a void stands against it, and it counts nothing. A view: the sale itself is never rewritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub voided: bool,
-    /// Of a sale that was corrected: what its corrections add up to, in cents.
+    /// Of a sale that was corrected: what its corrections add up to, in cents. A voided one has none: it counts nothing, and neither do they.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrections_cents: Option<i128>,
     /// Where it stands.

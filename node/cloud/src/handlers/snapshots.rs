@@ -98,10 +98,15 @@ pub async fn chunk(
         .parse()
         .map_err(|_| Problem::malformed("a chunk is named by its place, from 0"))?;
     let gone = || Problem::not_found("no such chunk is kept: ask for the newest manifest again");
+    let damaged = || {
+        Problem::not_found(
+            "this chunk of the snapshot is gone or was damaged: have a new snapshot made with `studiovault cloud snapshot`",
+        )
+    };
     let snapshots = &app.truth.snapshots;
     let manifest = snapshots.named(studio, id).await?.ok_or_else(gone)?;
     let name = manifest.chunks().nth(place).ok_or_else(gone)?;
-    let bytes = snapshots.chunk(studio, name).await?.ok_or_else(gone)?;
+    let bytes = snapshots.chunk(studio, name).await?.ok_or_else(damaged)?;
     part_of(bytes, headers.get(header::RANGE))
 }
 

@@ -230,6 +230,32 @@ fn snapshots_are_made_by_themselves_when_much_was_written_or_the_last_is_old() {
     assert_eq!(due(8), 0);
 }
 
+#[test]
+fn a_chunk_that_was_bent_where_it_is_kept_is_given_to_nobody_and_made_anew() {
+    let mut scene = three_machines();
+    a_confirmed_client(&mut scene);
+    let (truth, manifest) = made(&scene);
+    let name = *manifest.chunks().last().expect("it has some");
+    let studio = scene.studio.to_string();
+    let chunks = ["objects", "snapshots", &studio, "chunks"];
+    let mut file = scene.folder.path().to_owned();
+    file.extend(chunks);
+    file.push(name.hash.to_string());
+    let whole = std::fs::read(&file).expect("is kept");
+    let mut bent = whole.clone();
+    bent[whole.len() / 2] ^= 1;
+    std::fs::write(&file, bent).expect("bends");
+    let given = done(truth.snapshots.chunk(scene.studio, &name));
+    assert_eq!(given.expect("reads"), None);
+    drop(truth);
+    let (truth, again) = made(&scene);
+    assert_eq!(std::fs::read(&file).expect("is kept again"), whole);
+    assert_eq!(
+        loaded(&scene, &truth, &again).sum(),
+        scene.open().state().sum
+    );
+}
+
 #[tokio::test]
 async fn chunks_are_given_whole_or_by_range_to_members_of_the_studio_alone() {
     let mut site = a_site().await;

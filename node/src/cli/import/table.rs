@@ -150,16 +150,18 @@ fn blank_parted(text: &str) -> Vec<(u64, Vec<String>)> {
 }
 
 fn parted(plan: &mut Plan, format: Format, text: &str) -> Vec<(u64, Vec<String>)> {
+    let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
     let mut reader = csv::ReaderBuilder::new()
         .has_headers(false)
         .flexible(true)
-        .delimiter(if format == Format::Tsv { b'\t' } else { b',' })
+        .delimiter(delimiter)
         .from_reader(text.as_bytes());
-    let mut rows = Vec::new();
+    let (mut rows, mut last) = (Vec::new(), None);
     for record in reader.records() {
         match record {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
+                last = record.position().cloned();
                 rows.push((line, record.iter().map(str::to_owned).collect()));
             }
             Err(error) => {
@@ -168,7 +170,34 @@ fn parted(plan: &mut Plan, format: Format, text: &str) -> Vec<(u64, Vec<String>)
             }
         }
     }
+    // An open quote takes everything after it into one cell, and the reader thinks nothing of it.
+    let begins = last.map(|last| (usize::try_from(last.byte()).unwrap_or(0), last.line()));
+    if let Some((_, line)) = begins.filter(|(byte, _)| ends_in_quotes(&text[*byte..], delimiter)) {
+        rows.pop();
+        let reason = "a quote is opened here and never closed: close it, or write it twice";
+        plan.refuse(line, reason.to_owned());
+    }
     rows
+}
+
+/// Whether a record ends within quotes (RFC 4180).
+fn ends_in_quotes(record: &str, delimiter: u8) -> bool {
+    #[derive(Clone, Copy, PartialEq)]
+    enum At {
+        Begin,
+        Plain,
+        Quoted,
+        Quote,
+    }
+    let parts = |byte: u8| byte == delimiter || byte == b'\n' || byte == b'\r';
+    let end = record.bytes().fold(At::Begin, |at, byte| match (at, byte) {
+        (At::Begin | At::Quote, b'"') => At::Quoted,
+        (At::Quoted, b'"') => At::Quote,
+        (At::Quoted, _) => At::Quoted,
+        (_, byte) if parts(byte) => At::Begin,
+        _ => At::Plain,
+    });
+    end == At::Quoted
 }
 
 /// The fields of a row, and its id if the row gives one.
@@ -281,6 +310,26 @@ mod tests {
         let fields = &plan.rows[0].mutation.fields;
         assert_eq!(fields["tags"], json!(["vip", "wedding"]));
         assert!(!fields.contains_key("phone"), "an empty cell is no value");
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_takes_no_rows_with_it_unsaid() {
+        let text = "name,notes\nAna,ok\nRui,\"unclosed\nEva,lost\nIda,lost\n";
+        let plan = read("client", Format::Csv, None, text);
+        assert_eq!(plan.rows.len(), 1);
+        let (bad, reason) = (plan.bad[0].line, &plan.bad[0].reason);
+        assert!(
+            bad == 3 && reason.contains("never closed"),
+            "{bad} {reason}"
+        );
+        for whole in [
+            "name,notes\nAna,\"a \"\"word\"\"\"\n",
+            "name,notes\nAna,5\" print\n",
+            "name,notes\nAna,\"\"",
+        ] {
+            let plan = read("client", Format::Csv, None, whole);
+            assert!(plan.bad.is_empty(), "{whole}: {:?}", plan.bad);
+        }
     }
 
     #[test]

@@ -107,6 +107,10 @@ fn every_kind_of_damage_is_found() {
             "UPDATE entity SET state = (SELECT state FROM entity WHERE id = 2) WHERE id = 1",
             "is not what its history gives",
         ),
+        (
+            "UPDATE entity SET shown = '{\"name\":\"somebody else\"}' WHERE id = (SELECT min(id) FROM entity WHERE deleted = 0)",
+            "what is shown of entity",
+        ),
         ("DELETE FROM entity WHERE id = 1", "the state sum is"),
         ("DELETE FROM verdict", "is not what its history gives"),
     ];
