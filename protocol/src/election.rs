@@ -23,6 +23,8 @@ struct Heard {
     /// Void until it speaks up anew. Remembered all the same: were it forgotten, the same status would be news again, and
     /// word of its going and coming would chase each other round the mesh for ever.
     is_gone: bool,
+    /// Word of its going was passed on towards it.
+    is_asked: bool,
 }
 
 /// The election as one machine sees it.
@@ -146,6 +148,7 @@ impl Election {
                     at: now,
                     via,
                     is_gone: false,
+                    is_asked: false,
                 },
             );
         }
@@ -205,11 +208,15 @@ impl Election {
         is_news
     }
 
-    /// From whom this machine has the very status that somebody calls void, and believes it.
-    pub fn witness_against(&self, gone: &Gone) -> Option<DeviceId> {
-        let heard = self.heard.get(&gone.device)?;
+    /// From whom this machine has the very status that somebody calls void, and believes it: the way on which the device can be
+    /// told. Only once of one status: where nobody hears the device itself, each machine may have it from the next, and the word
+    /// would go round for ever.
+    pub fn witness_against(&mut self, gone: &Gone) -> Option<DeviceId> {
+        let heard = self.heard.get_mut(&gone.device)?;
         let known = (heard.status.run, heard.status.sequence);
-        (!heard.is_gone && known == (gone.run, gone.sequence)).then_some(heard.via)
+        let is_due = !heard.is_gone && !heard.is_asked && known == (gone.run, gone.sequence);
+        heard.is_asked |= is_due;
+        is_due.then_some(heard.via)
     }
 
     /// This machine's uplink changed.
@@ -454,5 +461,26 @@ mod tests {
         );
         second.tick(MonoMs(10));
         assert!(second.is_gateway());
+    }
+    #[test]
+    fn word_of_a_machine_that_nobody_hears_itself_does_not_go_round() {
+        let ghost = machine(9).own().clone();
+        let mut ring = [machine(1), machine(2), machine(3)];
+        for (at, machine) in ring.iter_mut().enumerate() {
+            let via = device([2, 3, 1][at]);
+            assert!(machine.handle_status(ghost.clone(), via, MonoMs(0)));
+        }
+        let gone = Gone {
+            device: ghost.device,
+            run: ghost.run,
+            sequence: ghost.sequence,
+        };
+        let (mut at, mut passed) = (0, 0);
+        while let Some(next) = ring[at].witness_against(&gone) {
+            at = usize::from(next.0[0]) - 1;
+            passed += 1;
+            assert!(passed <= 3, "it went round");
+        }
+        assert_eq!(passed, 3, "each of them passed it on once");
     }
 }

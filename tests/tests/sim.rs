@@ -40,6 +40,12 @@ const REGRESSIONS: [(u64, &str); 9] = [
     ),
 ];
 
+/// The same with a member that lies.
+const LIAR_REGRESSIONS: [(u64, &str); 1] = [(
+    143,
+    "word of the going of a machine that nobody heard itself went round a ring of machines for good",
+)];
+
 /// What went wrong with these seeds, and how many of them count: a seed with too little trouble proves nothing.
 fn judge(seeds: impl Iterator<Item = u64>) -> (Vec<String>, usize) {
     let (mut wrong, mut counted) = (Vec::new(), 0);
@@ -77,7 +83,8 @@ fn what_a_seed_once_found_is_not_found_again() {
 #[test]
 fn a_member_that_lies_keeps_nobody_from_agreeing() {
     let mut lies = 0;
-    for seed in 1..=60 {
+    let found = LIAR_REGRESSIONS.iter().map(|(seed, _)| *seed);
+    for seed in (1..=60).chain(found) {
         let report = sim::run_with(seed, sim::Cast::Liar);
         assert_eq!(report.failure, None, "SEED={seed} cargo sim --liar");
         lies += report.faults.get("lie").copied().unwrap_or(0);
