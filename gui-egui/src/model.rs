@@ -33,7 +33,7 @@ pub use activity::{Activity, ActivityFilter, Standing};
 pub use alert::Alert;
 pub use answer::{Draft, copy_as_new};
 pub use badge::Badge;
-pub use banner::banners;
+pub use banner::{Banner, cloud_problem};
 pub use board::Board;
 pub use case::{Case, CaseKind, Column, side_in};
 pub use checkup::{checkup_sentence, checkup_text, outcome_words};
@@ -135,6 +135,7 @@ impl Model {
                 self.status = Some(*status);
                 self.desk.set_busy(false);
                 self.desk.take_making(None);
+                self.drop_told_fault();
             }
             Message::Conflicts(page) => {
                 self.watch.see_conflicts(&page.conflicts, self.board.own());
@@ -170,6 +171,7 @@ impl Model {
             Message::Making(making) => self.desk.take_making(Some(making)),
             Message::Lost(failure) => self.connection = Connection::Lost(failure),
             Message::Answered { request, outcome } => self.handle_answer(request, outcome),
+            Message::Fault(sentence) if self.tells_of(&sentence) => {}
             Message::Fault(sentence) => self.tell(Tone::Attention, sentence),
             Message::Raise(tab) => return tab.and_then(|tab| self.show(tab)),
             Message::Code(code) => self.desk.take_code(code),
@@ -200,7 +202,7 @@ impl Model {
             }
             Action::Page(page) => return self.turn_to(page),
             Action::Examine => {
-                self.tab = Tab::Devices;
+                self.turn(Tab::Devices);
                 return self.desk.examine();
             }
             Action::Stick(action) => match self.desk.handle_stick(action) {
@@ -272,8 +274,13 @@ impl Model {
         self.board.conflicts() as u64
     }
 
+    /// Shows a panel; the keys would cover it.
+    fn turn(&mut self, tab: Tab) {
+        (self.tab, self.help) = (tab, false);
+    }
+
     fn show(&mut self, tab: Tab) -> Option<Request> {
-        self.tab = tab;
+        self.turn(tab);
         match tab {
             Tab::Activity => self.activity.first(),
             Tab::Conflicts => self.look_at_case(),
@@ -283,7 +290,7 @@ impl Model {
 
     /// Shows a page of the devices, and asks for what it shows.
     fn turn_to(&mut self, page: DevicesPage) -> Option<Request> {
-        self.tab = Tab::Devices;
+        self.turn(Tab::Devices);
         self.desk.turn_to(page)
     }
 
@@ -305,7 +312,7 @@ impl Model {
         match action {
             CaseAction::Open(id) => {
                 self.board.open(&id);
-                self.tab = Tab::Conflicts;
+                self.turn(Tab::Conflicts);
             }
             CaseAction::Step(step) => self.board.step(step),
             CaseAction::Field(step) => self.board.field(step),
@@ -364,7 +371,7 @@ impl Model {
             ActivityAction::Of(device) => self.activity.set_device(device),
             ActivityAction::Standing(standing) => self.activity.set_standing(standing),
             ActivityAction::History(entity, entity_type) => {
-                self.tab = Tab::Activity;
+                self.turn(Tab::Activity);
                 let _first = self.activity.first();
                 Some(self.activity.open(entity, entity_type))
             }
@@ -434,6 +441,12 @@ impl Model {
         let case = self.board.opened().filter(|_| self.tab == Tab::Conflicts)?;
         let ask = self.facts.is_none();
         ask.then(|| Request::LookAt(case.head().entity, case.head().entity_type.clone()))
+    }
+
+    /// A fault that the status tells by now is no notice beside it.
+    fn drop_told_fault(&mut self) {
+        let notice = self.notice.take();
+        self.notice = notice.filter(|notice| !self.tells_of(&notice.sentence));
     }
 
     fn tell(&mut self, tone: Tone, sentence: String) {

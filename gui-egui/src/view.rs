@@ -3,6 +3,7 @@
 //! Views change nothing: they read the model and the time, and everything with a meaning has an icon and words beside its colour.
 
 mod activity;
+mod banners;
 mod card;
 mod case;
 mod conflicts;
@@ -55,13 +56,17 @@ pub fn window_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
         .fill(palette.page)
         .inner_margin(egui::Margin::same(16));
     let shown = CentralPanel::default().frame(page).show(ui, |ui| {
-        let banner = frame::banners_ui(ui, model, now);
+        let banner = banners::banners_ui(ui, model, now);
         banner.or(page_ui(ui, model, now))
     });
     action.or(shown.inner)
 }
 
 fn page_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
+    if model.help {
+        keys::keys_ui(ui);
+        return None;
+    }
     let Some(status) = &model.status else {
         return silent::silent_ui(ui, model);
     };

@@ -1,5 +1,6 @@
 //! The whole window, driven by its labels and keys, without a display.
 
+mod banners;
 mod pages;
 mod picture;
 mod pictures;

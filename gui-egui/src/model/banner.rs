@@ -10,11 +10,14 @@ use studiovault_protocol::time::WallMs;
 
 use super::sentence::Tone;
 use super::words::{Age, count, counted, whole_sentence};
-use super::{DevicesPage, Tab};
+use super::{Connection, DevicesPage, Model, Tab};
 use crate::action::Action;
+use crate::failure::Failure;
 
 /// Waiting this long for the cloud is worth a word, ms.
 const LONG_MS: i64 = 3_600_000;
+/// States shown at one time: the most urgent ones; all are among the findings of the devices.
+const STATES: usize = 3;
 /// A page without encryption, which the sign-in page of a network stands before.
 const PORTAL: &str = "http://neverssl.com";
 
@@ -40,14 +43,71 @@ impl Banner {
 }
 
 /// All that is the matter.
-pub fn banners(status: &Status, now: WallMs) -> Vec<Banner> {
+fn banners(status: &Status, now: WallMs) -> Vec<Banner> {
     let mut all = Vec::new();
     all.extend(own_place(status));
     all.extend(twice(status));
     all.extend(network(status));
     all.extend(cloud(status, now));
-    all.extend(status.warnings.iter().map(warning));
+    let open = status.warnings.iter();
+    let open = open.filter(|one| one.code != "FAULT" || !is_of_cloud(status, &one.sentence));
+    all.extend(open.map(warning));
     all
+}
+
+impl Model {
+    /// What a person should know before they read on: the connection, what came of the last thing, what is the matter.
+    pub fn told(&self, now: WallMs) -> Vec<Banner> {
+        let mut all = Vec::new();
+        if let (Some(_), Connection::Lost(failure)) = (&self.status, &self.connection) {
+            all.push(lost(failure));
+        }
+        all.extend(self.notice.as_ref().map(|notice| {
+            let button = Some(("Put away", Action::Dismiss));
+            Banner::new(notice.tone, notice.sentence.clone(), button)
+        }));
+        let states = self.status.iter().flat_map(|status| banners(status, now));
+        all.extend(states.take(STATES));
+        all
+    }
+
+    /// Whether the status tells of a fault by itself, or it is over.
+    pub(super) fn tells_of(&self, fault: &str) -> bool {
+        let told = |status: &Status| {
+            is_of_cloud(status, fault) || status.warnings.iter().any(|one| one.sentence == fault)
+        };
+        is_refusal(fault) || self.status.as_ref().is_some_and(told)
+    }
+}
+
+fn lost(failure: &Failure) -> Banner {
+    let sentence = format!(
+        "{failure} What is shown is what it said last. {}",
+        failure.next_step()
+    );
+    let button = match failure {
+        Failure::NotRunning { .. } => ("Start the node", Action::StartNode),
+        _ => ("Look again now", Action::Reconnect),
+    };
+    Banner::new(Tone::Attention, sentence, Some(button))
+}
+
+/// Whether a fault is that of a refused sign-in.
+fn is_refusal(fault: &str) -> bool {
+    fault.starts_with("the cloud refuses the token")
+}
+
+/// Whether a fault is what the state of the cloud tells: the same cause is no second banner, and none once it is over.
+fn is_of_cloud(status: &Status, fault: &str) -> bool {
+    let over = status.cloud.reachable && fault.starts_with("the cloud cannot be reached");
+    over || is_refusal(fault) || status.cloud.problem.as_deref() == Some(fault)
+}
+
+/// What is wrong with the cloud now; not that it refused a token before it took one.
+pub fn cloud_problem(status: &Status) -> Option<&str> {
+    let problem = status.cloud.problem.as_deref()?;
+    let over = status.cloud.authorised && is_refusal(problem);
+    (!over).then_some(problem)
 }
 
 fn own_place(status: &Status) -> Option<Banner> {
@@ -130,7 +190,7 @@ fn cloud(status: &Status, now: WallMs) -> Option<Banner> {
         );
         return Some(Banner::new(Tone::Attention, sentence, settings("Sign in")));
     }
-    let problem = cloud.problem.as_deref().unwrap_or_default();
+    let problem = cloud_problem(status).unwrap_or_default();
     if problem.contains("something else answers") {
         let sentence = "Something else answers in the cloud's place: as a rule the sign-in page of this network. Sign in there; what waits then goes up by itself.";
         let button = Some(("Open the network's page", Action::Browse(PORTAL.to_owned())));

@@ -150,24 +150,19 @@ pub fn cloud_line(status: &Status, now: WallMs) -> (Tone, String) {
             "No cloud: the machines are the studio".to_owned(),
         );
     }
-    let confirmed = match cloud.last_confirmed {
-        Some(then) => format!("last confirmed {}", Age::of(then, now).ago()),
-        None => "nothing confirmed yet".to_owned(),
+    let (tone, state) = match (cloud.reachable, cloud.authorised) {
+        (false, _) => (Tone::Waiting, "Cloud not reachable"),
+        (true, false) => (Tone::Attention, "Cloud refuses the sign-in"),
+        (true, true) => (Tone::Good, "Cloud online"),
     };
-    let head = format!("position {}", count(status.feed.folded));
-    if !cloud.reachable {
-        return (
-            Tone::Waiting,
-            format!("Cloud not reachable - {head} - {confirmed}"),
-        );
-    }
-    if !cloud.authorised {
-        return (
-            Tone::Attention,
-            format!("Cloud refuses the token - {head} - {confirmed}"),
-        );
-    }
-    (Tone::Good, format!("Cloud online - {head} - {confirmed}"))
+    // The node knows the moment only of what was confirmed since it was started.
+    let confirmed = match cloud.last_confirmed {
+        Some(then) => format!(" - last confirmed {}", Age::of(then, now).ago()),
+        None if status.counts.confirmed > 0 => String::new(),
+        None => " - nothing confirmed yet".to_owned(),
+    };
+    let head = count(status.feed.folded);
+    (tone, format!("{state} - position {head}{confirmed}"))
 }
 
 /// How much is held here, and of that what waits where.

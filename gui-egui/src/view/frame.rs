@@ -1,25 +1,19 @@
-//! What stands around every panel: the header with the tabs, the banners, and the sentence that says what is safe where.
+//! What stands around every panel: the header with the tabs, and the sentence that says what is safe where.
 
-use egui::{Align, Frame, Layout, Margin, RichText, Stroke, Ui, vec2};
+use egui::{Align, Layout, RichText, Ui};
 use studiovault_protocol::api::{NetworkState, Status};
 use studiovault_protocol::time::WallMs;
 
-use super::card::{card_ui, statement_ui};
+use super::card::statement_ui;
 use super::icon::Icon;
-use super::keys;
 use super::palette::Palette;
 use crate::action::Action;
-use crate::failure::Failure;
-use crate::model::{
-    Connection, Model, Tab, Tone, attention_sentence, banners, count, counted, safety_sentence,
-};
+use crate::model::{Model, Tab, Tone, attention_sentence, count, counted, safety_sentence};
 
 /// A window below this height has no room to spare.
 const SHORT: f32 = 420.0;
 /// Below this width the tabs stand closer, so that they keep to one line.
 const NARROW: f32 = 640.0;
-/// Banners at one time: the most urgent ones; all are among the findings of the devices.
-const BANNERS: usize = 3;
 
 /// The name of the studio, what it can reach, and the tabs.
 pub fn header_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
@@ -57,7 +51,7 @@ fn cloud_reach(status: &Status) -> (Tone, String) {
     let (tone, words) = match (cloud.configured, cloud.reachable, cloud.authorised) {
         (false, ..) => (Tone::Quiet, "no cloud"),
         (true, false, _) => (Tone::Waiting, "cloud not reachable"),
-        (true, true, false) => (Tone::Attention, "cloud refuses the token"),
+        (true, true, false) => (Tone::Attention, "cloud refuses the sign-in"),
         (true, true, true) => (Tone::Good, "cloud online"),
     };
     (tone, words.to_owned())
@@ -113,97 +107,8 @@ fn tabs_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     action
 }
 
-/// What a person should know before they read on: the connection, what is amiss, the last answer, the keys.
-pub fn banners_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
-    let mut action = None;
-    if let (Some(_), Connection::Lost(failure)) = (&model.status, &model.connection) {
-        let words = format!(
-            "{failure} What is shown is what it said last. {}",
-            failure.next_step()
-        );
-        let button = match failure {
-            Failure::NotRunning { .. } => ("Start the node", Action::StartNode),
-            _ => ("Look again now", Action::Reconnect),
-        };
-        action = banner_ui(ui, (Tone::Attention, &words), Some(button));
-    }
-    if let Some(notice) = &model.notice {
-        let button = Some(("Put away", Action::Dismiss));
-        let put_away = banner_ui(ui, (notice.tone, &notice.sentence), button);
-        action = action.or(put_away);
-    }
-    let all = model.status.iter().flat_map(|status| banners(status, now));
-    for banner in all.take(BANNERS) {
-        let pressed = banner_ui(ui, (banner.tone, &banner.sentence), banner.button);
-        action = action.or(pressed);
-    }
-    if model.help {
-        card_ui(ui, "Keys", keys_ui);
-        ui.add_space(8.0);
-    }
-    action
-}
-
-/// One statement with its button at the right.
-fn banner_ui(
-    ui: &mut Ui,
-    (tone, words): (Tone, &str),
-    button: Option<(&str, Action)>,
-) -> Option<Action> {
-    let palette = Palette::of(ui);
-    let frame = Frame::new()
-        .fill(palette.card)
-        .stroke(Stroke::new(1.0, palette.line))
-        .corner_radius(8)
-        .inner_margin(Margin::symmetric(12, 7));
-    // In a window without room it keeps to one line until it is asked for.
-    let place = ui.id().with(("banner", words));
-    let is_short = ui.ctx().content_rect().height() < SHORT;
-    let mut whole = !is_short || ui.data(|data| data.get_temp(place).unwrap_or(false));
-    let shown = frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        let mut action = None;
-        ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
-            if let Some((label, press)) = button
-                && ui.button(label).clicked()
-            {
-                action = Some(press);
-            }
-            if is_short && ui.button(if whole { "Less" } else { "More" }).clicked() {
-                whole = !whole;
-                ui.data_mut(|data| data.insert_temp(place, whole));
-            }
-            let room = ui.available_width();
-            if !whole {
-                let left = Layout::left_to_right(Align::Center);
-                ui.with_layout(left, |ui| short_ui(ui, tone, words));
-                return;
-            }
-            ui.allocate_ui_with_layout(vec2(room, 0.0), Layout::top_down(Align::Min), |ui| {
-                statement_ui(ui, tone, words);
-            });
-        });
-        action
-    });
-    ui.add_space(8.0);
-    shown.inner
-}
-
-fn keys_ui(ui: &mut Ui) {
-    egui::Grid::new("keys")
-        .num_columns(2)
-        .spacing([24.0, 4.0])
-        .show(ui, |ui| {
-            for (key, does) in keys::LIST {
-                ui.label(RichText::new(key).monospace());
-                ui.label(does);
-                ui.end_row();
-            }
-        });
-}
-
 /// In a window without room the sentence keeps to one line, and is whole when it is pointed at.
-fn short_ui(ui: &mut Ui, tone: Tone, sentence: &str) {
+pub(super) fn short_ui(ui: &mut Ui, tone: Tone, sentence: &str) {
     let palette = Palette::of(ui);
     ui.horizontal(|ui| {
         Icon::of(tone).ui(ui, 13.0, palette.tone(tone));

@@ -2,8 +2,9 @@
 //!
 //! Keys without Ctrl do nothing while a text is being written.
 
-use egui::{Context, Event, Key, Modifiers};
+use egui::{Context, Event, Grid, Key, Label, Modifiers, RichText, ScrollArea, Ui};
 
+use super::card::card_ui;
 use super::case::Open;
 use super::life::offers;
 use crate::action::{Action, ActivityAction, CaseAction, LetterAction, Step};
@@ -29,7 +30,7 @@ pub const LIST: [(&str, &str); 13] = [
     ("U", "take the last answer back"),
     ("B", "the same choice for all that are similar"),
     ("Ctrl+F or /", "filter, Esc leaves"),
-    ("?", "show or hide these keys"),
+    ("?", "show or hide these keys; Esc hides them, too"),
 ];
 
 const DIGITS: [Key; 9] = [
@@ -127,8 +128,12 @@ pub fn meaning(model: &Model, focus: Focus, press: Press) -> Option<Action> {
     if focus == Focus::Text || modifiers.alt {
         return None;
     }
-    if key == Key::Questionmark {
+    if key == Key::Questionmark || model.help && key == Key::Escape {
         return Some(Action::ToggleHelp);
+    }
+    if model.help {
+        // They stand in the panel's place: nothing is pressed that is not seen.
+        return None;
     }
     match model.tab {
         Tab::Conflicts => of_case(model, focus, press)
@@ -195,4 +200,21 @@ fn of_activity(model: &Model, key: Key) -> Option<ActivityAction> {
         Key::Escape => model.activity.opened().map(|_| ActivityAction::Close),
         _ => None,
     }
+}
+
+/// The list of them, in the place of the panel.
+pub fn keys_ui(ui: &mut Ui) {
+    let scroll = ScrollArea::vertical().id_salt("keys").auto_shrink(false);
+    scroll.show(ui, |ui| {
+        card_ui(ui, "Keys", |ui| {
+            let grid = Grid::new("keys").num_columns(2).spacing([24.0, 4.0]);
+            grid.show(ui, |ui| {
+                for (key, does) in LIST {
+                    ui.label(RichText::new(key).monospace());
+                    ui.add(Label::new(does).wrap());
+                    ui.end_row();
+                }
+            });
+        });
+    });
 }

@@ -123,14 +123,22 @@ impl Asker {
         }
     }
 
-    /// The holder of a personal access token with that scope.
-    pub fn person(&self, scope: Scope) -> Result<&Grantee, Problem> {
+    /// The holder of a personal access token.
+    pub fn holder(&self) -> Result<&Grantee, Problem> {
         match &self.0 {
             Caller::Admin => Err(Problem::forbidden(
                 "the admin token belongs to no studio: use a personal access token",
             )),
-            Caller::Person(grantee) if grantee.allows(scope) => Ok(grantee),
-            Caller::Person(_) => Err(Problem::forbidden(format!(
+            Caller::Person(grantee) => Ok(grantee),
+        }
+    }
+
+    /// The holder of a personal access token with that scope.
+    pub fn person(&self, scope: Scope) -> Result<&Grantee, Problem> {
+        let grantee = self.holder()?;
+        match grantee.allows(scope) {
+            true => Ok(grantee),
+            false => Err(Problem::forbidden(format!(
                 "this token has not the scope `{}`",
                 scope.word()
             ))),

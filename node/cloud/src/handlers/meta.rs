@@ -18,7 +18,6 @@ use crate::clock::wall_now;
 use crate::contract::outcome_codes;
 use crate::problem::Problem;
 use crate::studio::{ANSWER_BYTES, PLAIN_COMMANDS};
-use crate::tokens::Caller;
 
 /// Bytes of a nonce that is echoed.
 pub const NONCE_BYTES: usize = 128;
@@ -30,7 +29,7 @@ pub struct Ping {
     nonce: String,
 }
 
-/// Echoes the nonce to whoever holds a valid token.
+/// Echoes the nonce to whoever holds a token that works for a studio: a machine that is answered counts as signed in.
 pub async fn ping(
     State(app): State<App>,
     asker: Asker,
@@ -39,16 +38,12 @@ pub async fn ping(
     if ping.nonce.len() > NONCE_BYTES {
         return Err(Problem::malformed("a nonce over 128 bytes"));
     }
-    let head = match asker.0 {
-        Caller::Admin => None,
-        Caller::Person(grantee) => {
-            let studio = app.run(move |truth| Ok(truth.studio(grantee.studio)?));
-            studio.await?.map(|studio| {
-                let (position, hash) = studio.state().head;
-                PongHead { position, hash }
-            })
-        }
-    };
+    let id = asker.holder()?.studio;
+    let studio = app.run(move |truth| Ok(truth.studio(id)?));
+    let head = studio.await?.map(|studio| {
+        let (position, hash) = studio.state().head;
+        PongHead { position, hash }
+    });
     Ok(Json(Pong {
         nonce: ping.nonce,
         server_time: wall_now(),

@@ -19,7 +19,7 @@ fn meta_routes(contract: Contract) -> Contract {
         .get(
             "/ping",
             meta::ping,
-            Operation::new("Echoes a nonce to whoever holds a valid token")
+            Operation::new("Echoes a nonce to whoever holds a token of a studio")
                 .query(
                     "nonce",
                     json!({"type": "string", "maxLength": meta::NONCE_BYTES}),

@@ -70,6 +70,9 @@ async fn only_a_valid_token_is_answered_and_only_for_its_studio() {
         problem(&site.ask(wrong).await),
         (401, "UNAUTHORISED".into())
     );
+    // No machine gets anything with it, so none is told that it is signed in.
+    let admin = ping.clone().token(&site.cloud.admin_token);
+    assert_eq!(problem(&site.ask(admin).await), (403, "FORBIDDEN".into()));
     let right = site.ask(ping.clone().token(&site.token)).await;
     assert_eq!(right.json()["nonce"], "xyz");
 
