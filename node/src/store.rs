@@ -286,6 +286,13 @@ impl Store {
         Batch::begin(self)
     }
 
+    /// A second store in memory with all that is committed in this one: what a backup holds, or the clone of a disk.
+    pub fn copied(&self, policy: &Policy) -> Result<Self, StoreError> {
+        let mut copy = Connection::open_in_memory()?;
+        rusqlite::backup::Backup::new(&self.connection, &mut copy)?.step(-1)?;
+        Self::start(copy, Location::Memory, policy, None)
+    }
+
     /// What a power cut leaves of a store in memory: everything committed, nothing of an open transaction.
     pub fn crash(self, policy: &Policy) -> Result<Self, StoreError> {
         let Self {

@@ -132,11 +132,17 @@ impl Engine {
             roster,
             policies,
         } = memory;
+        // After a write that failed the engine is built anew within a run: its epoch goes on, also where another branch of this
+        // device is longer by now.
+        let own = Author {
+            device: me.device,
+            epoch: me.fresh_epoch,
+        };
         let mut engine = Self {
+            own: log.chain(own).is_some().then_some(own),
             policies,
             log,
             feed,
-            own: None,
             links: BTreeMap::new(),
             election,
             gateway: None,

@@ -199,6 +199,7 @@ impl History {
                 command: &told.command,
                 saw: told.saw.clone(),
                 verdict: told.verdict.as_ref(),
+                is_cut: false,
             })
             .collect()
     }

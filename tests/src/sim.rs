@@ -13,10 +13,14 @@ mod faults;
 pub mod gatekeeper;
 pub mod large;
 mod liar;
+mod machine;
 mod network;
 mod people;
 mod plan;
+mod promises;
 pub(crate) mod reference;
+mod rights;
+mod ruin;
 mod trace;
 mod verdict;
 mod wire;
@@ -70,6 +74,10 @@ impl Report {
 pub enum Cast {
     /// Machines that run the product.
     Honest,
+    /// The same, and none of them loses its disk.
+    Spared,
+    /// Some of them lose their disk, and some the right to belong.
+    Rights,
     /// One of them lies, while the world is bad.
     Liar,
 }
@@ -113,7 +121,7 @@ enum Phase {
     Calm {
         since: u64,
         healed_at: u64,
-        batches: u64,
+        batches: (u64, u64),
     },
 }
 
@@ -154,11 +162,12 @@ fn look(world: &mut World, phase: Phase) -> Result<Phase, u64> {
             world.heal();
             Phase::Healing { since: now }
         }
-        Phase::Healing { since } => match world.unrest() {
+        Phase::Healing { since } => match world.unrest_inside() {
+            None if world.parts() => Phase::Healing { since },
             None => Phase::Calm {
                 since: now,
                 healed_at: since,
-                batches: 0,
+                batches: (0, 0),
             },
             Some(unrest) if now - since > CALM_WITHIN_MS => {
                 world
@@ -166,7 +175,10 @@ fn look(world: &mut World, phase: Phase) -> Result<Phase, u64> {
                     .violated(format!("I6: not calm after {CALM_WITHIN_MS} ms: {unrest}"));
                 return Err(0);
             }
-            Some(_) => Phase::Healing { since },
+            Some(_) => {
+                world.give_up(since);
+                Phase::Healing { since }
+            }
         },
         Phase::Calm {
             since,
@@ -187,7 +199,7 @@ fn look(world: &mut World, phase: Phase) -> Result<Phase, u64> {
             let mut batches = batches;
             if now >= settled && world.checks.quiet.is_none() {
                 world.checks.quiet = Some(BTreeMap::new());
-                batches = world.checks.batches;
+                batches = (world.checks.batches, world.checks.tellings);
             }
             Phase::Calm {
                 since,
@@ -210,6 +222,7 @@ fn happen(world: &mut World, happening: Happening) {
         Happening::Fault => world.fault(),
         Happening::Undo(undo) if !world.is_healed => world.undo(undo),
         Happening::Undo(_) | Happening::Look => {}
+        Happening::Blow(blow) => world.strike(blow),
         Happening::Ask(at, run, request) => world.asked(at, run, *request),
         Happening::PollEnd(at, run) => world.poll_end(at, run),
         Happening::Answer(at, run, event) => world.answer(at, run, *event),

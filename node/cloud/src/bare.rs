@@ -7,7 +7,7 @@ use studiovault_protocol::cloud::{
 };
 use studiovault_protocol::command::Command;
 use studiovault_protocol::feed::FeedHead;
-use studiovault_protocol::id::Author;
+use studiovault_protocol::id::{Author, DeviceId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
@@ -35,6 +35,9 @@ pub enum BareError {
     /// The studio cannot be enrolled.
     #[error("{0}")]
     NotEnrolled(String),
+    /// The asker does not belong to the studio any more.
+    #[error("this machine no longer belongs to the studio")]
+    ShutOut,
     /// The batch is not taken at all.
     #[error("{0}")]
     NotTaken(String),
@@ -81,6 +84,7 @@ impl BareTruth {
                 Ok(answer)
             }
             Err(BatchError::Store(error)) => Err(error.into()),
+            Err(BatchError::ShutOut) => Err(BareError::ShutOut),
             Err(error) => Err(BareError::NotTaken(error.to_string())),
         }
     }
@@ -92,6 +96,11 @@ impl BareTruth {
         let mut changes = studio.with_records(request.known, changes);
         changes.server_time = at;
         Ok(changes)
+    }
+
+    /// Whether a device was a member and is none any more: the server refuses all that it asks. Only tests call this.
+    pub fn is_shut_out(&self, device: DeviceId) -> Result<bool, BareError> {
+        Ok(self.studio()?.state().is_shut_out(device))
     }
 
     /// What its own tables hold.

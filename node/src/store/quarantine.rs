@@ -3,7 +3,7 @@
 //!
 //! A bundle is judged once, when it is applied, by what its author had seen: every machine comes to the same. A create that did
 //! not know the entry is judged by the fold, with the entry's whole history. What is beyond a cut is a function of roster and
-//! verdicts alone: what the cloud truth accepted counts, whatever was cut before or after.
+//! verdicts alone: what the cloud truth decided for another reason holds, whatever was cut before or after.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{Dot, EntityId};
-use studiovault_protocol::merge::{Context, Outcome, Verdict, breach, set_aside};
+use studiovault_protocol::merge::{Code, Context, Outcome, Verdict, breach, set_aside};
 use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
@@ -136,8 +136,8 @@ impl Batch<'_> {
                 let verdicts = history::verdicts(&self.store.connection, author, &bundle)?;
                 let noted = cut(&self.store.connection, author, &bundle)?;
                 for (dot, command) in bundle.commands() {
-                    let accepted = verdicts.get(&dot.counter).is_some_and(counts);
-                    let is_cut = !accepted && !rules.cuts.stands(dot);
+                    let decided = verdicts.get(&dot.counter).is_some_and(counts);
+                    let is_cut = !decided && !rules.cuts.stands(dot);
                     if is_cut == noted.contains(&dot.counter) {
                         continue;
                     }
@@ -273,7 +273,7 @@ impl Store {
         Ok(())
     }
 
-    /// A verdict on a command that may be beyond a cut; `true` if it is. What was accepted before the cloud truth heard of
+    /// A verdict on a command that may be beyond a cut; `true` if it is. What was decided before the cloud truth heard of
     /// the cut counts.
     pub(super) fn lifts_cut(
         &self,
@@ -300,7 +300,9 @@ impl Store {
     }
 }
 
-/// Whether a verdict makes a command count.
+/// Whether a verdict holds against a cut: every one that was not given because of it. What lost or was rejected before the cloud
+/// truth heard of the cut stays a side of its conflict there, and so it does here.
 fn counts(verdict: &Verdict) -> bool {
-    !matches!(verdict.outcome, Outcome::Rejected { .. })
+    let by_cut = |code: &Code| *code == Code::DeviceRevoked;
+    !matches!(&verdict.outcome, Outcome::Rejected { code, .. } if by_cut(code))
 }

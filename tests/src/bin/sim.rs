@@ -27,11 +27,22 @@ struct Options {
     /// One of the machines lies
     #[arg(long)]
     liar: bool,
+    /// No machine loses its disk
+    #[arg(long, conflicts_with_all = ["liar", "rights"])]
+    spared: bool,
+    /// Machines are shut out, retire and are taken back
+    #[arg(long, conflicts_with = "liar")]
+    rights: bool,
 }
 
 impl Options {
     fn cast(&self) -> Cast {
-        if self.liar { Cast::Liar } else { Cast::Honest }
+        match (self.liar, self.spared, self.rights) {
+            (true, ..) => Cast::Liar,
+            (_, true, _) => Cast::Spared,
+            (.., true) => Cast::Rights,
+            _ => Cast::Honest,
+        }
     }
 }
 
@@ -64,8 +75,13 @@ fn main() -> ExitCode {
         let bar = indicatif::ProgressBar::new(options.seeds);
         for (report, took) in hear {
             if let Some(failure) = &report.failure {
-                let liar = if options.liar { " --liar" } else { "" };
-                bar.suspend(|| eprintln!("SEED={} cargo sim{liar}    # {failure}", report.seed));
+                let cast = match options.cast() {
+                    Cast::Liar => " --liar",
+                    Cast::Spared => " --spared",
+                    Cast::Rights => " --rights",
+                    Cast::Honest => "",
+                };
+                bar.suspend(|| eprintln!("SEED={} cargo sim{cast}    # {failure}", report.seed));
             }
             summary.add(report, took);
             bar.inc(1);

@@ -1,11 +1,14 @@
 //! The cloud truth in the world: the real one in memory, behind a network that loses requests and answers.
 
-use studiovault_cloud::{BareTruth, Founding};
+use std::collections::BTreeMap;
+
+use studiovault_cloud::{BareError, BareTruth, Founding};
 use studiovault_node::driver::{Event, Request};
 use studiovault_protocol::cloud::{BatchRequest, Changes, ChangesRequest, EnrolRequest, Known};
 use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
+use studiovault_protocol::feed::{Entry, Page};
 use studiovault_protocol::frontier::Frontier;
-use studiovault_protocol::id::{Author, PublicKey, StudioId};
+use studiovault_protocol::id::{Author, DeviceId, PublicKey, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::time::WallMs;
 
@@ -70,6 +73,30 @@ impl Cloud {
         }
     }
 
+    /// The last counter of every author that it holds, by its own feed.
+    pub fn held(&self, at: WallMs) -> BTreeMap<Author, u64> {
+        let mut held: BTreeMap<Author, u64> = BTreeMap::new();
+        for bytes in self.feed(at).iter().flat_map(|part| &part.pages) {
+            let page = Page::decode(&bytes.0[..]).expect("the truth's own page");
+            for (_, entry) in page.entries() {
+                if let Entry::Bundle { author, last, .. } = entry {
+                    let known = held.entry(*author).or_default();
+                    *known = (*known).max(*last);
+                }
+            }
+        }
+        held
+    }
+
+    /// What whoever asks hears instead of an answer, if it gets none.
+    fn refuses(&self, device: DeviceId) -> Option<UplinkFailure> {
+        if self.is_out {
+            return Some(self.silence());
+        }
+        let is_out = self.truth.is_shut_out(device).expect("memory answers");
+        is_out.then(shut_out)
+    }
+
     /// Everything that it tells, from the beginning.
     pub fn feed(&self, at: WallMs) -> Vec<Changes> {
         let (mut parts, mut since) = (Vec::new(), 0);
@@ -83,7 +110,7 @@ impl Cloud {
             };
             let part = self.truth.changes(&request, at).expect("memory answers");
             let pages = part.pages.last().map(|bytes| {
-                let page = studiovault_protocol::feed::Page::decode(&bytes.0[..]);
+                let page = Page::decode(&bytes.0[..]);
                 page.expect("the truth's own page").last()
             });
             let Some(last) = pages else {
@@ -93,6 +120,10 @@ impl Cloud {
             parts.push(part);
         }
     }
+}
+
+fn shut_out() -> UplinkFailure {
+    UplinkFailure::Unauthorised("shut out".into())
 }
 
 fn kind_of(request: &Request) -> OrderKind {
@@ -114,8 +145,12 @@ impl World {
             &[],
         );
         let healed = self.is_healed;
-        if kind == OrderKind::Batch {
-            self.checks.batches += 1;
+        if let Request::Batch(batch) = &request {
+            let asks = batch.only.is_some() || !batch.stuck.is_empty();
+            match batch.bundles.is_empty() && !asks {
+                true => self.checks.tellings += 1,
+                false => self.checks.batches += 1,
+            }
             if let Some(cloud) = &mut self.cloud {
                 cloud.waiting.retain(|(node, ..)| *node != at);
             }
@@ -192,8 +227,7 @@ impl World {
         let Some(cloud) = &mut self.cloud else {
             return;
         };
-        if cloud.is_out {
-            let failure = cloud.silence();
+        if let Some(failure) = cloud.refuses(self.nodes[at].device) {
             self.fail((at, run), kind, (30, failure));
             return;
         }
@@ -219,6 +253,10 @@ impl World {
                         let failure = UplinkFailure::Nonsense(error.to_string());
                         self.fail((at, run), kind, (30, failure));
                         return;
+                    }
+                    // It brought the record that shuts it out.
+                    Err(BareError::ShutOut) => {
+                        return self.fail((at, run), kind, (30, shut_out()));
                     }
                     Err(error) => {
                         self.checks

@@ -5,8 +5,9 @@ use studiovault_node::driver::Event;
 use studiovault_protocol::event::Network;
 use studiovault_protocol::limits;
 
+use super::machine::Process;
 use super::plan::FaultKind;
-use super::world::{Happening, Process, World};
+use super::world::{Happening, World};
 
 /// The end of a fault.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +90,7 @@ impl World {
         true
     }
 
-    fn split(&mut self, pause: u64) {
+    pub(super) fn split(&mut self, pause: u64) {
         let side: Vec<bool> = self.nodes.iter().map(|_| self.dice.happens(500)).collect();
         for a in 0..side.len() {
             for b in 0..side.len() {
@@ -188,7 +189,7 @@ impl World {
             Undo::Room(at) => match &self.nodes[at].process {
                 Process::Up(driver) => driver.store().free_disk().expect("a pragma"),
                 Process::Down(store) => store.free_disk().expect("a pragma"),
-                Process::Moving => {}
+                Process::Gone | Process::Moving => {}
             },
             Undo::Online(at) => {
                 self.nodes[at].is_offline = false;
@@ -215,8 +216,10 @@ impl World {
             self.undo(Undo::Room(at));
             self.undo(Undo::Start(at));
             self.undo(Undo::Online(at));
-            self.undo(Undo::Uplink(at));
         }
+        self.readmit();
+        self.bring_together();
+        (0..self.nodes.len()).for_each(|at| self.undo(Undo::Uplink(at)));
     }
 }
 

@@ -266,7 +266,7 @@ impl World {
                     format_args!("node {at} wrote {first}..={last} for {ticket}"),
                     &[],
                 );
-                self.checks.acknowledged(author, last);
+                self.checks.promises.acknowledged(author, last);
             }
             Ok(_) => {}
             Err(error) => {

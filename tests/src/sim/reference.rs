@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, Op};
-use studiovault_protocol::id::{Author, Dot, EntityId};
+use studiovault_protocol::id::{Author, DeviceId, Dot, EntityId};
 use studiovault_protocol::merge::{
     Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
     Register, Sibling, Survivor, Verdict,
@@ -62,6 +62,8 @@ pub struct Deed<'a> {
     pub saw: Bits,
     /// The cloud's word.
     pub verdict: Option<&'a Verdict>,
+    /// Beyond the cut of a device that does not belong any more.
+    pub is_cut: bool,
 }
 
 impl Deed<'_> {
@@ -100,13 +102,34 @@ impl Deed<'_> {
     }
 }
 
+/// What was said about commands besides what they say.
+#[derive(Debug, Default)]
+pub struct Rulings {
+    /// The cloud's words.
+    pub verdicts: BTreeMap<Dot, Verdict>,
+    /// Of whom nothing from that counter on is waited for.
+    pub given_up: BTreeMap<Author, u64>,
+    /// Of whoever does not belong any more, what stands; authors that are not named are cut at 0.
+    pub cuts: BTreeMap<DeviceId, BTreeMap<Author, u64>>,
+}
+
+impl Rulings {
+    /// The commands up to there; of what was given up as many as came.
+    fn path<'a>(&self, dot: Dot, paths: &'a BTreeMap<Dot, Bits>) -> Option<&'a Bits> {
+        if let Some(path) = paths.get(&dot) {
+            return Some(path);
+        }
+        let from = self.given_up.get(&dot.author)?;
+        let mut came = (1..dot.counter).rev().map(|counter| dot.author.at(counter));
+        let held = came.find_map(|dot| paths.get(&dot));
+        static NONE: Bits = Bits(Vec::new());
+        (*from <= dot.counter).then(|| held.unwrap_or(&NONE))
+    }
+}
+
 /// The state of every entity that these bundles touch.
-pub fn merge(
-    bundles: &[Bundle],
-    verdicts: &BTreeMap<Dot, Verdict>,
-    policy: &Policy,
-) -> BTreeMap<EntityId, Entity> {
-    entities(deeds(bundles, verdicts), policy)
+pub fn merge(bundles: &[Bundle], rulings: &Rulings, policy: &Policy) -> BTreeMap<EntityId, Entity> {
+    entities(deeds(bundles, rulings), policy)
 }
 
 /// The state of every entity that these commands touch.
@@ -122,7 +145,7 @@ pub fn entities(deeds: Vec<Deed>, policy: &Policy) -> BTreeMap<EntityId, Entity>
 }
 
 /// Numbers the commands in a causal order and works out for each which others its context covers.
-fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec<Deed<'a>> {
+fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
     let mut waiting: Vec<&Bundle> = bundles.iter().collect();
     let mut paths: BTreeMap<Dot, Bits> = BTreeMap::new();
     let mut pasts: BTreeMap<Author, Bits> = BTreeMap::new();
@@ -141,7 +164,10 @@ fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec
             } else {
                 parent
             };
-            let ready = header.saw.iter().all(|seen| paths.contains_key(&seen.dot))
+            let ready = header
+                .saw
+                .iter()
+                .all(|seen| rulings.path(seen.dot, &paths).is_some())
                 && previous.map_or(bundle.first() == 1, |dot| paths.contains_key(&dot));
             if !ready {
                 return true;
@@ -150,11 +176,12 @@ fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec
             header
                 .saw
                 .iter()
-                .for_each(|seen| past.unite(&paths[&seen.dot]));
+                .filter_map(|seen| rulings.path(seen.dot, &paths))
+                .for_each(|path| past.unite(path));
             let mut path = previous.map(|dot| paths[&dot].clone()).unwrap_or_default();
             for (dot, command) in bundle.commands() {
                 let saw = match &command.ctx {
-                    Some(vector) => covered(vector, &paths),
+                    Some(vector) => covered(vector, rulings, &paths),
                     None => {
                         let mut saw = past.clone();
                         saw.unite(&path);
@@ -164,13 +191,16 @@ fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec
                 let number = done.len();
                 path.insert(number);
                 paths.insert(dot, path.clone());
-                let verdict = verdicts.get(&dot);
+                let verdict = rulings.verdicts.get(&dot);
+                let cut = rulings.cuts.get(&author.device);
+                let stands = |cut: &BTreeMap<Author, u64>| cut.get(&author) >= Some(&dot.counter);
                 done.push(Deed {
                     number,
                     dot,
                     command,
                     saw,
                     verdict,
+                    is_cut: !cut.is_none_or(stands),
                 });
             }
             pasts.insert(author, past);
@@ -184,19 +214,22 @@ fn deeds<'a>(bundles: &'a [Bundle], verdicts: &'a BTreeMap<Dot, Verdict>) -> Vec
     done
 }
 
-fn covered(vector: &Vector, paths: &BTreeMap<Dot, Bits>) -> Bits {
+fn covered(vector: &Vector, rulings: &Rulings, paths: &BTreeMap<Dot, Bits>) -> Bits {
     let mut bits = Bits::default();
     for tip in vector.tips() {
         bits.unite(
-            paths
-                .get(tip)
+            rulings
+                .path(*tip, paths)
                 .expect("a context names only what its author had applied"),
         );
     }
     bits
 }
 
-fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
+fn entity(id: EntityId, all: &[Deed], policy: &Policy) -> Entity {
+    let decided = |d: &Deed| d.verdict.is_some() && d.rejected() != Some(Code::DeviceRevoked);
+    let counted = |d: &&Deed| !d.is_cut || decided(d);
+    let deeds: &[Deed] = &all.iter().filter(counted).cloned().collect::<Vec<Deed>>();
     let append_only = |d: &Deed| {
         let rules = policy.entity_type(&d.command.entity_type);
         rules.is_some_and(|rules| rules.append_only)
@@ -210,10 +243,9 @@ fn entity(id: EntityId, deeds: &[Deed], policy: &Policy) -> Entity {
         let position = d.accepted().unwrap_or(u64::MAX);
         (position, !append_only(d), knew_another, d.dot)
     });
-    let first = deeds
-        .iter()
-        .min_by_key(|d| (d.rejected().is_some(), d.dot))
-        .expect("an entity has commands");
+    let first = deeds.iter().min_by_key(|d| (d.rejected().is_some(), d.dot));
+    let first = first.or(all.iter().min_by_key(|d| d.dot));
+    let first = first.expect("an entity has commands");
     let entity_type = &namer.unwrap_or(first).command.entity_type;
     let mut entity = Entity::new(entity_type, id);
     let Some(rules) = policy.entity_type(entity_type) else {

@@ -7,10 +7,11 @@ use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::event::{BlockRead, LinkId};
 use studiovault_protocol::feed::{Entry, Page};
 use studiovault_protocol::frontier::Range;
-use studiovault_protocol::id::Dot;
+use studiovault_protocol::id::{Author, DeviceId, Dot};
+use studiovault_protocol::membership::{Act, SignedRecord};
 use studiovault_protocol::merge::{Outcome, StateSum, Verdict};
 
-use super::reference;
+use super::reference::{self, Rulings};
 use super::world::World;
 
 /// Every bundle that a machine holds.
@@ -35,6 +36,52 @@ fn bundles(driver: &Driver) -> Vec<Bundle> {
     chunk.bundles.iter().map(decode).collect()
 }
 
+/// Of whom nothing is waited for from which counter on, by the records themselves.
+fn given_up(driver: &Driver) -> BTreeMap<Author, u64> {
+    let mut given_up: BTreeMap<Author, u64> = BTreeMap::new();
+    for record in driver.engine().roster().records() {
+        if let Act::Lost(lost) = &record.act {
+            for (author, from) in lost {
+                let known = given_up.entry(*author).or_insert(*from);
+                *known = (*from).min(*known);
+            }
+        }
+    }
+    given_up
+}
+
+/// What stands of whoever does not belong any more, by the records themselves: of several cuts the lowest, but for those lifted.
+fn cuts(driver: &Driver) -> BTreeMap<DeviceId, BTreeMap<Author, u64>> {
+    let records: Vec<&SignedRecord> = driver.engine().roster().records().collect();
+    let lifted = |record: &SignedRecord| {
+        let lifts = |other: &&SignedRecord| matches!(&other.act, Act::Readmit(_, lifts) if lifts.contains(&record.hash()));
+        records.iter().any(lifts)
+    };
+    let mut cuts: BTreeMap<DeviceId, BTreeMap<Author, u64>> = BTreeMap::new();
+    for record in records.iter().filter(|record| !lifted(record)) {
+        let (Act::Revoke(cut) | Act::Retire(cut)) = &record.act else {
+            continue;
+        };
+        let author = |epoch| Author {
+            device: cut.device,
+            epoch,
+        };
+        let stands = cut
+            .stands
+            .iter()
+            .map(|(epoch, last)| (author(*epoch), *last));
+        let mut stands: BTreeMap<Author, u64> = stands.collect();
+        if let Some(earlier) = cuts.get(&cut.device) {
+            stands.retain(|author, _| earlier.contains_key(author));
+            for (author, last) in &mut stands {
+                *last = (*last).min(earlier[author]);
+            }
+        }
+        cuts.insert(cut.device, stands);
+    }
+    cuts
+}
+
 impl World {
     /// I2 and I4 at the end.
     pub fn judge(&mut self) {
@@ -44,24 +91,25 @@ impl World {
             .iter()
             .flat_map(|b| b.commands().map(|(dot, _)| dot))
             .collect();
-        let verdicts = match self.verdicts(&bundles) {
-            Ok(verdicts) => verdicts,
+        let rulings = match self.rulings(drivers[0], &bundles) {
+            Ok(rulings) => rulings,
             Err(wrong) => return self.checks.violated(wrong),
         };
         if self.cloud.is_some()
-            && let Some(dot) = dots.iter().find(|dot| !verdicts.contains_key(dot))
+            && let Some(dot) = dots.iter().find(|dot| !rulings.verdicts.contains_key(dot))
         {
             return self
                 .checks
                 .violated(format!("I4: {dot} never got a verdict"));
         }
-        let expected = reference::merge(&bundles, &verdicts, &self.policy);
+        let expected = reference::merge(&bundles, &rulings, &self.policy);
         let mut sum = StateSum::default();
         expected
             .values()
             .for_each(|entity| sum.add(entity.state_sum()));
         let mut wrong = None;
         for (at, driver) in drivers.iter().enumerate() {
+            wrong = wrong.or(self.checks.promises.missing_from(at, driver.engine().log()));
             let ids = driver.store().entity_ids().expect("memory reads");
             if ids.len() != expected.len() {
                 let (here, there) = (ids.len(), expected.len());
@@ -86,7 +134,7 @@ impl World {
         if let Some(cloud) = &self.cloud {
             let summary = cloud.truth.summary().expect("memory answers");
             let rejected = |v: &&Verdict| matches!(v.outcome, Outcome::Rejected { .. });
-            let count = verdicts.values().filter(rejected).count() as u64;
+            let count = rulings.verdicts.values().filter(rejected).count() as u64;
             if (summary.commands, summary.rejected) != (dots.len() as u64, count) {
                 wrong.get_or_insert(format!(
                     "I4: the cloud's tables hold {} commands, {} rejected; its feed tells of {} and {count}",
@@ -102,6 +150,14 @@ impl World {
         if let Some(wrong) = wrong {
             self.checks.violated(wrong);
         }
+    }
+
+    fn rulings(&self, driver: &Driver, bundles: &[Bundle]) -> Result<Rulings, String> {
+        Ok(Rulings {
+            verdicts: self.verdicts(bundles)?,
+            given_up: given_up(driver),
+            cuts: cuts(driver),
+        })
     }
 
     /// The feed's verdicts; each command one, each bundle once, all in causal order.

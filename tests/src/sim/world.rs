@@ -2,11 +2,10 @@
 //!
 //! One thread, one queue ordered by (virtual time, sequence), one source of chance: the same seed gives the same run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use studiovault_node::config::Region;
 use studiovault_node::driver::{Driver, Event, Output, Random, Request, Setup};
-use studiovault_node::store::{Location, Store};
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::{Moment, UplinkEvent};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
@@ -14,7 +13,6 @@ use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
-use studiovault_protocol::vector::Vector;
 use studiovault_protocol::wire::Frame;
 
 use super::Cast;
@@ -23,7 +21,9 @@ use super::clouds::Cloud;
 use super::dice::Dice;
 use super::faults::Undo;
 use super::liar::Liar;
+use super::machine::{Node, Process};
 use super::plan::Plan;
+use super::ruin::{Blow, Ruin};
 use super::trace::Trace;
 use super::wire::{Wire, of_link};
 
@@ -49,6 +49,8 @@ pub enum Happening {
     Fault,
     /// A fault ends.
     Undo(Undo),
+    /// Something befalls a whole machine.
+    Blow(Blow),
     /// A request arrives at the cloud: machine, run, request.
     Ask(usize, u64, Box<Request>),
     /// A question that waited for news is answered anyway: machine, run.
@@ -57,70 +59,6 @@ pub enum Happening {
     Answer(usize, u64, Box<UplinkEvent>),
     /// Somebody looks whether all is calm.
     Look,
-}
-
-/// A machine's process, or what is left of it.
-pub enum Process {
-    /// It runs.
-    Up(Box<Driver>),
-    /// Its disk.
-    Down(Box<Store>),
-    /// Between two lines of this file.
-    Moving,
-}
-
-/// One machine.
-pub struct Node {
-    /// Its id.
-    pub device: DeviceId,
-    /// Its key.
-    pub secret: SecretKey,
-    /// Its process.
-    pub process: Process,
-    /// Which run of it.
-    pub run: u64,
-    /// When that began.
-    pub boot_at: u64,
-    /// Its wall clock, ms off.
-    pub skew: i64,
-    /// When its next step is due, if one is.
-    pub step_at: Option<u64>,
-    /// What it has not looked at yet.
-    pub inbox: Vec<Event>,
-    /// What people had read here some time ago.
-    pub reads: Vec<Vector>,
-    /// A person took it off the network.
-    pub is_offline: bool,
-    /// The internet is gone.
-    pub no_uplink: bool,
-}
-
-impl Node {
-    /// A machine that was never switched on.
-    fn asleep((device, secret): (DeviceId, SecretKey), policy: &Policy) -> Self {
-        let store = Store::open(Location::Memory, policy).expect("memory always opens");
-        Self {
-            device,
-            secret,
-            process: Process::Down(Box::new(store)),
-            run: 0,
-            boot_at: 0,
-            skew: 0,
-            step_at: None,
-            inbox: Vec::new(),
-            reads: Vec::new(),
-            is_offline: false,
-            no_uplink: false,
-        }
-    }
-
-    /// The driver, if the process runs.
-    pub fn driver(&self) -> Option<&Driver> {
-        match &self.process {
-            Process::Up(driver) => Some(driver),
-            _ => None,
-        }
-    }
 }
 
 /// Everything.
@@ -153,6 +91,12 @@ pub struct World {
     pub empty_roster: Roster,
     /// A member that lies.
     pub liar: Option<Liar>,
+    /// What befalls whole machines, if anything does.
+    pub ruin: Option<Ruin>,
+    /// Devices that do not belong any more once the faults have ended.
+    pub outside: BTreeSet<DeviceId>,
+    /// When the last of those who could not stay was switched off, once the faults had ended.
+    pub parted_at: u64,
     /// The next ticket of a write.
     pub ticket: u64,
     queue: BTreeMap<(u64, u64), Happening>,
@@ -165,17 +109,32 @@ impl World {
     pub(crate) fn new(seed: u64, cast: Cast, is_shown: bool) -> Self {
         let mut dice = Dice::new(seed);
         let plan = Plan::draw(&mut dice);
-        Self::of_plan((seed, dice), plan, cast, is_shown)
+        let mut world = Self::raise(
+            (seed, dice),
+            plan,
+            (cast, matches!(cast, Cast::Honest | Cast::Rights)),
+            is_shown,
+        );
+        world.begin();
+        world
     }
 
     /// The same with a plan that was made elsewhere.
-    pub(crate) fn of_plan(
+    pub(crate) fn of_plan(seeded: (u64, Dice), plan: Plan, cast: Cast, is_shown: bool) -> Self {
+        let mut world = Self::raise(seeded, plan, (cast, false), is_shown);
+        world.begin();
+        world
+    }
+
+    fn raise(
         (seed, mut dice): (u64, Dice),
         plan: Plan,
-        cast: Cast,
+        (cast, is_ruined): (Cast, bool),
         is_shown: bool,
     ) -> Self {
         let root = SecretKey::from_seed(dice.bytes());
+        let ruin = is_ruined.then(|| Ruin::draw(seed, root.clone(), cast));
+        let ruin = ruin.flatten();
         let studio = StudioId::from_random(dice.bytes());
         let empty_roster = Roster::new(studio, root.public()).expect("a fresh key is one");
         let mut records = Vec::new();
@@ -184,10 +143,10 @@ impl World {
         for at in 0..plan.nodes {
             let secret = SecretKey::from_seed(dice.bytes());
             let device = DeviceId::from_random(dice.bytes());
-            let grant =
-                SignedRecord::by_root(studio, grant(device, &secret, (at, Role::Member)), &root);
+            let role = ruin.as_ref().map_or(Role::Member, |_| Ruin::role(at));
+            let grant = SignedRecord::by_root(studio, grant(device, &secret, (at, role)), &root);
             records.push(grant);
-            let mut node = Node::asleep((device, secret), &policy);
+            let mut node = Node::asleep((device, secret), at, &policy);
             (node.skew, node.no_uplink) = (plan.skews[at], !plan.uplinks[at]);
             nodes.push(node);
         }
@@ -208,7 +167,7 @@ impl World {
             .collect();
         let liar = (cast == Cast::Liar).then(|| Liar::draw(seed, &machines, studio));
         let blocked = vec![vec![false; plan.nodes]; plan.nodes];
-        let mut world = Self {
+        Self {
             plan,
             dice,
             now: 0,
@@ -223,13 +182,14 @@ impl World {
             records,
             empty_roster,
             liar,
+            ruin,
+            outside: BTreeSet::new(),
+            parted_at: 0,
             ticket: 0,
             queue: BTreeMap::new(),
             sequence: 0,
             next_wire: 1,
-        };
-        world.begin();
-        world
+        }
     }
 
     fn begin(&mut self) {
@@ -242,6 +202,13 @@ impl World {
         self.after(50, Happening::Person);
         self.after(500, Happening::Fault);
         self.after(1_000, Happening::Look);
+        if let Some(ruin) = &self.ruin {
+            let ends_rights = ruin.rights.is_some();
+            self.after(1_000, Happening::Blow(Blow::Next));
+            if ends_rights {
+                self.after(3_000, Happening::Blow(Blow::Right));
+            }
+        }
     }
 
     /// Something happens `ms` from now.
@@ -289,7 +256,7 @@ impl World {
             let is_cloud = record
                 .grant()
                 .is_some_and(|grant| grant.role == Role::Cloud);
-            if !self.plan.strangers || place == at || is_cloud {
+            if !self.plan.strangers || place == self.nodes[at].grant || is_cloud {
                 roster
                     .insert(record.clone())
                     .expect("our own records are good");
@@ -313,10 +280,16 @@ impl World {
             region: Region::default(),
             random,
         };
+        let author = Author {
+            device: setup.identity.device,
+            epoch: fresh_epoch,
+        };
         let moment = self.moment(at);
         let driver = Driver::new(setup, *store, moment).expect("a store in memory restores");
-        if self.liar.as_ref().is_none_or(|liar| liar.at != at) {
-            self.checks.remembers(at, &driver);
+        let forgot = self.checks.promises.forgotten_by(at, &driver);
+        self.checks.promises.begins(at, author);
+        if let Some(forgot) = forgot.filter(|_| self.liar.as_ref().is_none_or(|l| l.at != at)) {
+            self.checks.violated(forgot);
         }
         self.nodes[at].process = Process::Up(Box::new(driver));
         self.trace.note(
@@ -399,8 +372,8 @@ impl World {
             closes,
             requests,
             answers,
+            changes,
             notices,
-            changes: _,
             packs: _,
             changed: _,
             conflicts_changed: _,
@@ -408,6 +381,13 @@ impl World {
             // The network of the world knows no grudges.
             faults: _,
         } = output;
+        for (ticket, answer) in changes {
+            let (now, what) = (
+                self.now,
+                format!("node {at} changes the roster ({ticket}): {answer:?}"),
+            );
+            self.trace.note(now, format_args!("{what}"), &[]);
+        }
         for (ticket, answer) in answers {
             self.answered(at, ticket, answer);
         }
