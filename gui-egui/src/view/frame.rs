@@ -1,6 +1,6 @@
 //! What stands around every panel: the header with the tabs, and the sentence that says what is safe where.
 
-use egui::{Align, Layout, RichText, Ui};
+use egui::{Align, Color32, FontId, Label, Layout, RichText, TextStyle, Ui};
 use studiovault_protocol::api::{NetworkState, Status};
 use studiovault_protocol::time::WallMs;
 
@@ -12,27 +12,55 @@ use crate::model::{Model, Tab, Tone, attention_sentence, count, counted, safety_
 
 /// A window below this height has no room to spare.
 const SHORT: f32 = 420.0;
+/// The size of the studio's name.
+const TITLE: f32 = 18.0;
+/// The icon beside what is reached, and what stands before it.
+const REACH_ICON: f32 = 14.0;
+const REACH_GAP: f32 = 6.0;
 /// Below this width the tabs stand closer, so that they keep to one line.
 const NARROW: f32 = 640.0;
 
 /// The name of the studio, what it can reach, and the tabs.
 pub fn header_ui(ui: &mut Ui, model: &Model) -> Option<Action> {
     ui.horizontal(|ui| {
+        let reach = reach(model);
+        let taken: f32 = reach.iter().map(|(_, words)| reach_width(ui, words)).sum();
+        let room = (ui.available_width() - taken).max(0.0);
         let name = model.status.as_ref().map(|status| &status.node.studio_name);
-        let title = name.map_or("StudioVault".to_owned(), |name| {
+        let whole = name.map_or("StudioVault".to_owned(), |name| {
             format!("StudioVault - {name}")
         });
-        ui.label(RichText::new(title).strong().size(18.0));
+        // Where both do not fit, the name of the studio says more.
+        let title = match name {
+            Some(name) if width_of(ui, &whole, FontId::proportional(TITLE)) > room => name.clone(),
+            _ => whole,
+        };
+        ui.scope(|ui| {
+            ui.set_max_width(room);
+            ui.add(Label::new(RichText::new(title).strong().size(TITLE)).truncate());
+        });
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            for (tone, words) in reach(model) {
+            for (tone, words) in reach {
                 let palette = Palette::of(ui);
                 ui.label(RichText::new(words).color(palette.weak));
-                Icon::of(tone).ui(ui, 14.0, palette.tone(tone));
-                ui.add_space(6.0);
+                Icon::of(tone).ui(ui, REACH_ICON, palette.tone(tone));
+                ui.add_space(REACH_GAP);
             }
         });
     });
     model.status.is_some().then(|| tabs_ui(ui, model))?
+}
+
+/// How much of the header's line one thing takes that is reached, with its icon.
+fn reach_width(ui: &Ui, words: &str) -> f32 {
+    let beside = REACH_ICON + REACH_GAP + 3.0 * ui.spacing().item_spacing.x;
+    width_of(ui, words, TextStyle::Body.resolve(ui.style())) + beside
+}
+
+fn width_of(ui: &Ui, words: &str, font: FontId) -> f32 {
+    let painter = ui.painter();
+    let text = painter.layout_no_wrap(words.to_owned(), font, Color32::WHITE);
+    text.size().x
 }
 
 /// What this machine reaches, from right to left.
@@ -113,7 +141,7 @@ pub(super) fn short_ui(ui: &mut Ui, tone: Tone, sentence: &str) {
     ui.horizontal(|ui| {
         Icon::of(tone).ui(ui, 13.0, palette.tone(tone));
         let words = RichText::new(sentence).small();
-        ui.add(egui::Label::new(words).truncate());
+        ui.add(Label::new(words).truncate());
     });
 }
 

@@ -89,6 +89,15 @@ fn in_a_small_window_one_line_of_one_banner_is_shown_and_every_panel_keeps_room(
 }
 
 #[test]
+fn the_name_of_the_studio_gives_way_to_what_is_reached() {
+    let mut stage = Stage::painted(Textures::default(), egui::Theme::Dark, SMALL);
+    stage.tell(Message::Status(Box::new(troubled())));
+    let name = stage.bounds("Lisbon").expect("the name");
+    let reach = stage.bounds("no other machine reached").expect("the reach");
+    assert!(name.right() < reach.left(), "{name:?} over {reach:?}");
+}
+
+#[test]
 fn a_panel_is_shown_in_the_place_of_the_keys_and_they_press_nothing_meanwhile() {
     let mut stage = Stage::showing(three_machines(), vec![two_dates()]);
     stage.press(Modifiers::NONE, Key::Questionmark);

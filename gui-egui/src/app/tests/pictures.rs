@@ -167,6 +167,22 @@ fn a_window_at_twice_the_size_looks_as_it_is_kept() {
 }
 
 #[test]
+fn a_small_window_with_much_to_tell_looks_as_it_is_kept() {
+    let mut gallery = Gallery::open(Theme::Dark, README);
+    let mut status = three_machines();
+    status.cloud.authorised = false;
+    status.peers.clear();
+    gallery.stage.tell(Message::Status(Box::new(status)));
+    gallery.stage.tell(Message::Preferences(Preferences {
+        scale: 200,
+        theme: crate::message::Theme::Dark,
+        ..Preferences::default()
+    }));
+    gallery.show(Key::Num2);
+    gallery.expect("banners-200-dark");
+}
+
+#[test]
 fn a_window_without_a_machine_looks_as_it_is_kept() {
     let textures = Textures::default();
     let mut stage = Stage::painted(textures.clone(), Theme::Light, README);
