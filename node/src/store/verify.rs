@@ -219,7 +219,7 @@ impl Store {
             )?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let (id, collected) = (EntityId(row.get(0)?), row.get(1)?);
+            let (id, collected) = (EntityId(row.get(0)?), row.get::<_, bool>(1)?);
             let shown: String = row.get(2)?;
             found.entities += 1;
             let folded = touched::read(self, id).and_then(|loaded| {
