@@ -174,8 +174,8 @@ fn defined(
             })
             .filter(|(_, command, _)| command.entity == id)
             .filter(|(dot, _, _)| {
-                let rejects = |v: &Verdict| matches!(v.outcome, Outcome::Rejected { .. });
-                cuts.stands(*dot) || verdicts.get(dot).is_some_and(|verdict| !rejects(verdict))
+                let by_cut = |v: &Verdict| matches!(&v.outcome, Outcome::Rejected { code, .. } if *code == Code::DeviceRevoked);
+                cuts.stands(*dot) || verdicts.get(dot).is_some_and(|verdict| !by_cut(verdict))
             })
             .map(|(dot, command, past)| {
                 let ctx = match &command.ctx {
