@@ -14,6 +14,7 @@ use studiovault_protocol::membership::Roster;
 use studiovault_protocol::merge::{Entity, Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 
+use super::touched::Loaded;
 use super::{Rules, Store, StoreError, history, keys, touched};
 
 /// Faults told in words at most; the rest are counted.
@@ -182,15 +183,21 @@ impl Store {
     }
 
     /// What is wrong with an entity as it is held and shown; nothing is asked of what is shown of a collected one.
-    fn fault_of(&self, (wanted, shown): (&Entity, Option<&str>), held: &Entity) -> Option<String> {
-        let id = wanted.id;
-        if wanted != held {
-            return Some(format!("entity {id} is not what its history gives"));
+    fn faults_of(&self, (wanted, shown): (&Entity, Option<&str>), held: &Loaded) -> Vec<String> {
+        let (id, mut faults) = (wanted.id, Vec::new());
+        if keys::claim(self, held).map(|claim| claim.short()) != held.name_key() {
+            faults.push(format!(
+                "the natural key noted beside entity {id} is another"
+            ));
         }
         let fields = serde_json::to_value(wanted.shown_fields(self.priorities())).ok();
         let is_shown = |text: &str| fields == serde_json::from_str(text).ok();
-        let is_other = shown.is_some_and(|text| !is_shown(text));
-        is_other.then(|| format!("what is shown of entity {id} is not what it is"))
+        if *wanted != held.entity {
+            faults.push(format!("entity {id} is not what its history gives"));
+        } else if shown.is_some_and(|text| !is_shown(text)) {
+            faults.push(format!("what is shown of entity {id} is not what it is"));
+        }
+        faults
     }
 
     fn verify_entities(
@@ -237,16 +244,11 @@ impl Store {
                     if let Some((key, claim)) = claim {
                         claims.entry(key).or_default().push(claim);
                     }
-                    if keys::claim(self, &held).map(|claim| claim.short()) != held.name_key() {
-                        found.fault(format!(
-                            "the natural key noted beside entity {id} is another"
-                        ));
-                    }
                     let shown = (!collected).then_some(&shown[..]);
                     if collected {
                         wanted.fields.clear();
                     }
-                    if let Some(fault) = self.fault_of((&wanted, shown), &held.entity) {
+                    for fault in self.faults_of((&wanted, shown), &held) {
                         found.fault(fault);
                     }
                 }
