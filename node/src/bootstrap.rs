@@ -20,6 +20,7 @@ use crate::config::{ConfigError, FolderLock, Machine, write_secret};
 use crate::node::{NodeError, PackRefused};
 use crate::store::{Location, Reader, SliceRoom, Store, StoreError};
 use crate::uplink::UplinkError;
+use crate::wording::parted;
 
 mod chunks;
 mod fetch;
@@ -54,7 +55,7 @@ pub enum BootstrapError {
     #[error(transparent)]
     Node(#[from] NodeError),
     /// The way to the cloud.
-    #[error("{}; nothing was changed: {}", told(.0), again(.0))]
+    #[error("{}; nothing was changed: {}", parted(&.0.to_string()).0, again(.0))]
     Uplink(#[from] UplinkError),
     /// The disk's, most likely: there is no room for a second store beside the first.
     #[error(
@@ -122,16 +123,7 @@ impl From<PackRefused> for BootstrapError {
     }
 }
 
-/// What happened on the way to the cloud, without what a running node does about it.
-fn told(error: &UplinkError) -> String {
-    let words = error.to_string();
-    match words.rsplit_once("; ") {
-        Some((what, _)) => what.to_owned(),
-        None => words,
-    }
-}
-
-/// What to do about it, with nobody who tries again.
+/// What to do about it, with nobody who tries again: the words of a running node would promise that.
 fn again(error: &UplinkError) -> &'static str {
     match error {
         UplinkError::Unauthorised(_) => {

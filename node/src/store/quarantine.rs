@@ -303,6 +303,11 @@ impl Store {
 /// Whether a verdict holds against a cut: every one that was not given because of it. What lost or was rejected before the cloud
 /// truth heard of the cut stays a side of its conflict there, and so it does here.
 fn counts(verdict: &Verdict) -> bool {
-    let by_cut = |code: &Code| *code == Code::DeviceRevoked;
-    !matches!(&verdict.outcome, Outcome::Rejected { code, .. } if by_cut(code))
+    !matches!(
+        verdict.outcome,
+        Outcome::Rejected {
+            code: Code::DeviceRevoked,
+            ..
+        }
+    )
 }

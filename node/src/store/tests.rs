@@ -174,7 +174,15 @@ fn defined(
             })
             .filter(|(_, command, _)| command.entity == id)
             .filter(|(dot, _, _)| {
-                let by_cut = |v: &Verdict| matches!(&v.outcome, Outcome::Rejected { code, .. } if *code == Code::DeviceRevoked);
+                let by_cut = |v: &Verdict| {
+                    matches!(
+                        v.outcome,
+                        Outcome::Rejected {
+                            code: Code::DeviceRevoked,
+                            ..
+                        }
+                    )
+                };
                 cuts.stands(*dot) || verdicts.get(dot).is_some_and(|verdict| !by_cut(verdict))
             })
             .map(|(dot, command, past)| {
