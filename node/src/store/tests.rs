@@ -137,13 +137,8 @@ fn shut_out_at_last((machine, store): (&mut Machine, &mut Store), all: &[Bundle]
     commit(store, &writes, &machine.rules()).expect("commits");
 }
 
-/// What the definition says: every entity folded from its whole history in the cloud's causal order.
-fn defined(
-    all: &[Bundle],
-    verdicts: &BTreeMap<Dot, Verdict>,
-    (policy, cuts): (&Policy, &Cuts),
-) -> BTreeMap<EntityId, Entity> {
-    let mut index = LogIndex::default();
+/// Every bundle in the order the cloud takes it, each with the past it was written in.
+fn causal_order(all: &[Bundle], index: &mut LogIndex) -> Vec<(Bundle, Vector)> {
     let mut order: Vec<(Bundle, Vector)> = Vec::new();
     let mut held: BTreeSet<usize> = BTreeSet::new();
     while held.len() < all.len() {
@@ -163,6 +158,28 @@ fn defined(
             order.push((bundle, past));
         }
     }
+    order
+}
+
+/// Whether the cloud decided on the command itself: a verdict given because of a cut only repeats the cut.
+fn is_judged(verdict: &Verdict) -> bool {
+    !matches!(
+        verdict.outcome,
+        Outcome::Rejected {
+            code: Code::DeviceRevoked,
+            ..
+        }
+    )
+}
+
+/// What the definition says: every entity folded from its whole history in the cloud's causal order.
+fn defined(
+    all: &[Bundle],
+    verdicts: &BTreeMap<Dot, Verdict>,
+    (policy, cuts): (&Policy, &Cuts),
+) -> BTreeMap<EntityId, Entity> {
+    let mut index = LogIndex::default();
+    let order = causal_order(all, &mut index);
     let mut entities = BTreeMap::new();
     for id in (1..=ENTITIES).map(entity) {
         let records: Vec<Record> = order
@@ -173,18 +190,7 @@ fn defined(
                     .map(move |(dot, command)| (dot, command, past))
             })
             .filter(|(_, command, _)| command.entity == id)
-            .filter(|(dot, _, _)| {
-                let by_cut = |v: &Verdict| {
-                    matches!(
-                        v.outcome,
-                        Outcome::Rejected {
-                            code: Code::DeviceRevoked,
-                            ..
-                        }
-                    )
-                };
-                cuts.stands(*dot) || verdicts.get(dot).is_some_and(|verdict| !by_cut(verdict))
-            })
+            .filter(|(dot, _, _)| cuts.stands(*dot) || verdicts.get(dot).is_some_and(is_judged))
             .map(|(dot, command, past)| {
                 let ctx = match &command.ctx {
                     Some(vector) => Context {
