@@ -19,7 +19,7 @@ mod truth;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -121,7 +121,9 @@ impl Lab {
                 ));
             }
         }
-        let probe = Namespace::create(format!("sv{}-probe", std::process::id()));
+        static PROBES: AtomicU32 = AtomicU32::new(0);
+        let probe = PROBES.fetch_add(1, Ordering::Relaxed);
+        let probe = Namespace::create(format!("sv{}-probe-{probe}", std::process::id()));
         probe
             .err()
             .map(|error| format!("cannot create a network namespace (run as root): {error:#}"))

@@ -19,10 +19,12 @@ pub fn studiovault() -> Result<&'static Path> {
     once(&FOUND, || given_or_built("STUDIOVAULT_BIN", "studiovault"))
 }
 
-/// The product's window.
+/// The product's window: `STUDIOVAULT_WINDOW_BIN` if set, else built from this tree.
 pub fn studiovault_window() -> Result<&'static Path> {
     static FOUND: Found = OnceLock::new();
-    once(&FOUND, || build("studiovault-window"))
+    once(&FOUND, || {
+        given_or_built("STUDIOVAULT_WINDOW_BIN", "studiovault-window")
+    })
 }
 
 /// The example of a till.
