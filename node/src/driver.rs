@@ -273,7 +273,7 @@ impl Driver {
         let rules = Rules {
             policy: self.engine.policies().in_force(),
             priorities: &self.priorities,
-            cuts: self.engine.roster().cuts(),
+            rights: self.engine.rights(),
             epochs,
             has_cloud: self.engine.roster().cloud().is_some(),
         };
@@ -411,7 +411,7 @@ impl Step<'_> {
             let rules = Rules {
                 policy: self.engine.policies().in_force(),
                 priorities: self.priorities,
-                cuts: self.engine.roster().cuts(),
+                rights: self.engine.rights(),
                 epochs: self.engine.log().epochs(),
                 has_cloud: self.engine.roster().cloud().is_some(),
             };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::id::{DeviceId, StudioId};
-use studiovault_protocol::membership::Cuts;
+use studiovault_protocol::membership::Rights;
 use studiovault_protocol::merge::{Priorities, StateSum};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::vector::{Epochs, Vector};
@@ -73,6 +73,9 @@ use touched::Types;
 const FILE: &str = "studio.db";
 /// Held locked while a process uses the folder.
 const LOCK: &str = "studio.lock";
+/// Where the rights are kept that the rows were made by.
+const CUTS: &str = "cuts";
+const CLOSED: &str = "closed";
 
 /// Where a store lives.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -90,8 +93,8 @@ pub struct Rules<'a> {
     pub policy: &'a Policy,
     /// The roster's priority table, for the pick that is shown.
     pub priorities: &'a Priorities,
-    /// What stands of the devices that no longer belong.
-    pub cuts: &'a Cuts,
+    /// What of the logs counts.
+    pub rights: &'a Rights,
     /// The epoch tree, the bundle being written included.
     pub epochs: &'a Epochs,
     /// Own commands enter the queue only if somebody waits for them.
@@ -107,11 +110,11 @@ struct Counters {
     bytes: i64,
 }
 
-/// What of the roster the rows were made by.
+/// What of the roster and the policies the rows were made by.
 #[derive(Debug, Default)]
-struct Rights {
+struct MadeBy {
     priorities: Option<Priorities>,
-    cuts: Cuts,
+    rights: Rights,
 }
 
 /// What an author had seen of others at its last applied bundle, and the log position that holds it.
@@ -139,7 +142,7 @@ pub struct Store {
     /// What the rows were made by; `None` if it cannot be read any more.
     adopted: Option<Policy>,
     /// What every `shown` was picked with.
-    rights: Rights,
+    made_by: MadeBy,
     _lock: Option<Lock>,
 }
 
@@ -185,7 +188,7 @@ impl Store {
             key_sum: StateSum::default(),
             naming: Naming::default(),
             adopted: None,
-            rights: Rights::default(),
+            made_by: MadeBy::default(),
             _lock: lock,
         };
         store.start_policy(policy)?;
@@ -220,8 +223,11 @@ impl Store {
         self.adopted = self.adopted_text()?;
         self.pasts.clear();
         let priorities: Option<Vec<(DeviceId, i32)>> = self.decoded("priorities")?;
-        self.rights.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
-        self.rights.cuts = self.decoded("cuts")?.unwrap_or_default();
+        self.made_by.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
+        self.made_by.rights = Rights {
+            cuts: self.decoded(CUTS)?.unwrap_or_default(),
+            closed: self.decoded(CLOSED)?.unwrap_or_default(),
+        };
         self.stale = false;
         Ok(())
     }

@@ -35,7 +35,7 @@ pub use membership::{InviteRequest, InviteState, InviteView, RoleRequest, WordsR
 pub use pack::{ExportRequest, FrontierView, PackRequest};
 pub use place::{ADDRESS_FILE, ApiAddress, DATA_VARIABLE, Platform, TOKEN_FILE, default_folder};
 pub use policy::{PolicyName, PolicyRequest, PolicySignature, PolicyView};
-pub use pos::{PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined};
+pub use pos::{PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined, SetAside};
 pub use problem::Problem;
 pub use status::{
     CatchUp, CloudStatus, Copies, Counts, FeedStatus, GatewayView, LanStatus, MemberView,

@@ -14,7 +14,7 @@ use crate::id::{Author, DeviceId, Dot, Epoch, Hash, PublicKey};
 use crate::keys::SecretKey;
 use crate::limits;
 use crate::log::LogIndex;
-use crate::membership::{Keyring, Roster};
+use crate::membership::{Keyring, Rights, Roster};
 use crate::policy::PolicyShelf;
 use crate::sabotage::Bug;
 use crate::session::Session;
@@ -100,6 +100,7 @@ pub struct Engine {
     log: LogIndex,
     feed: FeedIndex,
     roster: Roster,
+    rights: Rights,
     own: Option<Author>,
     links: BTreeMap<LinkId, Link>,
     election: Election,
@@ -140,6 +141,7 @@ impl Engine {
         };
         let mut engine = Self {
             own: log.chain(own).is_some().then_some(own),
+            rights: Rights::of(&roster, &policies),
             policies,
             log,
             feed,
@@ -248,6 +250,10 @@ impl Engine {
     /// The roster.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+    /// What of the logs counts.
+    pub fn rights(&self) -> &Rights {
+        &self.rights
     }
     /// The signed policies and the one in force.
     pub fn policies(&self) -> &PolicyShelf {

@@ -7,11 +7,13 @@
 mod cuts;
 mod record;
 mod rekey;
+mod rights;
 mod roster;
 
 pub use cuts::Cuts;
 pub use record::{Act, Authority, Cut, RecordError, SignedRecord, Signer};
 pub use rekey::{Keyring, MeshKey, Moved, Rekey, RekeyError};
+pub use rights::{Bar, Closed, Rights};
 pub use roster::{Member, Roster, Standing};
 
 use serde::{Deserialize, Serialize};

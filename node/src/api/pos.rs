@@ -3,8 +3,9 @@
 use axum::Json;
 use axum::extract::State;
 use studiovault_protocol::api::{
-    PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined, Status,
+    PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined, SetAside, Status,
 };
+use studiovault_protocol::id::Dot;
 use studiovault_protocol::pos::{Flag, Totals};
 use studiovault_protocol::value::{Value, ValueKind};
 
@@ -98,6 +99,13 @@ fn flagged(view: &View<'_>, status: &Status, flag: &Flag) -> Result<PosFlag, Sto
     })
 }
 
+/// What a person does about a command that was set aside.
+fn look_at(dot: Dot) -> String {
+    format!(
+        "Take it over with `studiovault dead-letters fix {dot}`, or give it up with `studiovault dead-letters discard`."
+    )
+}
+
 fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
     let device = device_name(status, row.dot);
     let rest = if row.whole {
@@ -105,20 +113,25 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
     } else {
         ""
     };
-    let sentence = if row.beyond_cut {
-        format!(
-            "{device} no longer belonged when it wrote: {} {} {}. Take it over with `studiovault dead-letters fix {}`, or give it up with `studiovault dead-letters discard`.",
-            row.operation, row.entity_type, row.entity, row.dot
-        )
-    } else {
-        format!(
-            "{device} tried to {} {} {}, an entry that is never rewritten{rest}.",
-            row.operation, row.entity_type, row.entity
-        )
+    let act = format!("{} {} {}", row.operation, row.entity_type, row.entity);
+    let sentence = match row.reason {
+        SetAside::Cut => format!(
+            "{device} no longer belonged when it wrote: {act}. {}",
+            look_at(row.dot)
+        ),
+        SetAside::Role => format!(
+            "{device} has no role in which it may write a {}: {act}. {}",
+            row.entity_type,
+            look_at(row.dot)
+        ),
+        SetAside::Rewrites => {
+            format!("{device} tried to {act}, an entry that is never rewritten{rest}.")
+        }
     };
     Quarantined {
         sentence,
-        beyond_cut: row.beyond_cut,
+        reason: row.reason,
+        beyond_cut: row.reason == SetAside::Cut,
         dot: row.dot.to_string(),
         device,
         actor: row.actor,

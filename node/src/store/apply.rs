@@ -28,7 +28,7 @@ impl Batch<'_> {
         if self.sets_aside(bundle, past, rules)? {
             return Ok(());
         }
-        self.note_cut(bundle, rules)?;
+        self.note_barred(bundle, rules)?;
         let mut stale = Vec::new();
         for (dot, command) in bundle.commands() {
             let receipt = receipt::given(command, rules);
@@ -53,7 +53,8 @@ impl Batch<'_> {
             if loaded.stale {
                 continue;
             }
-            if loaded.entity.must_fold_to_apply(command) || !rules.cuts.stands(dot) {
+            if loaded.entity.must_fold_to_apply(command) || rules.rights.bar(dot, command).is_some()
+            {
                 loaded.stale = true;
                 stale.push((command.entity, Decider::Command(dot, command.ts)));
                 continue;
@@ -143,7 +144,7 @@ impl Batch<'_> {
                 self.store.forget_claim(&loaded)?;
             }
         }
-        self.store.rights.priorities = Some(rules.priorities.clone());
+        self.store.made_by.priorities = Some(rules.priorities.clone());
         let table: Vec<_> = rules.priorities.0.iter().collect();
         put_encoded(&self.store.connection, "priorities", &table)?;
         for id in disputed {

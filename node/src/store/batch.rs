@@ -198,11 +198,11 @@ impl<'s> Batch<'s> {
         if self.store.adopted.as_ref() != Some(rules.policy) {
             self.adopt(rules, &mut applied)?;
         }
-        if self.store.rights.priorities.as_ref() != Some(rules.priorities) {
+        if self.store.made_by.priorities.as_ref() != Some(rules.priorities) {
             self.repick(rules, &mut applied)?;
         }
-        if &self.store.rights.cuts != rules.cuts {
-            self.recut(rules, &mut applied)?;
+        if &self.store.made_by.rights != rules.rights {
+            self.rejudge(rules, &mut applied)?;
         }
         if keys::differs(&self.store.naming, rules.policy) {
             self.flush()?;

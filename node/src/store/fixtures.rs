@@ -13,7 +13,7 @@ use studiovault_protocol::id::{
 };
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::log::{Admission, LogIndex};
-use studiovault_protocol::membership::{Act, Cut, Cuts, Roster, SignedRecord};
+use studiovault_protocol::membership::{Act, Cut, Cuts, Rights, Roster, SignedRecord};
 use studiovault_protocol::merge::{Outcome, Priorities};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
@@ -145,7 +145,7 @@ pub struct Machine {
     pub feed: FeedIndex,
     pub policy: Policy,
     pub priorities: Priorities,
-    pub cuts: Cuts,
+    pub rights: Rights,
     pub has_cloud: bool,
     pub bundles: BTreeMap<(Author, u64), Bundle>,
     prev: Option<Hash>,
@@ -163,7 +163,7 @@ impl Machine {
             feed: FeedIndex::default(),
             policy: policy(),
             priorities: priorities(),
-            cuts: Cuts::default(),
+            rights: Rights::default(),
             has_cloud: true,
             bundles: BTreeMap::new(),
             prev: None,
@@ -176,7 +176,7 @@ impl Machine {
         Rules {
             policy: &self.policy,
             priorities: &self.priorities,
-            cuts: &self.cuts,
+            rights: &self.rights,
             epochs: self.index.epochs(),
             has_cloud: self.has_cloud,
         }

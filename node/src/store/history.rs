@@ -32,8 +32,8 @@ pub(super) struct Piece {
     pub past: Rc<Vector>,
     /// The verdicts on its commands, by counter.
     pub verdicts: HashMap<u64, Verdict>,
-    /// The counters of its commands that are beyond a cut.
-    cut: Vec<u64>,
+    /// The counters of its commands that are barred.
+    barred: Vec<u64>,
 }
 
 /// The context of a command: its own if it names one, else what its bundle saw and its author's path up to the one before.
@@ -90,13 +90,13 @@ impl Pieces {
             None => Rc::new(past(connection, authors, past_at)?),
         };
         let verdicts = verdicts(connection, author, &bundle)?;
-        let cut = quarantine::cut(connection, author, &bundle)?;
+        let barred = quarantine::barred(connection, author, &bundle)?;
         let piece = Rc::new(Piece {
             bundle,
             past_at,
             past,
             verdicts,
-            cut,
+            barred,
         });
         if self.read.len() == PIECES {
             self.read.clear();
@@ -136,7 +136,7 @@ pub(super) fn read_with(
 }
 
 impl History {
-    /// Every command of the entity that is not beyond a cut, in the order of application.
+    /// Every command of the entity that is not barred, in the order of application.
     pub fn records<'a>(
         &'a self,
         id: EntityId,
@@ -144,12 +144,12 @@ impl History {
     ) -> impl Iterator<Item = (&'a Piece, Record<'a>)> {
         let counted = |(piece, record): &(&Piece, Record<'_>)| {
             let counter = record.dot.counter;
-            !piece.cut.contains(&counter)
+            !piece.barred.contains(&counter)
         };
         self.everything(id, epochs).filter(counted)
     }
 
-    /// The same with what is beyond a cut. What an author knew does not change when somebody is shut out later.
+    /// The same with what is barred. What an author knew does not change when somebody is shut out later.
     pub fn everything<'a>(
         &'a self,
         id: EntityId,

@@ -306,7 +306,7 @@ impl Store {
     /// The priority table by which the rows are shown.
     pub(super) fn priorities(&self) -> &Priorities {
         static NONE: Priorities = Priorities(BTreeMap::new());
-        self.rights.priorities.as_ref().unwrap_or(&NONE)
+        self.made_by.priorities.as_ref().unwrap_or(&NONE)
     }
 
     /// Makes the index anew after the policy named types in another way, or before all entities come again.

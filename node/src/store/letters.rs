@@ -7,6 +7,7 @@ use rusqlite::{Connection, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Command, Op};
 use studiovault_protocol::id::Dot;
+use studiovault_protocol::membership::Bar;
 use studiovault_protocol::merge::{Code, Outcome, Verdict};
 use studiovault_protocol::time::WallMs;
 
@@ -18,6 +19,9 @@ pub(super) const STUCK: &str = "STUCK";
 
 /// What is said of a command beyond a cut.
 const BEYOND_CUT: &str = "the machine that wrote it no longer belonged to the studio";
+
+/// What is said of a command that was never its machine's to write.
+const NEVER_OPEN: &str = "the role of the machine that wrote it never let it write this type";
 
 /// A command with the number of its author.
 type Numbered<'c> = (i64, Dot, &'c Command);
@@ -38,15 +42,20 @@ pub(super) fn note(
     insert(connection, (author, dot, command), (said, at))
 }
 
-/// A command beyond the cut of its device: people look at each, and take it over or give it up.
-pub(super) fn note_cut(
+/// A command that does not count: people look at each, and take it over or give it up.
+pub(super) fn note_barred(
     connection: &Connection,
     (author, dot, command): Numbered<'_>,
+    bar: Bar,
 ) -> Result<(), StoreError> {
     if command.op == Op::Discard || has_verdict(connection, (author, dot))? {
         return Ok(());
     }
-    let said = (Code::DeviceRevoked.word(), BEYOND_CUT, 0);
+    let (code, detail) = match bar {
+        Bar::Cut => (Code::DeviceRevoked, BEYOND_CUT),
+        Bar::Role => (Code::Forbidden, NEVER_OPEN),
+    };
+    let said = (code.word(), detail, 0);
     insert(connection, (author, dot, command), (said, command.ts))
 }
 
@@ -58,19 +67,20 @@ fn has_verdict(connection: &Connection, (author, dot): (i64, Dot)) -> Result<boo
     Ok(statement.exists([author, dot.counter.cast_signed()])?)
 }
 
-/// The cut of its device does not touch it any more, or it was accepted before.
-pub(super) fn drop_cut(
+/// Nothing bars it any more, or it was accepted before.
+pub(super) fn drop_barred(
     connection: &Connection,
     (author, counter): (i64, u64),
 ) -> Result<(), StoreError> {
     connection
         .prepare_cached(
-            "DELETE FROM dead_letter WHERE author = ?1 AND counter = ?2 AND code = ?3 AND feed_position = 0",
+            "DELETE FROM dead_letter WHERE author = ?1 AND counter = ?2 AND code IN (?3, ?4) AND feed_position = 0",
         )?
         .execute(params![
             author,
             counter.cast_signed(),
-            Code::DeviceRevoked.word()
+            Code::DeviceRevoked.word(),
+            Code::Forbidden.word()
         ])?;
     Ok(())
 }

@@ -1,25 +1,26 @@
-//! What is set aside, because it would rewrite an append-only entry or is beyond the cut of a device that no longer belongs:
-//! held, relayed, listed, and never applied.
+//! What is set aside, because it would rewrite an append-only entry, is beyond the cut of a device that no longer belongs, or was
+//! never its device's to write: held, relayed, listed, and never applied.
 //!
 //! A bundle is judged once, when it is applied, by what its author had seen: every machine comes to the same. A create that did
-//! not know the entry is judged by the fold, with the entry's whole history. What is beyond a cut is a function of roster and
+//! not know the entry is judged by the fold, with the entry's whole history. What is barred is a function of roster, policies and
 //! verdicts alone: what the cloud truth decided for another reason holds, whatever was cut before or after.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, params};
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::membership::Bar;
 use studiovault_protocol::merge::{Code, Context, Outcome, Verdict, breach, set_aside};
 use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::history::{self, History};
 use super::ledger::Decider;
-use super::{Rules, Store, StoreError, letters, put_encoded};
+use super::{CLOSED, CUTS, Rules, Store, StoreError, letters, put_encoded};
 
-/// Bundles looked at between two writes of rows when a cut changes; bounds what is in memory.
+/// Bundles looked at between two writes of rows when rights change; bounds what is in memory.
 const ROUND: i64 = 256;
 
 /// Why something is set aside.
@@ -29,29 +30,49 @@ enum Reason {
     Whole,
     /// It would rewrite an entry.
     Rewrites,
-    /// It is beyond a cut.
-    Cut,
+    /// It does not count.
+    Barred(Bar),
 }
 
-/// The counters of a bundle's commands that are beyond a cut.
-pub(super) fn cut(
+impl Reason {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Whole | Self::Rewrites => "rewrites",
+            Self::Barred(Bar::Cut) => "cut",
+            Self::Barred(Bar::Role) => "role",
+        }
+    }
+}
+
+/// The counters of a bundle's commands that are barred.
+pub(super) fn barred(
     connection: &Connection,
     author: i64,
     bundle: &Bundle,
 ) -> Result<Vec<u64>, StoreError> {
+    Ok(bars(connection, author, bundle)?.into_keys().collect())
+}
+
+/// The same with the reasons.
+fn bars(
+    connection: &Connection,
+    author: i64,
+    bundle: &Bundle,
+) -> Result<BTreeMap<u64, Bar>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT counter FROM quarantine
-         WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND reason = 'cut'",
+        "SELECT counter, reason = 'role' FROM quarantine
+         WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND reason IN ('cut', 'role')",
     )?;
     let range = [
         author,
         bundle.first().cast_signed(),
         bundle.last().cast_signed(),
     ];
-    let counters = statement.query_map(range, |row| row.get::<_, i64>(0))?;
-    counters
-        .map(|counter| Ok(counter?.cast_unsigned()))
-        .collect()
+    let noted = statement.query_map(range, |row| {
+        let bar = if row.get(1)? { Bar::Role } else { Bar::Cut };
+        Ok((row.get::<_, i64>(0)?.cast_unsigned(), bar))
+    })?;
+    Ok(noted.collect::<Result<_, _>>()?)
 }
 
 impl Batch<'_> {
@@ -81,44 +102,44 @@ impl Batch<'_> {
         Ok(true)
     }
 
-    /// Notes what of a bundle is beyond a cut.
-    pub(super) fn note_cut(
+    /// Notes what of a bundle is barred.
+    pub(super) fn note_barred(
         &mut self,
         bundle: &Bundle,
         rules: &Rules<'_>,
     ) -> Result<(), StoreError> {
-        if rules.cuts.is_empty() {
+        if rules.rights.is_unbarred() {
             return Ok(());
         }
-        for (dot, command) in bundle
-            .commands()
-            .filter(|(dot, _)| !rules.cuts.stands(*dot))
-        {
-            self.store
-                .note_set_aside(dot, (bundle, command), Reason::Cut)?;
+        for (dot, command) in bundle.commands() {
+            if let Some(bar) = rules.rights.bar(dot, command) {
+                self.store
+                    .note_set_aside(dot, (bundle, command), Reason::Barred(bar))?;
+            }
         }
         Ok(())
     }
 
-    /// The roster cuts other things than before: every entity that it touches is folded anew.
-    pub(super) fn recut(
+    /// Other commands are barred than before: every entity that they touch is folded anew.
+    pub(super) fn rejudge(
         &mut self,
         rules: &Rules<'_>,
         applied: &mut Applied,
     ) -> Result<(), StoreError> {
         self.flush()?;
-        let before = std::mem::replace(&mut self.store.rights.cuts, rules.cuts.clone());
-        put_encoded(&self.store.connection, "cuts", rules.cuts)?;
-        for device in rules.cuts.changed(&before) {
+        let before = std::mem::replace(&mut self.store.made_by.rights, rules.rights.clone());
+        put_encoded(&self.store.connection, CUTS, &rules.rights.cuts)?;
+        put_encoded(&self.store.connection, CLOSED, &rules.rights.closed)?;
+        for device in rules.rights.changed(&before) {
             let authors = self.store.authors.of(device).map(|(number, _)| number);
             for author in authors.collect::<Vec<_>>() {
-                self.recut_author(author, rules, applied)?;
+                self.rejudge_author(author, rules, applied)?;
             }
         }
         self.flush()
     }
 
-    fn recut_author(
+    fn rejudge_author(
         &mut self,
         author: i64,
         rules: &Rules<'_>,
@@ -133,22 +154,7 @@ impl Batch<'_> {
             after = last;
             let mut stale = BTreeSet::new();
             for bundle in round {
-                let verdicts = history::verdicts(&self.store.connection, author, &bundle)?;
-                let noted = cut(&self.store.connection, author, &bundle)?;
-                for (dot, command) in bundle.commands() {
-                    let decided = verdicts.get(&dot.counter).is_some_and(counts);
-                    let is_cut = !decided && !rules.cuts.stands(dot);
-                    if is_cut == noted.contains(&dot.counter) {
-                        continue;
-                    }
-                    if is_cut {
-                        self.store
-                            .note_set_aside(dot, (&bundle, command), Reason::Cut)?;
-                    } else {
-                        self.store.drop_cut((author, dot.counter))?;
-                    }
-                    stale.insert(command.entity);
-                }
+                stale.extend(self.rejudge_bundle(author, &bundle, rules)?);
             }
             for entity in stale {
                 if let Some(loaded) = self.touched.entities.load(self.store, entity)? {
@@ -158,6 +164,33 @@ impl Batch<'_> {
             }
             self.flush()?;
         }
+    }
+
+    /// Notes anew what of a bundle is barred, and names the entities for which that makes a difference.
+    fn rejudge_bundle(
+        &mut self,
+        author: i64,
+        bundle: &Bundle,
+        rules: &Rules<'_>,
+    ) -> Result<BTreeSet<EntityId>, StoreError> {
+        let verdicts = history::verdicts(&self.store.connection, author, bundle)?;
+        let noted = bars(&self.store.connection, author, bundle)?;
+        let mut stale = BTreeSet::new();
+        for (dot, command) in bundle.commands() {
+            let verdict = verdicts.get(&dot.counter);
+            let bar = rules.rights.bar(dot, command);
+            let bar = bar.filter(|bar| !verdict.is_some_and(|verdict| lifts(verdict, *bar)));
+            if bar.as_ref() == noted.get(&dot.counter) {
+                continue;
+            }
+            self.store.drop_bar((author, dot.counter))?;
+            if let Some(bar) = bar {
+                self.store
+                    .note_set_aside(dot, (bundle, command), Reason::Barred(bar))?;
+            }
+            stale.insert(command.entity);
+        }
+        Ok(stale)
     }
 
     /// The next applied bundles of an author that are not set aside as a whole.
@@ -177,7 +210,7 @@ impl Batch<'_> {
         Ok(round)
     }
 
-    /// The applied commands of an append-only entry, those beyond a cut too: what an author knew is the same on every machine,
+    /// The applied commands of an append-only entry, those that are barred too: what an author knew is the same on every machine,
     /// whenever each of them heard of the cut. Of anything else none.
     fn earlier(
         &mut self,
@@ -261,53 +294,50 @@ impl Store {
                 reason == Reason::Whole,
                 bundle.header().actor,
                 command.ts.0,
-                if reason == Reason::Cut {
-                    "cut"
-                } else {
-                    "rewrites"
-                },
+                reason.word(),
             ])?;
-        if reason == Reason::Cut {
-            letters::note_cut(&self.connection, (author, dot, command))?;
+        if let Reason::Barred(bar) = reason {
+            letters::note_barred(&self.connection, (author, dot, command), bar)?;
         }
         Ok(())
     }
 
-    /// A verdict on a command that may be beyond a cut; `true` if it is. What was decided before the cloud truth heard of
-    /// the cut counts.
-    pub(super) fn lifts_cut(
+    /// A verdict on a command that may be barred; `true` if it is.
+    pub(super) fn lifts_bar(
         &self,
-        (author, dot): (i64, Dot),
+        (author, dot, command): (i64, Dot, &Command),
         verdict: &Verdict,
         rules: &Rules<'_>,
     ) -> Result<bool, StoreError> {
-        if rules.cuts.stands(dot) {
+        let Some(bar) = rules.rights.bar(dot, command) else {
             return Ok(false);
-        }
-        if counts(verdict) {
-            self.drop_cut((author, dot.counter))?;
+        };
+        if lifts(verdict, bar) {
+            self.drop_bar((author, dot.counter))?;
         }
         Ok(true)
     }
 
-    fn drop_cut(&self, (author, counter): (i64, u64)) -> Result<(), StoreError> {
+    fn drop_bar(&self, (author, counter): (i64, u64)) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "DELETE FROM quarantine WHERE author = ?1 AND counter = ?2 AND reason = 'cut'",
+                "DELETE FROM quarantine WHERE author = ?1 AND counter = ?2 AND reason IN ('cut', 'role')",
             )?
             .execute([author, counter.cast_signed()])?;
-        letters::drop_cut(&self.connection, (author, counter))
+        letters::drop_barred(&self.connection, (author, counter))
     }
 }
 
-/// Whether a verdict holds against a cut: every one that was not given because of it. What lost or was rejected before the cloud
-/// truth heard of the cut stays a side of its conflict there, and so it does here.
-fn counts(verdict: &Verdict) -> bool {
-    !matches!(
-        verdict.outcome,
-        Outcome::Rejected {
-            code: Code::DeviceRevoked,
-            ..
-        }
-    )
+/// Whether a verdict holds against a bar. What the cloud truth decided, it decided with its own word on the role. Against a cut
+/// holds every one that was not given because of it: what lost or was rejected before the cloud truth heard of the cut stays a side
+/// of its conflict there, and so it does here.
+fn lifts(verdict: &Verdict, bar: Bar) -> bool {
+    bar == Bar::Role
+        || !matches!(
+            verdict.outcome,
+            Outcome::Rejected {
+                code: Code::DeviceRevoked,
+                ..
+            }
+        )
 }

@@ -41,11 +41,11 @@ impl Store {
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<u64, StoreError> {
         let index = LogIndex::restore(self.restore()?.chains);
-        let cuts = self.rights.cuts.clone();
+        let rights = self.made_by.rights.clone();
         let rules = Rules {
             policy,
             priorities,
-            cuts: &cuts,
+            rights: &rights,
             epochs: index.epochs(),
             has_cloud: false,
         };
@@ -69,7 +69,7 @@ impl Batch<'_> {
         )?;
         self.store.counters.entity = 1;
         self.store.state_sum = StateSum::default();
-        self.store.rights.priorities = Some(rules.priorities.clone());
+        self.store.made_by.priorities = Some(rules.priorities.clone());
         self.store.rekey(rules.policy)?;
         let all = (self.store.counters.position - 1).unsigned_abs();
         let mut after = 0;

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use studiovault_protocol::api::SetAside;
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::event::Write;
 use studiovault_protocol::feed::Entry;
 use studiovault_protocol::id::{Dot, EntityId, Epoch};
 use studiovault_protocol::log::LogIndex;
-use studiovault_protocol::membership::{Cuts, SignedRecord};
+use studiovault_protocol::membership::{Bar, Cuts, Rights, SignedRecord};
 use studiovault_protocol::merge::{
     Code, Context, Entity, Outcome, Record, StateSum, Verdict, fold,
 };
@@ -84,6 +85,8 @@ fn random_exceptions(bundle: &Bundle, dice: &mut Dice) -> Vec<(u64, Outcome)> {
         Code::ValidationFailed,
         Code::DuplicateKey,
         Code::ConflictDeleteUpdate,
+        Code::Forbidden,
+        Code::DeviceRevoked,
     ];
     let mut exceptions = Vec::new();
     for (dot, command) in bundle.commands() {
@@ -127,11 +130,22 @@ fn random_cuts(all: &[Bundle], dice: &mut Dice) -> (Cuts, SignedRecord) {
     cuts_of(&stands)
 }
 
-/// The roster's last word.
-fn shut_out_at_last((machine, store): (&mut Machine, &mut Store), all: &[Bundle], dice: &mut Dice) {
+/// The same, and some to whom what they write was never open.
+fn random_rights(all: &[Bundle], dice: &mut Dice) -> (Rights, SignedRecord) {
     let (cuts, record) = random_cuts(all, dice);
+    let closed = (1..=3)
+        .filter(|_| dice.one_in(4))
+        .map(|n| (device(n), BTreeSet::from(["project".to_owned()])))
+        .collect();
+    let cuts = if dice.one_in(3) { Cuts::NONE } else { cuts };
+    (Rights { cuts, closed }, record)
+}
+
+/// The roster's last word.
+fn judged_at_last((machine, store): (&mut Machine, &mut Store), all: &[Bundle], dice: &mut Dice) {
+    let (rights, record) = random_rights(all, dice);
     if dice.one_in(2) {
-        machine.cuts = cuts;
+        machine.rights = rights;
     }
     let writes = [Write::Record(record)];
     commit(store, &writes, &machine.rules()).expect("commits");
@@ -161,22 +175,23 @@ fn causal_order(all: &[Bundle], index: &mut LogIndex) -> Vec<(Bundle, Vector)> {
     order
 }
 
-/// Whether the cloud decided on the command itself: a verdict given because of a cut only repeats the cut.
-fn is_judged(verdict: &Verdict) -> bool {
-    !matches!(
-        verdict.outcome,
-        Outcome::Rejected {
-            code: Code::DeviceRevoked,
-            ..
-        }
-    )
+/// Whether a command counts: nothing bars it, or the cloud decided on the command itself. A verdict given because of a cut only
+/// repeats the cut.
+fn counts(bar: Option<Bar>, verdict: Option<&Verdict>) -> bool {
+    match (bar, verdict.map(|verdict| &verdict.outcome)) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(Bar::Role), Some(_)) => true,
+        (Some(Bar::Cut), Some(Outcome::Rejected { code, .. })) => *code != Code::DeviceRevoked,
+        (Some(Bar::Cut), Some(_)) => true,
+    }
 }
 
 /// What the definition says: every entity folded from its whole history in the cloud's causal order.
 fn defined(
     all: &[Bundle],
     verdicts: &BTreeMap<Dot, Verdict>,
-    (policy, cuts): (&Policy, &Cuts),
+    (policy, rights): (&Policy, &Rights),
 ) -> BTreeMap<EntityId, Entity> {
     let mut index = LogIndex::default();
     let order = causal_order(all, &mut index);
@@ -190,7 +205,7 @@ fn defined(
                     .map(move |(dot, command)| (dot, command, past))
             })
             .filter(|(_, command, _)| command.entity == id)
-            .filter(|(dot, _, _)| cuts.stands(*dot) || verdicts.get(dot).is_some_and(is_judged))
+            .filter(|(dot, command, _)| counts(rights.bar(*dot, command), verdicts.get(dot)))
             .map(|(dot, command, past)| {
                 let ctx = match &command.ctx {
                     Some(vector) => Context {
@@ -266,8 +281,8 @@ fn incremental_is_fold(seed: u64) {
     }
     let (mut machine, mut store) = (Machine::new(4), a_store());
     bring(&mut machine, &mut store, (&all, &pages), &mut dice);
-    shut_out_at_last((&mut machine, &mut store), &all, &mut dice);
-    let defined = defined(&all, &verdicts, (&machine.policy, &machine.cuts));
+    judged_at_last((&mut machine, &mut store), &all, &mut dice);
+    let defined = defined(&all, &verdicts, (&machine.policy, &machine.rights));
     let mut sum = StateSum::default();
     for (id, wanted) in &defined {
         let held = store
@@ -313,7 +328,7 @@ fn bring(
             }
         }
         if dice.one_in(6) && !machine.bundles.is_empty() {
-            machine.cuts = random_cuts(all, dice).0;
+            machine.rights = random_rights(all, dice).0;
         }
         if dice.one_in(4) {
             let mut batch = store.begin().expect("begins");
@@ -345,5 +360,6 @@ mod letters;
 mod names;
 mod policies;
 mod reading;
+mod role;
 mod sound;
 mod streaming;

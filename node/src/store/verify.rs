@@ -210,14 +210,14 @@ impl Store {
         let rules = Rules {
             policy,
             priorities: &priorities,
-            cuts: &self.rights.cuts,
+            rights: &self.made_by.rights,
             epochs: index.epochs(),
             has_cloud: false,
         };
         let mut sum = StateSum::default();
         let mut claims: BTreeMap<_, Vec<_>> = BTreeMap::new();
         let mut pieces = history::Pieces::default();
-        let shown_with = self.rights.priorities.clone().unwrap_or_default();
+        let shown_with = self.made_by.priorities.clone().unwrap_or_default();
         let mut statement = self
             .connection
             .prepare(

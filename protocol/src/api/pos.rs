@@ -101,7 +101,20 @@ pub struct PosFlag {
     pub sentence: String,
 }
 
-/// A command that would rewrite an entry of the point of sale: held, never applied.
+/// Why a command is held and never applied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetAside {
+    /// It would rewrite an entry of the point of sale.
+    #[default]
+    Rewrites,
+    /// Its machine no longer belonged.
+    Cut,
+    /// No role that its machine ever had may write this type.
+    Role,
+}
+
+/// A command that is held and never applied.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Quarantined {
     /// The command's name.
@@ -119,7 +132,10 @@ pub struct Quarantined {
     pub op: String,
     /// All of its bundle is set aside with it.
     pub whole_bundle: bool,
-    /// Its machine no longer belonged; else it would rewrite an entry.
+    /// Why.
+    #[serde(default)]
+    pub reason: SetAside,
+    /// The reason is the cut of its machine.
     #[serde(default)]
     pub beyond_cut: bool,
     /// The author's wall clock.

@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::event::{Effects, LinkId, Notice, Write};
-use crate::membership::{RecordError, Role, SignedRecord};
+use crate::membership::{RecordError, Rights, Role, SignedRecord};
 use crate::policy::{Shelved, SignedPolicy};
 use crate::wire::Frame;
 
@@ -33,6 +33,7 @@ impl Engine {
         if self.policies.review(&self.roster) {
             fx.notices.push(Notice::PolicyChanged);
         }
+        self.rights = Rights::of(&self.roster, &self.policies);
         self.log.set_lost(self.roster.lost());
         self.prefer();
         self.shut_out(fx);
@@ -48,6 +49,7 @@ impl Engine {
         match self.policies.insert(record.clone(), &self.roster) {
             Ok(Shelved::Nothing) => {}
             Ok(shelved) => {
+                self.rights = Rights::of(&self.roster, &self.policies);
                 self.broadcast(from, &Frame::Policy(Box::new(record.clone())), fx);
                 fx.writes.push(Write::Policy(record));
                 if shelved == Shelved::InForce {

@@ -250,6 +250,14 @@ impl Roster {
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
     }
+    /// Every role that each device ever had, by its grants.
+    pub fn roles(&self) -> BTreeMap<DeviceId, BTreeSet<Role>> {
+        let mut roles: BTreeMap<DeviceId, BTreeSet<Role>> = BTreeMap::new();
+        for grant in self.records().filter_map(SignedRecord::grant) {
+            roles.entry(grant.device).or_default().insert(grant.role);
+        }
+        roles
+    }
     /// Of which authors nothing from that counter on is waited for.
     pub fn lost(&self) -> BTreeMap<Author, u64> {
         let mut all = BTreeMap::new();

@@ -348,3 +348,5 @@ proptest! {
         }
     }
 }
+
+mod rights;

@@ -210,6 +210,13 @@ impl PolicyShelf {
         self.held.values()
     }
 
+    /// The default and all documents held that this version of the program can read.
+    pub fn readable(&self) -> Vec<Policy> {
+        let held = self.documents();
+        let held = held.filter_map(|record| Policy::parse(&record.text).ok());
+        std::iter::once(self.default.clone()).chain(held).collect()
+    }
+
     /// A document above the one in force, which only a newer version of the program can read.
     pub fn unreadable(&self) -> Option<&SignedPolicy> {
         let (rank, newest) = self.held.last_key_value()?;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{OptionalExtension, params};
+use studiovault_protocol::api::SetAside;
 use studiovault_protocol::id::{Author, Dot, EntityId, Epoch};
 use studiovault_protocol::merge::Context;
 use studiovault_protocol::pos::{self, Entry, Says, Totals};
@@ -16,7 +17,7 @@ use super::super::{history, packed};
 use super::{StoreError, View};
 use crate::config::Region;
 
-/// A command that would rewrite an entry.
+/// A command that is held and never applied.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct QuarantineRow {
     /// Its name.
@@ -33,8 +34,8 @@ pub struct QuarantineRow {
     pub actor: String,
     /// The author's wall clock.
     pub written_at: WallMs,
-    /// It is beyond the cut of a device that no longer belongs; else it would rewrite an entry.
-    pub beyond_cut: bool,
+    /// Why.
+    pub reason: SetAside,
 }
 
 /// What the authors of entries had seen.
@@ -91,7 +92,7 @@ impl View<'_> {
 
     /// What was set aside, newest first.
     pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at, reason = 'cut'
+        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at, reason
                    FROM quarantine JOIN epoch ON epoch.id = quarantine.author
                    ORDER BY written_at DESC, epoch.name, counter LIMIT ?1";
         self.gather(sql, params![limit as i64], |row| {
@@ -105,7 +106,11 @@ impl View<'_> {
                 whole: row.get(4)?,
                 actor: row.get(5)?,
                 written_at: WallMs(row.get(6)?),
-                beyond_cut: row.get(7)?,
+                reason: match row.get::<_, String>(7)?.as_str() {
+                    "cut" => SetAside::Cut,
+                    "role" => SetAside::Role,
+                    _ => SetAside::Rewrites,
+                },
             })
         })
     }

@@ -22,7 +22,7 @@ fn with_one_beyond() -> (Machine, Store, Dot) {
     writes.extend(own.take(&late));
     commit(&mut store, &writes, &own.rules()).expect("commits");
     let (cuts, record) = cuts_of(&[(2, vec![(Epoch(102), kept.last())])]);
-    own.cuts = cuts;
+    own.rights.cuts = cuts;
     commit(&mut store, &[Write::Record(record)], &own.rules()).expect("commits");
     (own, store, late.tip())
 }
@@ -58,7 +58,7 @@ fn what_is_beyond_a_cut_does_not_show_and_waits_for_somebody_to_look_at_it() {
 #[test]
 fn a_revocation_that_the_root_key_lifts_gives_everything_back() {
     let (mut own, mut store, _) = with_one_beyond();
-    own.cuts = Cuts::default();
+    own.rights.cuts = Cuts::default();
     let (_, record) = cuts_of(&[(3, Vec::new())]);
     commit(&mut store, &[Write::Record(record)], &own.rules()).expect("commits");
     let held = store.begin().expect("begins").entity(entity(2));
@@ -91,7 +91,7 @@ fn an_entry_made_anew_by_somebody_who_saw_it_is_judged_alike_whenever_the_cut_wa
                 "first" => here.take(&first),
                 "again" => here.take(&again),
                 _ => {
-                    here.cuts = cuts.clone();
+                    here.rights.cuts = cuts.clone();
                     vec![Write::Record(record.clone())]
                 }
             };
