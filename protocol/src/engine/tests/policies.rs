@@ -185,3 +185,29 @@ fn the_gateway_tells_the_cloud_of_a_policy_once_also_if_nothing_else_waits() {
     // The cloud held the same records at first: it answered without any.
     assert!(matches!(batches[..], [round] if round >= 10), "{batches:?}");
 }
+
+/// What is closed to the machine that joins as a guest, where it is heard of.
+fn closed_to_guest(room: &Room, at: usize) -> Vec<String> {
+    let closed = room.engines[at].rights().closed.get(&device(60));
+    closed.into_iter().flatten().cloned().collect()
+}
+
+#[test]
+fn what_is_closed_to_a_guest_follows_the_records_and_the_policies() {
+    let mut room = Room::new(2);
+    room.link(0, 1);
+    room.settle();
+    assert_eq!(closed_to_guest(&room, 1), [""; 0]);
+    let mut guest = grant_of(60, STUDIO, &root())
+        .grant()
+        .expect("a grant")
+        .clone();
+    guest.role = Role::Guest;
+    let record = SignedRecord::by_root(STUDIO, guest, &root());
+    room.give(0, Input::Record(Box::new(record)));
+    room.settle();
+    assert!(closed_to_guest(&room, 1).contains(&"client".to_owned()));
+    assert!(!closed_to_guest(&room, 1).contains(&"prop".to_owned()));
+    set(&mut room, 0, &a_policy(2, "prop"));
+    assert!(closed_to_guest(&room, 1).contains(&"prop".to_owned()));
+}
