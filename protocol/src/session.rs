@@ -64,6 +64,15 @@ struct Window {
     bytes: usize,
 }
 
+/// When a peer was last sent what is not sent often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// The whole roster.
+    pub roster_at: Option<MonoMs>,
+    /// Our frontier.
+    pub frontier_at: Option<MonoMs>,
+}
+
 /// What came of what the peer said of the logs that it holds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Heard {
@@ -103,10 +112,8 @@ pub struct Session {
     pub neighbours: BTreeSet<DeviceId>,
     /// A beat showed that it holds something else than we do.
     pub differs: bool,
-    /// When it was last sent the whole roster.
-    pub roster_at: Option<MonoMs>,
-    /// When it was last sent our frontier.
-    pub frontier_at: Option<MonoMs>,
+    /// When it was last sent what is not sent often.
+    pub sent: Sent,
     /// What we asked of it.
     pub wanting: Option<Wanting>,
     /// What it asked of us.
@@ -136,8 +143,7 @@ impl Session {
             feed: hello.frontier.feed,
             neighbours: BTreeSet::new(),
             differs: true,
-            roster_at: None,
-            frontier_at: None,
+            sent: Sent::default(),
             wanting: None,
             serving: None,
             barren: BTreeMap::new(),
@@ -238,7 +244,8 @@ impl Session {
 
     /// Whether our frontier may be sent again.
     pub fn may_tell_frontier(&self, now: MonoMs) -> bool {
-        self.frontier_at
+        self.sent
+            .frontier_at
             .is_none_or(|at| now.since(at) >= limits::FRONTIER_MS)
     }
 }

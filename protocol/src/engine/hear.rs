@@ -147,7 +147,7 @@ impl Engine {
         session.feed = session.feed.max(beat.feed.position);
         session.policy = beat.policy;
         let device = session.device;
-        let told = session.roster_at;
+        let told = session.sent.roster_at;
         let due = told.is_none_or(|at| now.since(at) >= limits::ROSTER_REPEAT_MS);
         if due && beat.roster != self.roster.digest().prefix() {
             self.tell_roster((link, now), fx);

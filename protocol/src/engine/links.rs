@@ -251,7 +251,7 @@ impl Engine {
     /// Sends a peer all records, each after those that it rests on.
     pub(super) fn tell_roster(&mut self, (link, now): (LinkId, MonoMs), fx: &mut Effects) {
         if let Some(session) = self.session_mut(link) {
-            session.roster_at = Some(now);
+            session.sent.roster_at = Some(now);
         }
         let (mut records, mut bytes) = (Vec::new(), 0);
         for record in self.roster.records() {
