@@ -51,7 +51,7 @@ pub enum UplinkError {
     Impostor,
     /// This machine no longer belongs to the studio.
     #[error(
-        "the cloud no longer serves this machine: it was shut out of the studio, or left it; ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
+        "this machine no longer belongs to the studio, and the cloud serves it no more: it was shut out, or left; ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
     )]
     ShutOut,
     /// The token is refused.

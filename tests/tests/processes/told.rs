@@ -1,4 +1,4 @@
-//! What a person is told where only a person can help: a key or a store that is gone, and a machine that was shut out.
+//! What a person is told where only a person can help: a key or a store that is gone.
 
 use super::*;
 
@@ -46,32 +46,4 @@ fn a_store_that_is_gone_is_not_found_sound() {
         assert!(said.code == 1 && is_told, "{command}: {said:?}");
     }
     assert!(!desk.join("studio.db").exists(), "one was made");
-}
-
-#[test]
-fn a_machine_that_was_shut_out_is_told_that_and_not_to_sign_in() {
-    let place = Place::new();
-    let cloud = Running::cloud(&place.path("cloud"));
-    let desk = place.found("front-desk", Some(&cloud));
-    let laptop = place.join("laptop", &desk);
-    let node = Running::node(&desk, &[]);
-    let id = put(&desk, &["client", "name=Silva"]);
-    stands(&desk, ("client", &id), "confirmed");
-    done(&desk, &["revoke", "laptop"]);
-    let alone = Running::node(&laptop, &[]);
-    until(&laptop, "the cloud has shut it out", || {
-        json(&laptop, &["status"])["cloud"]["problem_kind"] == "shut_out"
-    });
-    let told = done(&laptop, &["status"]);
-    assert!(
-        told.contains("shut out") && told.contains("invite"),
-        "{told}"
-    );
-    assert!(!told.contains("login"), "{told}");
-    let token = say(&laptop, &["login", "--token", "svp_any"]);
-    assert_eq!(token.code, 4, "{token:?}");
-    let doctor = say(&laptop, &["doctor"]);
-    assert!(doctor.out.contains("shut out of the studio"), "{doctor:?}");
-    alone.stop();
-    node.stop();
 }
