@@ -18,7 +18,7 @@ pub use keychain::{KeyPlace, KeyWish};
 pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
-pub use secret::{SecretBytes, beside, random_bytes, write as write_secret};
+pub use secret::{SecretBytes, beside, make_folder, random_bytes, write as write_secret};
 pub use sign_in::SignInFile;
 pub use studio::{CloudAccess, Founder, Settled, StudioFile};
 pub use telemetry::TelemetryFile;

@@ -88,10 +88,6 @@ impl Client {
             "--kit",
             &*kit,
         ];
-        if let Err(error) = std::fs::create_dir_all(&self.folder) {
-            let folder = self.folder.display();
-            return Ok(Err(format!("{folder}: {error}. Nothing was founded.")));
-        }
         let mut child = match self.begin(&arguments) {
             Ok(child) => child,
             Err(sentence) => return Ok(Err(sentence)),
