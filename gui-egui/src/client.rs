@@ -116,7 +116,7 @@ struct Client {
 impl Client {
     async fn run(mut self) {
         let preferences = folder::preferences(&self.folder);
-        if self.tell(Message::Preferences(preferences)).is_err() {
+        if self.tell(Message::Preferences(preferences)).is_err() || self.tell_kit().is_err() {
             return;
         }
         let mut pause = FIRST_PAUSE;
@@ -149,7 +149,10 @@ impl Client {
             };
             match request {
                 Request::Reconnect | Request::Cancel => return Ok(()),
-                Request::Start | Request::Found { .. } | Request::Join { .. } => {
+                Request::Start
+                | Request::KitKept
+                | Request::Found { .. }
+                | Request::Join { .. } => {
                     return self.make(request).await;
                 }
                 Request::Keep(preferences) => folder::keep(&self.folder, preferences),
@@ -180,7 +183,7 @@ impl Client {
         loop {
             tokio::select! {
                 told = events.next() => match told.map_err(|broken| link.broken_off(broken))? {
-                    Event::Fault { sentence } => self.tell(Message::Fault(sentence))?,
+                    Event::Fault { sentence, kind } => self.tell(Message::Fault(kind, sentence))?,
                     event => view.note(&event),
                 },
                 request = self.requests.recv() => {

@@ -8,6 +8,7 @@ use studiovault_protocol::api::{
     FixRequest, HistoryPage, InviteRequest, InviteView, NetworkState, PolicyView, RoleRequest,
     Status, TxRequest, VerifyView, WhyView,
 };
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::id::{DeviceId, EntityId};
 use studiovault_protocol::time::WallMs;
 
@@ -56,8 +57,8 @@ pub enum Message {
         /// What came of it; or why it was not taken, as sentences with the next step.
         outcome: Result<Done, String>,
     },
-    /// The node reports a fault that nobody can mend here.
-    Fault(String),
+    /// The node reports a fault that nobody can mend here: of what kind, and in words.
+    Fault(FaultKind, String),
     /// The window is wanted in front, with this panel if one is named.
     Raise(Option<Tab>),
     /// A code to sign in with, which somebody approves elsewhere.
@@ -126,7 +127,7 @@ pub enum Making {
         /// What people call the studio.
         studio: String,
     },
-    /// A studio was founded: what is shown once and kept nowhere.
+    /// A studio was founded: what is kept in the machine's folder until a person says that it is kept elsewhere.
     Kit(String),
 }
 
@@ -259,6 +260,8 @@ pub enum Request {
     DropSignIn,
     /// Start the node of the folder.
     Start,
+    /// The recovery kit is kept elsewhere: take it away here, and start the node.
+    KitKept,
     /// Found a studio in the folder.
     Found {
         /// What people call this machine.

@@ -33,7 +33,7 @@ pub use activity::{Activity, ActivityFilter, Standing};
 pub use alert::Alert;
 pub use answer::{Draft, copy_as_new};
 pub use badge::Badge;
-pub use banner::{Banner, cloud_problem};
+pub use banner::Banner;
 pub use board::Board;
 pub use case::{Case, CaseKind, Column, side_in};
 pub use checkup::{checkup_sentence, checkup_text, outcome_words};
@@ -171,8 +171,10 @@ impl Model {
             Message::Making(making) => self.desk.take_making(Some(making)),
             Message::Lost(failure) => self.connection = Connection::Lost(failure),
             Message::Answered { request, outcome } => self.handle_answer(request, outcome),
-            Message::Fault(sentence) if self.tells_of(&sentence) => {}
-            Message::Fault(sentence) => self.tell(Tone::Attention, sentence),
+            // The state of the cloud tells of its own for as long as they hold.
+            Message::Fault(kind, _) if kind.is_of_uplink() => {}
+            Message::Fault(_, sentence) if self.tells_of(&sentence) => {}
+            Message::Fault(_, sentence) => self.tell(Tone::Attention, sentence),
             Message::Raise(tab) => return tab.and_then(|tab| self.show(tab)),
             Message::Code(code) => self.desk.take_code(code),
         }
@@ -237,7 +239,7 @@ impl Model {
             }
             Action::KitKept => {
                 self.desk.take_making(None);
-                return self.begin(Request::Start);
+                return self.begin(Request::KitKept);
             }
         }
         None

@@ -36,6 +36,7 @@ use egui::{CentralPanel, Frame, Panel, Ui};
 use studiovault_protocol::time::WallMs;
 
 use crate::action::Action;
+use crate::message::Making;
 use crate::model::{Model, Tab};
 
 /// The whole window.
@@ -67,7 +68,8 @@ fn page_ui(ui: &mut Ui, model: &Model, now: WallMs) -> Option<Action> {
         keys::keys_ui(ui);
         return None;
     }
-    let Some(status) = &model.status else {
+    let kit = matches!(model.desk.making(), Some(Making::Kit(_)));
+    let Some(status) = model.status.as_ref().filter(|_| !kit) else {
         return silent::silent_ui(ui, model);
     };
     match model.tab {

@@ -37,9 +37,9 @@ pub struct Adapters {
 }
 
 impl Adapters {
-    /// When to look next.
+    /// When to look next: together with whatever else is done every second.
     pub fn next_look(&self) -> MonoMs {
-        self.looked_at.plus(LOOK_MS)
+        MonoMs((self.looked_at.0 / LOOK_MS + 1) * LOOK_MS)
     }
 
     /// Looks, if it is time.

@@ -102,6 +102,9 @@ pub enum BootstrapError {
         "{0} transactions of this machine would be lost; nothing was changed: start `studiovault run` until they are with the cloud, then try again"
     )]
     WouldLose(u64),
+    /// The person's: something else stands where a file belongs.
+    #[error("{0} is no file; nothing was changed: take it away, then try again")]
+    NoFile(PathBuf),
     /// The disk's.
     #[error(
         "{path}: {source}; nothing was changed: make room, check that the folder may be written, then try again"
@@ -133,6 +136,9 @@ fn again(error: &UplinkError) -> &'static str {
         UplinkError::Missing(_) => {
             "have a new snapshot made with `studiovault cloud snapshot`, then run this again"
         }
+        UplinkError::ShutOut => {
+            "ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
+        }
         UplinkError::Nonsense(_) | UplinkError::Address(_) => {
             "check that the address is the cloud's and both are up to date"
         }
@@ -149,7 +155,10 @@ fn disk(path: &Path) -> impl FnOnce(io::Error) -> BootstrapError {
 pub struct Bootstrap {
     machine: Machine,
     roster: Roster,
-    seen: Option<Seen>,
+    /// How far the newest snapshot went that this machine has seen.
+    noted: Option<Seen>,
+    /// How far the store holds the feed.
+    held: Option<Seen>,
     own: BTreeSet<Author>,
     _lock: FolderLock,
 }
@@ -171,14 +180,15 @@ impl Bootstrap {
             .feed_ends
             .last()
             .map_or(0, |(position, _)| *position);
-        let seen = match held {
-            0 => noted(&machine),
-            held => newest(held_feed(&folder, held)?, noted(&machine)),
+        let held = match held {
+            0 => None,
+            held => held_feed(&folder, held)?,
         };
         Ok(Self {
+            noted: noted(&machine)?,
             machine,
             roster,
-            seen,
+            held,
             own,
             _lock: lock,
         })
@@ -198,13 +208,30 @@ impl Bootstrap {
             studio: self.machine.studio.studio,
             cloud: cloud.grant.device,
             key: &cloud.key,
-            seen: self.seen,
+            seen: self.seen_before(&manifest)?,
             now: clock::wall(),
         })?;
         let text = serde_json::to_string(&Noted::from(manifest.seen()))
             .expect("small values always encode");
         write_secret(&noted_path(&self.machine), text.as_bytes())?;
         Ok(manifest)
+    }
+
+    /// What a manifest is held against. A machine that goes on with the feed takes the newest snapshot also where it is behind its store:
+    /// the store's own page shows that it is of this very feed, and what is newer is carried over. An older snapshot than one that was
+    /// seen is taken by nobody.
+    fn seen_before(&self, manifest: &Manifest) -> Result<Option<Seen>, BootstrapError> {
+        let body = manifest.body();
+        let held = self.held.filter(|held| held.author == body.author);
+        if held.is_some_and(|held| body.position < held.position) {
+            let reader = Reader::open(self.machine.folder.path())?;
+            let page = reader.read(|view| view.page_to(body.position))?;
+            let page = page.and_then(|bytes| Page::decode(bytes).ok());
+            if page.is_some_and(|page| page.hash() == body.head) {
+                return Ok(self.noted.filter(|noted| noted.author == body.author));
+            }
+        }
+        Ok(newest(self.held, self.noted))
     }
 
     /// Where chunks and the new store stand until it is done.
@@ -236,17 +263,33 @@ fn noted_path(machine: &Machine) -> PathBuf {
 }
 
 /// What an earlier bootstrap noted. It outlives the store, so that one put back from a backup takes no older snapshot either.
-fn noted(machine: &Machine) -> Option<Seen> {
-    let text = fs::read_to_string(noted_path(machine)).ok()?;
-    let noted: Noted = serde_json::from_str(&text).ok()?;
-    let epoch = u64::from_str_radix(&noted.epoch, 16).ok()?;
-    Some(Seen {
-        author: Author {
-            device: noted.device,
-            epoch: studiovault_protocol::id::Epoch(epoch),
-        },
-        position: noted.position,
-    })
+fn noted(machine: &Machine) -> Result<Option<Seen>, BootstrapError> {
+    let path = noted_path(machine);
+    if !is_file(&path)? {
+        return Ok(None);
+    }
+    let read = fs::read_to_string(&path).map_err(disk(&path))?;
+    let noted = serde_json::from_str::<Noted>(&read).ok();
+    Ok(noted.and_then(|noted| {
+        let epoch = u64::from_str_radix(&noted.epoch, 16).ok()?;
+        Some(Seen {
+            author: Author {
+                device: noted.device,
+                epoch: studiovault_protocol::id::Epoch(epoch),
+            },
+            position: noted.position,
+        })
+    }))
+}
+
+/// Whether there is a file. Something else of that name is nobody's work here, and reading a pipe would never end.
+fn is_file(path: &Path) -> Result<bool, BootstrapError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_file() => Ok(true),
+        Ok(_) => Err(BootstrapError::NoFile(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(disk(path)(error)),
+    }
 }
 
 /// Of two, the one that is further; the store's own feed counts where they are of two feeds.

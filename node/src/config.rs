@@ -18,7 +18,7 @@ pub use keychain::{KeyPlace, KeyWish};
 pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
-pub use secret::{SecretBytes, beside, random_bytes, write as write_secret};
+pub use secret::{SecretBytes, beside, make_folder, random_bytes, write as write_secret};
 pub use sign_in::SignInFile;
 pub use studio::{CloudAccess, Founder, Settled, StudioFile};
 pub use telemetry::TelemetryFile;
@@ -75,6 +75,16 @@ pub enum ConfigError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The person's or the disk's: nobody can tell any more that this is the machine that it was.
+    #[error(
+        "{0} is missing, the key that makes this folder the machine that it is; put it back from a backup of the folder, or shut this machine out on another one with `studiovault revoke` and join anew into an empty folder. Nothing was changed"
+    )]
+    NoKey(PathBuf),
+    /// There is no store: the machine never ran, or somebody took it away.
+    #[error(
+        "{0} is not there, so there is nothing to check; if this machine never ran, start it with `studiovault run`, else fill it anew with `studiovault bootstrap` (with `--lan` from the other machines): what only it held is gone unless a backup has it"
+    )]
+    NoStore(PathBuf),
     /// The person's: others can read a secret.
     #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}` and start again")]
     Exposed {

@@ -12,6 +12,7 @@ use studiovault_protocol::engine::{ChangeRefused, Engine, Identity, Memory};
 use studiovault_protocol::event::{
     BlockRead, Effects, Input, LinkId, Moment, Notice, Order, PagesRead, Write,
 };
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::feed::FeedIndex;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::limits;
@@ -65,6 +66,8 @@ pub struct Output {
     pub notices: Vec<Notice>,
     /// Entities that changed.
     pub changed: Vec<EntityId>,
+    /// Something was written.
+    pub stored: bool,
     /// A conflict opened or was settled.
     pub conflicts_changed: bool,
     /// Blocks wait to be read: step again at once.
@@ -241,7 +244,9 @@ impl Driver {
         if error.is_full() {
             self.full_until = moment.now.mono.plus(full::PAUSE_MS);
         }
-        output.notices.push(Notice::Fault(reason.clone()));
+        output
+            .notices
+            .push(Notice::fault(FaultKind::Disk, reason.clone()));
         let links = std::mem::take(&mut self.links).into_keys();
         output
             .closes
@@ -255,7 +260,7 @@ impl Driver {
                 let effects = self.engine.handle(moment, keyring);
                 assert!(effects.writes.is_empty(), "keys are kept elsewhere");
             }
-            Err(error) => output.notices.push(Notice::Fault(error.to_string())),
+            Err(error) => output.notices.push(Notice::fault(FaultKind::Disk, error)),
         }
     }
 
@@ -407,6 +412,7 @@ impl Step<'_> {
             orders,
             notices,
         } = effects;
+        self.output.stored |= !writes.is_empty();
         for write in writes {
             let rules = Rules {
                 policy: self.engine.policies().in_force(),

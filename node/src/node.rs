@@ -179,7 +179,9 @@ impl Node {
         let (mesh, mesh_events) = mesh::start(mesh_config)?;
         let cloud_url = url_of(&machine);
         let board = Board::new(clock, view, cloud_url, signed);
-        let board = Arc::new(board.watching(machine.folder.path().to_owned()));
+        let cloud_clock = cloud.as_ref().map(CloudClient::clock).unwrap_or_default();
+        let board = board.watching(machine.folder.path().to_owned());
+        let board = Arc::new(board.hearing(cloud_clock));
         let (events, _) = broadcast::channel(EVENT_QUEUE);
         let channels = Channels {
             local: local_receiver,

@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use studiovault_protocol::api;
 use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
+use studiovault_protocol::fault::{Fault, FaultKind};
 use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -92,12 +93,34 @@ pub struct Runner {
     next_ticket: u64,
     links: BTreeMap<LinkId, SocketAddr>,
     last: Now,
-    shown_at: MonoMs,
-    stale: bool,
+    shown: Shown,
     again: bool,
     conflicts_told: bool,
     asked: Asked,
     turns: Turns,
+}
+
+/// The snapshot of the status that is shown.
+#[derive(Debug)]
+struct Shown {
+    at: MonoMs,
+    /// Something is another than it shows.
+    stale: bool,
+    /// Peers may hold something else than it shows.
+    peers_moved: bool,
+    /// What the engine had counted of that at the last look.
+    moves: u64,
+}
+
+impl Default for Shown {
+    fn default() -> Self {
+        Self {
+            at: MonoMs(0),
+            stale: true,
+            peers_moved: false,
+            moves: 0,
+        }
+    }
 }
 
 /// What woke the loop.
@@ -124,8 +147,7 @@ impl Runner {
             next_ticket: 1,
             links: BTreeMap::new(),
             last,
-            shown_at: MonoMs(0),
-            stale: true,
+            shown: Shown::default(),
             again: false,
             conflicts_told: true,
             asked: Asked::default(),
@@ -169,8 +191,8 @@ impl Runner {
             .next_wake(now)
             .min(self.presence.dialer.next_due(now))
             .min(self.presence.adapters.next_look());
-        if self.stale {
-            due = due.min(self.shown_at.plus(STATUS_MS).max(now));
+        if self.shown.stale || self.shown.peers_moved {
+            due = due.min(self.shown.at.plus(STATUS_MS).max(now));
         }
         let due = tokio::time::Instant::from_std(self.clock.instant(due));
         tokio::select! {
@@ -264,7 +286,7 @@ impl Runner {
     }
 
     async fn switch(&mut self, network: Network, events: &mut Vec<Event>) {
-        (self.presence.network, self.stale) = (network, true);
+        (self.presence.network, self.shown.stale) = (network, true);
         events.push(Event::Network(network));
         let command = match network {
             Network::Offline => {
@@ -333,6 +355,7 @@ impl Runner {
             }
         }
         for (ticket, answer) in answers {
+            self.shown.stale |= answer.is_ok() && self.board.fault_over(FaultKind::Disk);
             if let Some(waiting) = self.tickets.remove(&ticket) {
                 // Who asked may have gone; what was written stays.
                 let _ = waiting.send(answer);
@@ -343,7 +366,8 @@ impl Runner {
         if output.conflicts_changed {
             self.conflicts_told = false;
         }
-        self.stale |= !notices.is_empty() || !changed.is_empty();
+        self.shown.stale |= !notices.is_empty() || !changed.is_empty();
+        self.shown.peers_moved |= output.stored;
         for notice in notices {
             self.tell(notice);
         }
@@ -386,12 +410,17 @@ impl Runner {
             }
             Notice::Folded(position) => {
                 self.board.confirmed();
+                self.board.fault_over(FaultKind::Feed);
                 api::Event::Folded { position }
             }
-            Notice::Fault(sentence) => {
-                tracing::warn!("{sentence}");
-                self.board.fault(&sentence);
-                api::Event::Fault { sentence }
+            Notice::Fault(fault) => {
+                let Fault { kind, words } = &fault;
+                tracing::warn!(?kind, "{words}");
+                self.board.fault(&fault);
+                api::Event::Fault {
+                    sentence: fault.words,
+                    kind: fault.kind,
+                }
             }
             Notice::UplinkChanged | Notice::FeedDoubted => api::Event::Status,
             Notice::RosterChanged | Notice::PolicyChanged => {
@@ -412,7 +441,10 @@ impl Runner {
     /// Makes the status snapshot anew if it is stale and due.
     fn show(&mut self) {
         let now = self.clock.now().mono;
-        if now.since(self.shown_at) < STATUS_MS && self.shown_at != MonoMs(0) {
+        // What peers hold comes with their beats, which are no notice of the driver.
+        let moves = self.driver.engine().moves();
+        self.shown.peers_moved |= std::mem::replace(&mut self.shown.moves, moves) != moves;
+        if now.since(self.shown.at) < STATUS_MS && self.shown.at != MonoMs(0) {
             return;
         }
         let facts = BoardFacts {
@@ -422,9 +454,8 @@ impl Runner {
             network: self.presence.network,
             announce: self.presence.announces(),
         };
-        // What peers hold comes with their beats, which are no notice of the driver.
-        let moved = self.board.peers_moved(&facts) || self.board.room_moved();
-        if !self.stale && !moved {
+        let moved = std::mem::take(&mut self.shown.peers_moved) && self.board.peers_moved(&facts);
+        if !self.shown.stale && !moved && !self.board.room_moved() {
             return;
         }
         let before = self.board.status();
@@ -432,8 +463,8 @@ impl Runner {
             Ok(()) => {}
             Err(error) => tracing::warn!(%error, "the status cannot be read"),
         }
-        self.stale = false;
-        self.shown_at = now;
+        self.shown.stale = false;
+        self.shown.at = now;
         self.publish(api::Event::Status);
         let shown = self.board.status();
         let (before, counts) = (&before.counts, &shown.counts);

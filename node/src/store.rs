@@ -4,7 +4,7 @@
 //! and the folder beside it name rusqlite. It decides nothing: it carries out [`studiovault_protocol::event::Write`] in order.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::id::{DeviceId, StudioId};
@@ -84,6 +84,13 @@ pub enum Location {
     Folder(PathBuf),
     /// Nowhere: the same schema in memory, for the simulator and tests.
     Memory,
+}
+
+impl Location {
+    /// The file that a folder's store is, or will be.
+    pub fn file_in(folder: &Path) -> PathBuf {
+        folder.join(FILE)
+    }
 }
 
 /// What the engine knows at the moment of a write, and the store's work depends on.

@@ -49,7 +49,7 @@ struct Workshop {
 
 /// Checks log, feed and state; changes nothing.
 pub fn verify(machine: &Machine) -> Result<Verification, UpkeepError> {
-    let workshop = Workshop::open(machine)?;
+    let workshop = Workshop::of_store(machine)?;
     Ok(workshop.store.verify(&workshop.roster, &workshop.policy)?)
 }
 
@@ -80,7 +80,7 @@ fn verify_at(reader: &Reader, place: &Path, roster: &Roster) -> Result<Verificat
 
 /// Folds the state anew from the log; how many entities there are. `told` hears how far it is.
 pub fn rebuild(machine: &Machine, told: &mut dyn FnMut(u64, u64)) -> Result<u64, UpkeepError> {
-    let mut workshop = Workshop::open(machine)?;
+    let mut workshop = Workshop::of_store(machine)?;
     let priorities = workshop.roster.priorities();
     let entities = workshop
         .store
@@ -145,6 +145,15 @@ pub fn genesis(machine: &Machine) -> Result<Vec<Dot>, UpkeepError> {
 }
 
 impl Workshop {
+    /// Of a store that is there: none is made anew to be found sound and empty.
+    fn of_store(machine: &Machine) -> Result<Self, UpkeepError> {
+        let path = Location::file_in(machine.folder.path());
+        if !path.exists() {
+            return Err(ConfigError::NoStore(path).into());
+        }
+        Self::open(machine)
+    }
+
     fn open(machine: &Machine) -> Result<Self, UpkeepError> {
         let lock = machine.folder.lock()?;
         let folder = machine.folder.path().to_owned();

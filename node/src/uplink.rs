@@ -4,6 +4,7 @@
 //! A request that fails changes nothing: everything that waits stays in the log.
 
 mod client;
+mod clock;
 mod credentials;
 mod device_flow;
 mod pins;
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 pub use client::{CloudClient, UplinkError};
+pub use clock::CloudClock;
 pub use device_flow::{Code, DeviceFlow, Progress, may_be_asked};
 pub use pins::{PinError, PinSet};
 
@@ -113,6 +115,8 @@ fn failure_of(error: UplinkError) -> UplinkFailure {
         UplinkError::Unauthorised(_) | UplinkError::Unknown(_) => {
             UplinkFailure::Unauthorised(detail)
         }
+        UplinkError::ShutOut => UplinkFailure::ShutOut(detail),
+        UplinkError::Impostor => UplinkFailure::Portal(detail),
         UplinkError::TooLarge => UplinkFailure::TooLarge,
         UplinkError::Broken(_) => UplinkFailure::Broken(detail),
         UplinkError::Busy { retry_after, .. } => {

@@ -69,7 +69,6 @@ struct Link {
     key: PublicKey,
     opened_at: MonoMs,
     heard_at: MonoMs,
-    beat_at: MonoMs,
     session: Option<Session>,
     /// It was made under an earlier key: it serves the roster and the new key alone.
     under_earlier_key: bool,
@@ -113,11 +112,12 @@ pub struct Engine {
     lan: Lan,
 }
 
-/// Where this machine listens on the LAN, and what it knows of the keys under it.
+/// Where this machine listens on the LAN, what it knows of the keys under it, and when the next beats go out, to all peers.
 #[derive(Clone, Debug)]
 struct Lan {
     port: u16,
     keyring: Keyring,
+    beat_at: MonoMs,
 }
 
 impl Engine {
@@ -156,6 +156,7 @@ impl Engine {
             lan: Lan {
                 port: 0,
                 keyring: Keyring::default(),
+                beat_at: now.mono,
             },
             roster,
             me,
@@ -229,7 +230,10 @@ impl Engine {
     /// When [`Input::Tick`] is due at the latest.
     pub fn next_wake(&self, now: MonoMs) -> MonoMs {
         let links = self.links.values().map(|link| match link.session {
-            Some(_) => link.beat_at.min(link.heard_at.plus(limits::LINK_DEAD_MS)),
+            Some(_) => self
+                .lan
+                .beat_at
+                .min(link.heard_at.plus(limits::LINK_DEAD_MS)),
             None => link.opened_at.plus(limits::HELLO_MS),
         });
         let mut wake = links.min().unwrap_or(now.plus(5_000));
@@ -276,6 +280,10 @@ impl Engine {
         self.links
             .iter()
             .filter_map(|(id, link)| Some((*id, link.session.as_ref()?)))
+    }
+    /// Grows whenever a peer says that it holds something else than it had said.
+    pub fn moves(&self) -> u64 {
+        self.sessions().map(|(_, session)| session.moves()).sum()
     }
     /// A digest of all that is held.
     pub fn digest(&mut self) -> Hash {

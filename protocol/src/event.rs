@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::bundle::Bundle;
 use crate::cloud::{BatchAnswer, Changes, Only, Stuck};
 use crate::command::Command;
+use crate::fault::{Fault, FaultKind};
 use crate::feed::{FeedHead, Page};
 use crate::frontier::{Frontier, Range};
 use crate::id::{Author, DeviceId, PublicKey};
@@ -170,8 +171,10 @@ pub enum UplinkEvent {
 /// How a request to the cloud failed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum UplinkFailure {
-    /// Nobody there, or something that is not the cloud: retry with backoff.
+    /// Nobody there: retry with backoff.
     Unreachable(String),
+    /// Something that is not the cloud answers: the same.
+    Portal(String),
     /// Overloaded or broken: retry with backoff, not before this many ms.
     Busy {
         /// From `Retry-After`, 0 if none.
@@ -183,6 +186,8 @@ pub enum UplinkFailure {
     Broken(String),
     /// The token is refused: the uplink pauses until a person signs in.
     Unauthorised(String),
+    /// This machine no longer belongs: the uplink pauses.
+    ShutOut(String),
     /// The cloud was put back to an earlier point: it decides nothing until it has its own feed back.
     Behind {
         /// The last position that it holds.
@@ -363,8 +368,16 @@ pub enum Notice {
         /// Why.
         refusal: Refusal,
     },
-    /// A peer or the cloud did something wrong; in words.
-    Fault(String),
+    /// A peer, the cloud or the disk did something wrong.
+    Fault(Fault),
+}
+
+impl Notice {
+    /// A fault of its parts.
+    pub fn fault(kind: FaultKind, words: impl ToString) -> Self {
+        let words = words.to_string();
+        Self::Fault(Fault { kind, words })
+    }
 }
 
 /// All that an input brought about.

@@ -53,7 +53,7 @@ impl Frontier {
 }
 
 /// How far a peer holds each epoch, as far as we can tell. Grows with what it says and with what we sent it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reach {
     held: BTreeMap<Author, u64>,
 }
@@ -77,10 +77,12 @@ impl Reach {
         reach
     }
 
-    /// Notes that the peer holds `author` up to `counter`.
-    pub fn extend(&mut self, author: Author, counter: u64) {
+    /// Notes that the peer holds `author` up to `counter`. Whether that is news.
+    pub fn extend(&mut self, author: Author, counter: u64) -> bool {
         let held = self.held.entry(author).or_default();
+        let is_news = counter > *held;
         *held = counter.max(*held);
+        is_news
     }
 
     /// The last counter of this very epoch that is known to be held.

@@ -11,6 +11,7 @@ pub mod command;
 pub mod election;
 pub mod engine;
 pub mod event;
+pub mod fault;
 pub mod feed;
 pub mod frontier;
 pub mod id;

@@ -97,13 +97,21 @@ pub const DISCOVERED: usize = 256;
 pub const DISCOVERED_ADDRESSES: usize = 16;
 /// Connections that the local API holds at one time, of all its listeners: its 64 streams and as many programs again, thrice over.
 pub const API_CONNECTIONS: usize = 256;
+/// The head of its first request must be there within this, ms: who connects and says nothing makes room soon.
+pub const API_HEAD_MS: u64 = 5_000;
 /// A connection of the local API on which nothing moved for this long is closed, ms: longer than clients keep one for their next question.
 pub const API_QUIET_MS: u64 = 120_000;
 
-/// A beat goes out this often, ms.
+/// Beats go out this often, ms; to all peers at once, since a processor is woken once for all of them.
 pub const BEAT_MS: u64 = 900;
-/// A link on which nothing was heard for this long is dead, ms: nearly three beats, and with what a busy machine and the
-/// status take on top, people see it within 3 s.
+/// Beyond this many peers they go out less often: what a machine sends and hears while nothing happens grows with every one of them.
+pub const BEAT_PEERS: usize = 8;
+/// For each peer beyond, ms.
+pub const BEAT_STRETCH_MS: u64 = 25;
+/// Beats never go out less often than this, ms: two of them, and a pause of some hundred milliseconds, within [`LINK_DEAD_MS`].
+pub const BEAT_MOST_MS: u64 = 1_200;
+/// A link on which nothing was heard for this long is dead, ms: nearly three beats of a few machines, two of many, and with what a busy
+/// machine and the status take on top, people see it within 3 s.
 pub const LINK_DEAD_MS: u64 = 2_600;
 /// A hello must arrive within this long after a link opened, ms.
 pub const HELLO_MS: u64 = 5_000;

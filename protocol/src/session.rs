@@ -64,6 +64,24 @@ struct Window {
     bytes: usize,
 }
 
+/// When a peer was last sent what is not sent often.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sent {
+    /// The whole roster.
+    pub roster_at: Option<MonoMs>,
+    /// Our frontier.
+    pub frontier_at: Option<MonoMs>,
+}
+
+/// What came of what the peer said of the logs that it holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    /// How often it said something else than before.
+    moves: u64,
+    /// The digest on which both agreed, if it said nothing else since.
+    agreed: Option<HashPrefix>,
+}
+
 /// What a peer's hello said that holds for the link's life.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Greeting {
@@ -94,10 +112,8 @@ pub struct Session {
     pub neighbours: BTreeSet<DeviceId>,
     /// A beat showed that it holds something else than we do.
     pub differs: bool,
-    /// When it was last sent the whole roster.
-    pub roster_at: Option<MonoMs>,
-    /// When it was last sent our frontier.
-    pub frontier_at: Option<MonoMs>,
+    /// When it was last sent what is not sent often.
+    pub sent: Sent,
     /// What we asked of it.
     pub wanting: Option<Wanting>,
     /// What it asked of us.
@@ -106,6 +122,7 @@ pub struct Session {
     pub barren: BTreeMap<DeviceId, MonoMs>,
     /// Tips to tell it at the end of this step.
     pub owes: BTreeMap<Author, u64>,
+    heard: Heard,
     window: Window,
 }
 
@@ -126,12 +143,12 @@ impl Session {
             feed: hello.frontier.feed,
             neighbours: BTreeSet::new(),
             differs: true,
-            roster_at: None,
-            frontier_at: None,
+            sent: Sent::default(),
             wanting: None,
             serving: None,
             barren: BTreeMap::new(),
             owes: BTreeMap::new(),
+            heard: Heard::default(),
             window: Window::default(),
         }
     }
@@ -141,6 +158,28 @@ impl Session {
         self.neighbours.contains(&other.device) && other.neighbours.contains(&self.device)
     }
 
+    /// How often the peer said that it holds something else than it had said.
+    pub fn moves(&self) -> u64 {
+        self.heard.moves
+    }
+
+    /// Whether the peer holds exactly what has this digest, and all that was noted of it.
+    pub fn agrees_on(&self, digest: HashPrefix) -> bool {
+        self.heard.agreed == Some(digest)
+    }
+
+    /// A beat shows that the peer holds exactly these, which have this digest.
+    pub fn agree_on(&mut self, digest: HashPrefix, held: Vec<Dot>) {
+        held.into_iter().for_each(|dot| self.hear_held(dot));
+        self.heard.agreed = Some(digest);
+    }
+
+    fn hear_all(&mut self, told: Reach) {
+        self.heard.moves += u64::from(self.told != told);
+        self.heard.agreed = None;
+        self.told = told;
+    }
+
     /// The peer says what it holds.
     pub fn hear_frontier(&mut self, frontier: &Frontier) {
         let told = Reach::of(frontier);
@@ -148,13 +187,13 @@ impl Session {
             self.reach.extend(author, counter);
             self.acknowledge(author.at(counter));
         }
-        self.told = told;
+        self.hear_all(told);
         self.feed = self.feed.max(frontier.feed);
     }
 
     /// The peer asks from this frontier on: what we assumed beyond it is void.
     pub fn hear_want(&mut self, frontier: &Frontier) {
-        self.told = Reach::of(frontier);
+        self.hear_all(Reach::of(frontier));
         self.reach = self.told.clone();
         self.window.pushed.clear();
         self.window.bytes = 0;
@@ -162,7 +201,8 @@ impl Session {
 
     /// The peer holds `dot`.
     pub fn hear_held(&mut self, dot: Dot) {
-        self.told.extend(dot.author, dot.counter);
+        let is_news = self.told.extend(dot.author, dot.counter);
+        self.heard.moves += u64::from(is_news);
         self.reach.extend(dot.author, dot.counter);
         self.acknowledge(dot);
     }
@@ -204,7 +244,8 @@ impl Session {
 
     /// Whether our frontier may be sent again.
     pub fn may_tell_frontier(&self, now: MonoMs) -> bool {
-        self.frontier_at
+        self.sent
+            .frontier_at
             .is_none_or(|at| now.since(at) >= limits::FRONTIER_MS)
     }
 }

@@ -2,15 +2,18 @@
 //!
 //! A process ends with its value. What is waited for is looked at whenever the node tells of something, and never by the clock.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use studiovault_protocol::api::TOKEN_FILE;
 
-use crate::lab::studiovault;
+use crate::lab::machine::path;
+use crate::lab::{Api, studiovault};
 
 /// A process that says nothing for so long has a problem of its own.
 const SILENT: Duration = Duration::from_secs(60);
@@ -157,6 +160,24 @@ pub fn done(folder: &Path, arguments: &[&str]) -> String {
     let said = say(folder, arguments);
     assert_eq!(said.code, 0, "{arguments:?}: {said:?}");
     said.out
+}
+
+/// Has a machine keep a token that nobody tries, as one has it that ran out.
+pub fn give_token(folder: &Path, token: &str) {
+    let api = Api::at_socket(&folder.join("api.sock")).expect("a client");
+    let own = fs::read_to_string(folder.join(TOKEN_FILE)).unwrap_or_default();
+    let body = json!({"token": token});
+    let told = api.with_token(&own).post(&path("/login"), &body);
+    if let Ok(answer) = told {
+        answer.ok().expect("it is kept");
+        return;
+    }
+    // No node runs with the folder.
+    let path = folder.join("studio.json");
+    let text = fs::read_to_string(&path).expect("a studio file");
+    let mut studio: Value = serde_json::from_str(&text).expect("JSON");
+    studio["cloud"]["token"] = json!(token);
+    fs::write(&path, studio.to_string()).expect("writes");
 }
 
 /// The same as JSON.

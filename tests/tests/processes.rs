@@ -16,6 +16,8 @@ mod packs;
 mod recovery;
 #[path = "processes/service.rs"]
 mod service;
+#[path = "processes/told.rs"]
+mod told;
 #[path = "processes/why.rs"]
 mod why;
 
@@ -27,7 +29,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use studiovault_lab::lab::till;
-use studiovault_lab::processes::{Running, done, json, say, until};
+use studiovault_lab::processes::{Running, Said, done, give_token, json, say, until};
 use studiovault_node::config::{Admission, Folder, Kit, Machine, Region, StudioFile};
 use studiovault_node::driver::{Driver, Event, Random, Setup};
 use studiovault_node::store::{Location, Store};
@@ -151,7 +153,7 @@ fn a_wrong_token_stops_the_way_to_the_cloud_and_login_opens_it_without_a_restart
     };
     let token = text(&studio()["cloud"]["token"]).to_owned();
     // Before the node runs the file is changed, while it runs the node changes it.
-    done(&office, &["login", "--token", "wrong-from-the-start"]);
+    give_token(&office, "wrong-from-the-start");
     assert_eq!(studio()["cloud"]["token"], json!("wrong-from-the-start"));
     let node = Running::node(&office, &[]);
     let id = put(&office, &["client", "name=Silva"]);
@@ -159,13 +161,30 @@ fn a_wrong_token_stops_the_way_to_the_cloud_and_login_opens_it_without_a_restart
     until(&office, "the cloud refuses the token", refused);
     assert_ne!(standing(&office, "client", &id), "confirmed");
     assert!(json(&office, &["dead-letters"])["dead_letters"] == json!([]));
+    let refused = |said: Said| {
+        let told = said.error.contains("nothing was kept");
+        assert!(said.code == 4 && told, "{said:?}");
+        assert_eq!(studio()["cloud"]["token"], json!("wrong-from-the-start"));
+    };
+    refused(say(&office, &["login", "--token", "wrong-once-more"]));
     let said = done(&office, &["login", "--token", &token]);
-    assert!(said.contains("the token is kept"), "{said}");
+    assert!(said.contains("signed in"), "{said}");
     stands(&office, ("client", &id), "confirmed");
     assert_eq!(studio()["cloud"]["token"], json!(token));
+    // What the refusal was told as is over, and the cloud's clock is known.
+    let status = json(&office, &["status"]);
+    let mut warnings = status["warnings"].as_array().expect("a list").iter();
+    assert!(warnings.all(|one| one["code"] != "FAULT"), "{status}");
+    assert_eq!(status["cloud"]["problem"], Value::Null);
+    let offset = status["cloud"]["clock_offset_ms"].as_i64();
+    assert!(offset.is_some_and(|ms| ms.abs() < 60_000), "{status}");
     let empty = say(&office, &["login", "--token", " "]);
     assert_ne!(empty.code, 0);
     node.stop();
+    cloud.stop();
+    let untried = done(&office, &["login", "--token", "of-later"]);
+    assert!(untried.contains("was not tried"), "{untried}");
+    assert_eq!(studio()["cloud"]["token"], json!("of-later"));
     let alone = place.found("alone", None);
     let nobody = say(&alone, &["login", "--token", "x"]);
     assert!(

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
-use studiovault_lab::processes::{self, Running, done, say, until};
+use studiovault_lab::processes::{self, Running, done, give_token, say, until};
 use studiovault_lab::skipped::{assert_skipped_without_tools, skipped};
 
 const AUDIENCE: &str = "https://cloud.test";
@@ -66,6 +66,11 @@ fn waits(folder: &Path) {
     until(folder, "what was written waits", || {
         status(folder)["counts"]["pending"].as_u64() >= Some(1)
     });
+}
+
+fn studio_file(folder: &Path) -> Value {
+    let text = fs::read_to_string(folder.join("studio.json"));
+    serde_json::from_str(&text.expect("reads")).expect("JSON")
 }
 
 fn sign_in_file(folder: &Path) -> Value {
@@ -158,7 +163,7 @@ fn a_machine_signs_in_by_a_code_at_our_cloud_and_goes_on_where_it_was() {
     let desk = place.desk();
     let first = put(&desk, "Silva");
     is_confirmed(&desk, &first);
-    done(&desk, &["login", "--token", "svp_of_yesterday"]);
+    give_token(&desk, "svp_of_yesterday");
     asks_for_a_person(&desk);
     let second = put(&desk, "Sousa");
     waits(&desk);
@@ -252,6 +257,7 @@ fn a_stranger_under_a_machines_name_is_shown_as_one_and_not_approved_unseen() {
 fn what_a_killed_node_left_behind_stops_no_sign_in_and_no_check() {
     let mut place = Place::new(&[]);
     let desk = place.desk();
+    let handed_over = text(&studio_file(&desk)["cloud"]["token"]);
     let node = place.node.take().expect("runs");
     node.signal("KILL");
     node.ended();
@@ -260,7 +266,8 @@ fn what_a_killed_node_left_behind_stops_no_sign_in_and_no_check() {
     done(&place.cloud_folder(), &["cloud", "approve", &code]);
     assert_eq!(login.ended(), 0);
     assert!(!sign_in_file(&desk)["access"].is_null());
-    done(&desk, &["login", "--token", "svp_handed_over"]);
+    let said = done(&desk, &["login", "--token", &handed_over]);
+    assert!(said.contains("signed in"), "{said}");
     let policy = place.folder.path().join("policy.toml");
     fs::write(&policy, "version = 2\n").expect("writes");
     let policy = policy.to_str().expect("a path");
@@ -365,7 +372,7 @@ fn a_machine_signs_in_at_an_identity_provider_that_is_not_ours() {
     ];
     let place = Place::new(&[&["--issuer", &url], &who[..]].concat());
     let desk = place.desk();
-    done(&desk, &["login", "--token", "svp_of_yesterday"]);
+    give_token(&desk, "svp_of_yesterday");
     asks_for_a_person(&desk);
     issuer.tell(&format!("studio {}", place.studio));
 

@@ -12,7 +12,7 @@ use egui_kittest::kittest::Queryable;
 use serde_json::Value;
 use studiovault_gui::{App, Place, start};
 use studiovault_lab::lab::studiovault;
-use studiovault_lab::processes::{Running, done, json, say, until};
+use studiovault_lab::processes::{Running, done, give_token, json, say, until};
 use studiovault_node::config::{Admission, Folder, Kit, Machine, StudioFile};
 use studiovault_protocol::membership::Role;
 use tempfile::TempDir;

@@ -15,6 +15,8 @@ use crate::message::{Done, Making, Message, Request};
 
 /// The command's name.
 const COMMAND: &str = "studiovault";
+/// The recovery kit of a studio that was founded here, until it is kept elsewhere; the command keeps one there that nobody read.
+const KIT: &str = "recovery-kit";
 /// Bytes of output that are read.
 const OUTPUT: u64 = 64 * 1024;
 
@@ -44,6 +46,10 @@ impl Client {
         let outcome = match &request {
             Request::Found { name, studio } => self.found(name, studio).await?,
             Request::Join { code, name, at } => self.join((code, name, at)).await?,
+            Request::KitKept => {
+                self.forget_kit();
+                self.start_node()
+            }
             _ => self.start_node(),
         };
         let joined = outcome.is_ok() && matches!(request, Request::Join { .. });
@@ -70,19 +76,47 @@ impl Client {
     }
 
     async fn found(&mut self, name: &str, studio: &str) -> Result<Result<(), String>, Ended> {
-        let arguments = ["init", "--name", name, "--studio-name", studio];
+        // The command writes it before anything else, so that whenever this ends the studio is none or its kit is there.
+        let kit = self.kit_path();
+        let kit = kit.to_string_lossy();
+        let arguments = [
+            "init",
+            "--name",
+            name,
+            "--studio-name",
+            studio,
+            "--kit",
+            &*kit,
+        ];
         let mut child = match self.begin(&arguments) {
             Ok(child) => child,
             Err(sentence) => return Ok(Err(sentence)),
         };
         let said = everything(&mut child).await;
-        Ok(match said {
-            Ok(text) => {
-                self.tell(Message::Making(Making::Kit(text)))?;
-                Ok(())
-            }
-            Err(sentence) => Err(sentence),
-        })
+        self.tell_kit()?;
+        Ok(said.map(drop))
+    }
+
+    fn kit_path(&self) -> PathBuf {
+        self.folder.join(KIT)
+    }
+
+    /// Shows the kit of a studio that was founded here, until a person says that it is kept elsewhere.
+    pub(super) fn tell_kit(&mut self) -> Result<(), Ended> {
+        let path = self.kit_path();
+        let is_file = path.symlink_metadata().is_ok_and(|found| found.is_file());
+        let founded = is_file && self.folder.join("node.json").exists();
+        match founded.then(|| std::fs::read_to_string(path)) {
+            Some(Ok(text)) => self.tell(Message::Making(Making::Kit(text))),
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+
+    /// A person keeps the kit elsewhere.
+    pub(super) fn forget_kit(&self) {
+        if let Err(error) = std::fs::remove_file(self.kit_path()) {
+            tracing::warn!(%error, "the recovery kit stays in the folder");
+        }
     }
 
     async fn join(

@@ -66,6 +66,10 @@ impl Client {
                 self.carry(request, order);
                 return Ok(());
             }
+            Request::KitKept => {
+                self.forget_kit();
+                return Ok(());
+            }
             Request::DropPack => return self.drop_pack(),
             Request::SignInByCode => {
                 self.sign_in_by_code();
@@ -140,7 +144,7 @@ impl Client {
                 let token = token.clone();
                 plain(link.post("/login", &LoginRequest::of_token(token)).await?)
             }
-            Request::Start | Request::Found { .. } | Request::Join { .. } => {
+            Request::Start | Request::KitKept | Request::Found { .. } | Request::Join { .. } => {
                 Err("There is a machine here already, and its node runs.".to_owned())
             }
             Request::Reconnect

@@ -13,8 +13,10 @@ use studiovault_protocol::api::{
     TOKEN_FILE, TxAnswer,
 };
 
+use studiovault_protocol::fault::FaultKind;
+
 use super::*;
-use crate::message::{Answer, Done};
+use crate::message::{Answer, Done, Making};
 use crate::model::fixture::{three_machines, two_dates};
 
 /// Longer than anything here takes; a test that waits so long has failed.
@@ -240,8 +242,10 @@ fn an_unchanged_status_wakes_nobody() {
     node.send_event(&Event::Status);
     node.send_event(&Event::Fault {
         sentence: "the last one".to_owned(),
+        kind: FaultKind::Other,
     });
-    assert_eq!(next(&wires), Message::Fault("the last one".to_owned()));
+    let told = Message::Fault(FaultKind::Other, "the last one".to_owned());
+    assert_eq!(next(&wires), told);
     later.counts.pending = 0;
     node.change(|script| script.status = serde_json::to_string(&later).unwrap());
     node.send_event(&Event::Status);
@@ -352,4 +356,42 @@ fn a_connection_that_breaks_is_told_and_made_again() {
     });
     assert!(matches!(next_failure(&wires), Failure::NotRunning { .. }));
     assert!(matches!(next(&wires), Message::Status(_)));
+}
+
+#[test]
+fn the_kit_of_a_studio_that_was_founded_is_shown_at_every_start_until_it_is_kept() {
+    let folder = env::temp_dir().join(format!("studiovault-kit-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    let kit = folder.join("recovery-kit");
+    fs::write(&kit, "words of the root key").unwrap();
+    let begin = || {
+        let place = Place {
+            folder: folder.clone(),
+            command: Err("There is none.".to_owned()),
+        };
+        start(place, || {}).unwrap()
+    };
+    let shown = |wires: &Wires| {
+        let mut told = (0..3).map(|_| next(wires));
+        told.any(|told| told == Message::Making(Making::Kit("words of the root key".to_owned())))
+    };
+    assert!(!shown(&begin()), "of a studio that was not made");
+    fs::write(folder.join("node.json"), "{}").unwrap();
+    assert!(shown(&begin()), "the window that founded it was killed");
+    let wires = begin();
+    assert!(shown(&wires));
+    wires.requests.try_send(Request::KitKept).unwrap();
+    let answered = std::iter::repeat_with(|| next(&wires));
+    let mut answered = answered.map(|told| {
+        matches!(
+            told,
+            Message::Answered {
+                request: Request::KitKept,
+                ..
+            }
+        )
+    });
+    assert!(answered.any(|is_meant| is_meant));
+    assert!(!kit.exists());
+    fs::remove_dir_all(folder).unwrap();
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::membership::Standing;
 use studiovault_protocol::time::WallMs;
 
@@ -49,9 +50,10 @@ fn banners(status: &Status, now: WallMs) -> Vec<Banner> {
     all.extend(twice(status));
     all.extend(network(status));
     all.extend(cloud(status, now));
-    let open = status.warnings.iter();
-    let open = open.filter(|one| one.code != "FAULT" || !is_of_cloud(status, &one.sentence));
-    all.extend(open.map(warning));
+    // The state of the cloud tells of its own by itself.
+    let others = status.warnings.iter();
+    let others = others.filter(|one| !one.kind.is_some_and(FaultKind::is_of_uplink));
+    all.extend(others.map(warning));
     all
 }
 
@@ -71,12 +73,10 @@ impl Model {
         all
     }
 
-    /// Whether the status tells of a fault by itself, or it is over.
+    /// Whether the status tells of a fault by itself.
     pub(super) fn tells_of(&self, fault: &str) -> bool {
-        let told = |status: &Status| {
-            is_of_cloud(status, fault) || status.warnings.iter().any(|one| one.sentence == fault)
-        };
-        is_refusal(fault) || self.status.as_ref().is_some_and(told)
+        let told = |status: &Status| status.warnings.iter().any(|one| one.sentence == fault);
+        self.status.as_ref().is_some_and(told)
     }
 }
 
@@ -90,24 +90,6 @@ fn lost(failure: &Failure) -> Banner {
         _ => ("Look again now", Action::Reconnect),
     };
     Banner::new(Tone::Attention, sentence, Some(button))
-}
-
-/// Whether a fault is that of a refused sign-in.
-fn is_refusal(fault: &str) -> bool {
-    fault.starts_with("the cloud refuses the token")
-}
-
-/// Whether a fault is what the state of the cloud tells: the same cause is no second banner, and none once it is over.
-fn is_of_cloud(status: &Status, fault: &str) -> bool {
-    let over = status.cloud.reachable && fault.starts_with("the cloud cannot be reached");
-    over || is_refusal(fault) || status.cloud.problem.as_deref() == Some(fault)
-}
-
-/// What is wrong with the cloud now; not that it refused a token before it took one.
-pub fn cloud_problem(status: &Status) -> Option<&str> {
-    let problem = status.cloud.problem.as_deref()?;
-    let over = status.cloud.authorised && is_refusal(problem);
-    (!over).then_some(problem)
 }
 
 fn own_place(status: &Status) -> Option<Banner> {
@@ -183,6 +165,12 @@ fn cloud(status: &Status, now: WallMs) -> Option<Banner> {
     }
     let settings = |words| Some((words, Action::Show(Tab::Settings)));
     let pending = status.counts.pending;
+    if cloud.problem_kind == Some(FaultKind::ShutOut) {
+        let told = own_place(status).is_some();
+        let sentence = "The cloud no longer serves this machine: it was shut out of the studio, or left it. What it wrote before stands. An admin can let it in again, with an invite and under a new folder.";
+        let button = Some(("See the machines", Action::Page(DevicesPage::Machines)));
+        return (!told).then(|| Banner::new(Tone::Attention, sentence.to_owned(), button));
+    }
     if !cloud.authorised && cloud.reachable {
         let sentence = format!(
             "The cloud no longer takes this studio's sign-in. Everything is kept: {} for it.",
@@ -190,8 +178,8 @@ fn cloud(status: &Status, now: WallMs) -> Option<Banner> {
         );
         return Some(Banner::new(Tone::Attention, sentence, settings("Sign in")));
     }
-    let problem = cloud_problem(status).unwrap_or_default();
-    if problem.contains("something else answers") {
+    let problem = cloud.problem.as_deref().unwrap_or_default();
+    if cloud.problem_kind == Some(FaultKind::Portal) {
         let sentence = "Something else answers in the cloud's place: as a rule the sign-in page of this network. Sign in there; what waits then goes up by itself.";
         let button = Some(("Open the network's page", Action::Browse(PORTAL.to_owned())));
         return Some(Banner::new(Tone::Waiting, sentence.to_owned(), button));
@@ -272,7 +260,7 @@ mod tests {
     #[test]
     fn every_failure_state_has_a_sentence_and_a_button() {
         type Change = fn(&mut Status);
-        let cases: [(&str, Change); 8] = [
+        let cases: [(&str, Change); 9] = [
             ("off the network by hand", |s| {
                 s.network = NetworkState::Offline
             }),
@@ -281,7 +269,11 @@ mod tests {
                 s.cloud.authorised = false
             }),
             ("sign-in page of this network", |s| {
-                s.cloud.problem = Some("something else answers in its place".into());
+                s.cloud.problem_kind = Some(FaultKind::Portal);
+            }),
+            ("no longer serves this machine", |s| {
+                s.cloud.authorised = false;
+                s.cloud.problem_kind = Some(FaultKind::ShutOut);
             }),
             ("Offline for 3 h: 8 changes are safe on 3 machines", |s| {
                 s.cloud.reachable = false;

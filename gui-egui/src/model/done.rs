@@ -39,7 +39,7 @@ impl Model {
             Request::SignIn(_) if taken => self.desk.forget(&Entry::Token),
             Request::SignInByCode => self.desk.sign_in_ended(),
             Request::SayWords(_) => self.desk.forget(&Entry::Words),
-            Request::Start | Request::Found { .. } | Request::Join { .. } => {
+            Request::Start | Request::KitKept | Request::Found { .. } | Request::Join { .. } => {
                 self.desk.set_busy(false);
                 if taken && !matches!(request, Request::Found { .. }) {
                     self.connection = Connection::Seeking;

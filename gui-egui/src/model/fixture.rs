@@ -57,6 +57,8 @@ pub fn three_machines() -> Status {
         oldest_pending: Some(seconds_ago(20)),
         url: Some("https://cloud.example".to_owned()),
         problem: None,
+        problem_kind: None,
+        clock_offset_ms: Some(20),
     };
     status.counts.pending = 8;
     status.counts.confirmed = 184_212;

@@ -3,6 +3,7 @@
 //! They say on how many machines and whether the cloud has it, never that something "is syncing".
 
 use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::time::WallMs;
 
 use super::words::{Age, bytes_text, count, counted};
@@ -123,6 +124,10 @@ fn cloud_obstacle(status: &Status) -> (Tone, Option<String>) {
     if !cloud.reachable {
         return (Tone::Waiting, Some("it cannot be reached now".to_owned()));
     }
+    if cloud.problem_kind == Some(FaultKind::ShutOut) {
+        let words = "it no longer serves this machine";
+        return (Tone::Attention, Some(words.to_owned()));
+    }
     if !cloud.authorised {
         return (
             Tone::Attention,
@@ -152,6 +157,9 @@ pub fn cloud_line(status: &Status, now: WallMs) -> (Tone, String) {
     }
     let (tone, state) = match (cloud.reachable, cloud.authorised) {
         (false, _) => (Tone::Waiting, "Cloud not reachable"),
+        (true, false) if cloud.problem_kind == Some(FaultKind::ShutOut) => {
+            (Tone::Attention, "Shut out of the studio")
+        }
         (true, false) => (Tone::Attention, "Cloud refuses the sign-in"),
         (true, true) => (Tone::Good, "Cloud online"),
     };

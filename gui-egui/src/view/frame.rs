@@ -2,6 +2,7 @@
 
 use egui::{Align, Color32, FontId, Label, Layout, RichText, TextStyle, Ui};
 use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::time::WallMs;
 
 use super::card::statement_ui;
@@ -79,6 +80,9 @@ fn cloud_reach(status: &Status) -> (Tone, String) {
     let (tone, words) = match (cloud.configured, cloud.reachable, cloud.authorised) {
         (false, ..) => (Tone::Quiet, "no cloud"),
         (true, false, _) => (Tone::Waiting, "cloud not reachable"),
+        (true, true, false) if cloud.problem_kind == Some(FaultKind::ShutOut) => {
+            (Tone::Attention, "shut out of the studio")
+        }
         (true, true, false) => (Tone::Attention, "cloud refuses the sign-in"),
         (true, true, true) => (Tone::Good, "cloud online"),
     };

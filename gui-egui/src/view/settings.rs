@@ -2,6 +2,7 @@
 
 use egui::{RichText, ScrollArea, Ui};
 use studiovault_protocol::api::Status;
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::time::WallMs;
 
 use super::card::{aside_ui, card_ui, statement_ui};
@@ -9,7 +10,7 @@ use super::palette::Palette;
 use super::sign_in::sign_in_ui;
 use crate::action::Action;
 use crate::message::Theme;
-use crate::model::{Model, Tone, cloud_line, cloud_problem, counted, moment_text};
+use crate::model::{Model, Tone, cloud_line, counted, moment_text};
 
 /// The sizes to choose from, in percent.
 const SCALES: [u16; 5] = [100, 125, 150, 175, 200];
@@ -53,8 +54,11 @@ fn cloud_ui(ui: &mut Ui, (model, status): (&Model, &Status), now: WallMs) -> Opt
         if let Some(url) = &cloud.url {
             aside_ui(ui, url);
         }
-        if let Some(problem) = cloud_problem(status) {
+        if let Some(problem) = &cloud.problem {
             statement_ui(ui, Tone::Waiting, problem);
+        }
+        if cloud.problem_kind == Some(FaultKind::ShutOut) {
+            return;
         }
         let signed = match (cloud.reachable, cloud.authorised) {
             (_, true) => (

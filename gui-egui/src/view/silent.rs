@@ -59,7 +59,7 @@ fn making_ui(ui: &mut Ui, making: &Making) -> Option<Action> {
                 statement_ui(
                     ui,
                     Tone::Attention,
-                    "Print this and keep it safe: it is shown once and kept nowhere.",
+                    "Print this and keep it safe, elsewhere than on this machine: it stays here only until you say that it is kept.",
                 );
                 ui.label(RichText::new(text).monospace());
                 ui.horizontal_wrapped(|ui| {

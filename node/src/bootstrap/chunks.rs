@@ -9,7 +9,7 @@ use studiovault_protocol::limits;
 use studiovault_protocol::pack::Part;
 use studiovault_protocol::snapshot::{ChunkName, Manifest, split};
 
-use super::{Bootstrap, BootstrapError, disk};
+use super::{Bootstrap, BootstrapError, disk, is_file};
 
 impl Bootstrap {
     fn chunks(&self) -> PathBuf {
@@ -30,6 +30,7 @@ impl Bootstrap {
             .collect();
         for file in fs::read_dir(&place).map_err(disk(&place))? {
             let file = file.map_err(disk(&place))?;
+            is_file(&file.path())?;
             if !named.contains(&*file.file_name().to_string_lossy()) {
                 fs::remove_file(file.path()).map_err(disk(&file.path()))?;
             }

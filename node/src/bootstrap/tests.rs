@@ -286,6 +286,59 @@ fn once_a_snapshot_was_seen_an_older_one_and_another_feed_are_refused_also_after
 }
 
 #[test]
+fn the_newest_snapshot_is_taken_also_behind_the_store_and_no_other_feed_in_its_place() {
+    let scene = a_scene();
+    let page = scene.page(0);
+    scene.load(scene.snapshot(&page, |_| {})).expect("loads");
+    let ahead = || Bootstrap {
+        held: Some(Seen {
+            author: scene.cloud,
+            position: 9,
+        }),
+        ..scene.begin()
+    };
+    let (newest, _) = scene.snapshot(&page, |_| {});
+    let taken = ahead().check(newest.bytes().to_vec());
+    assert!(taken.is_ok(), "{taken:?}");
+    let (other, _) = scene.snapshot(&page, |body| body.head = Hash([1; 32]));
+    let refused = ahead().check(other.bytes().to_vec());
+    assert!(matches!(
+        refused,
+        Err(BootstrapError::Manifest(ManifestError::RolledBack {
+            position: 1,
+            seen: 9
+        }))
+    ));
+    // A newer snapshot was seen: this one is held back by somebody.
+    let mut seen = ahead();
+    seen.noted = seen.held;
+    let refused = seen.check(newest.bytes().to_vec());
+    assert!(matches!(
+        refused,
+        Err(BootstrapError::Manifest(ManifestError::RolledBack { .. }))
+    ));
+}
+
+#[test]
+fn what_is_no_file_in_the_place_of_one_is_named_and_nothing_is_read_of_it() {
+    let scene = a_scene();
+    let (manifest, _) = scene.snapshot(&scene.page(0), |_| {});
+    let chunks = scene.folder.path().join("bootstrap/chunks");
+    let name = manifest.chunks().next().expect("it has two").hash;
+    fs::create_dir_all(chunks.join(name.to_string())).expect("makes");
+    let refused = scene.begin().missing(&manifest);
+    assert!(
+        matches!(refused, Err(BootstrapError::NoFile(_))),
+        "{refused:?}"
+    );
+    let noted = scene.folder.path().join("snapshot-seen.json");
+    fs::create_dir(&noted).expect("makes");
+    let refused = Bootstrap::begin(scene.machine.clone()).map(drop);
+    let words = refused.expect_err("it is a folder").to_string();
+    assert!(words.contains("snapshot-seen.json is no file"), "{words}");
+}
+
+#[test]
 fn a_store_that_was_exchanged_has_the_feed_and_the_audit_log_and_is_taken_back_by_no_older_one() {
     let scene = a_scene();
     let loaded = scene
@@ -295,7 +348,7 @@ fn a_store_that_was_exchanged_has_the_feed_and_the_audit_log_and_is_taken_back_b
     assert!(!scene.folder.path().join("bootstrap").exists());
     let again = scene.begin();
     assert_eq!(
-        again.seen,
+        again.held,
         Some(Seen {
             author: scene.cloud,
             position: 1

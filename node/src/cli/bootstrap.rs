@@ -52,7 +52,7 @@ impl Shown {
             self.stage = Some((stage, Progress::new(self.follower, all, what)));
         }
         if let Some((_, progress)) = &mut self.stage {
-            progress.reach(done);
+            progress.reach_of(done, all);
         }
     }
 

@@ -21,7 +21,7 @@ use super::{Call, Outcome, runtime};
 enum Ask {
     #[command(flatten)]
     Decide(decide::Decide),
-    /// Have a snapshot made now: machines that begin, or begin anew, take it with `studiovault bootstrap`
+    /// Have a cloud truth make a snapshot of each studio now; `studiovault bootstrap` begins a machine from the newest one
     Snapshot(snapshot::Snapshot),
 }
 

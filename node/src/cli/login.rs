@@ -1,5 +1,5 @@
 //! `studiovault login`: signs this machine in at the cloud, while its node runs or before it does. A person approves a code
-//! elsewhere; a token that somebody handed over is taken as it is.
+//! elsewhere; a token that somebody handed over is tried and kept, if nobody there refuses it.
 //!
 //! Until the tokens are there nothing is changed, whenever it is broken off.
 
@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use serde_json::{Value as Json, json};
 use studiovault_node::config::{Folder, Machine, StudioFile};
 use studiovault_node::node::{cloud_client, keep_login};
-use studiovault_node::uplink::{Code, DeviceFlow, Progress, UplinkError};
+use studiovault_node::uplink::{CloudClient, Code, DeviceFlow, Progress, UplinkError};
 use studiovault_protocol::api::LoginRequest;
 
 use super::client::{Client, if_running};
@@ -34,22 +34,53 @@ pub(crate) struct Login {
 /// `studiovault login`.
 pub(crate) fn login(call: &Call, login: Login) -> Outcome {
     let folder = folder(call)?;
-    let handed_over = login.token.is_some();
-    let request = match login.token {
-        Some(token) => LoginRequest::of_token(token),
-        None => runtime()?.block_on(by_code(call, &folder))?,
+    let (request, untried) = match login.token {
+        Some(token) => {
+            let untried = runtime()?.block_on(try_token(&folder, &token))?;
+            (LoginRequest::of_token(token), untried)
+        }
+        None => (runtime()?.block_on(by_code(call, &folder))?, None),
     };
     keep(&folder, &request)?;
-    if call.json {
-        print_json(&json!({"token": "kept"}));
-    } else if handed_over {
-        say!(
-            "the token is kept; what waits goes up by itself if the cloud takes it (see `studiovault status`)"
-        );
-    } else {
-        say!("signed in; what waits goes up by itself (see `studiovault status`)");
+    match untried {
+        _ if call.json => print_json(&json!({
+            "token": "kept",
+            "tried": untried.is_none(),
+            "not_tried_because": untried,
+        })),
+        None => say!("signed in; what waits goes up by itself (see `studiovault status`)"),
+        Some(why) => say!(
+            "the token is kept and was not tried: {why}\nIf the cloud does not take it, `studiovault status` says so."
+        ),
     }
     Ok(())
+}
+
+/// Asks the cloud whether it takes a token, before anything is kept: why that stays open, if it does; fails if it does not take it.
+async fn try_token(folder: &Folder, token: &str) -> Result<Option<String>, Failure> {
+    let client = way_there(folder)?.1.trying(token.to_owned());
+    match client.ping().await {
+        // It does not know the machine yet, which it asks about after the token.
+        Ok(_) | Err(UplinkError::Unknown(_)) => Ok(None),
+        Err(error @ (UplinkError::Unauthorised(_) | UplinkError::ShutOut)) => {
+            let told = error.to_string();
+            let (what, next_step) = told.split_once("; ").unwrap_or((&told, ""));
+            let text = format!("{what}; nothing was kept\n{next_step}");
+            Err(Failure::new(Exit::Refused, text))
+        }
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}
+
+/// This machine, and its way to the cloud.
+fn way_there(folder: &Folder) -> Result<(Machine, CloudClient), Failure> {
+    // Another provider that is installed already is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let machine = Machine::load(folder.clone())?;
+    let client = cloud_client(&machine);
+    let client = client.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let client = client.ok_or_else(no_cloud)?;
+    Ok((machine, client))
 }
 
 /// With the running node, else in the folder.
@@ -73,12 +104,7 @@ fn no_cloud() -> Failure {
 }
 
 async fn by_code(call: &Call, folder: &Folder) -> Result<LoginRequest, Failure> {
-    // Another provider that is installed already is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let machine = Machine::load(folder.clone())?;
-    let client = cloud_client(&machine);
-    let client = client.map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-    let client = client.ok_or_else(no_cloud)?;
+    let (machine, client) = way_there(folder)?;
     let who = (
         machine.studio.studio,
         machine.identity.device,
@@ -135,7 +161,8 @@ async fn wait(mut flow: DeviceFlow, code: &Code) -> Result<LoginRequest, Failure
             Ok(Progress::Done(request)) => return Ok(*request),
             Ok(Progress::Denied) => return Err(again("somebody refused the code")),
             Ok(Progress::Expired) => break,
-            Err(UplinkError::Unreachable(_) | UplinkError::Busy { .. }) => {}
+            Err(UplinkError::Unreachable(_) | UplinkError::Impostor | UplinkError::Busy { .. }) => {
+            }
             Err(error) => return Err(failed(error)),
         }
     }

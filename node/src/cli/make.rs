@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use studiovault_node::config::{
     Admission, CloudAccess, Currency, Founder, Kit, KitError, Machine, Region, StudioFile, Zone,
-    check_name, cloud_grant, write_secret,
+    check_name, cloud_grant, make_folder, write_secret,
 };
 use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
@@ -147,6 +147,9 @@ pub(crate) fn init(call: &Call, init: Init) -> Outcome {
                 path.display()
             );
             return Err(Failure::new(Exit::Usage, text));
+        }
+        if path.parent() == Some(folder.path()) {
+            make_folder(folder.path())?;
         }
         // Before anything else is written: a studio without its kit could never be recovered.
         write_secret(path, kit.to_string().as_bytes())?;

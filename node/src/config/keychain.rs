@@ -65,6 +65,9 @@ pub(super) fn find(
     device: DeviceId,
 ) -> Result<(SecretKey, KeyPlace), ConfigError> {
     let path = folder.key_path();
+    if !path.exists() {
+        return Err(ConfigError::NoKey(path));
+    }
     let text = secret::read(&path)?;
     if text.trim() == ELSEWHERE {
         let key = fetch(device, UNLOCKED).map_err(ConfigError::Keychain)?;

@@ -90,7 +90,9 @@ fn portal(facts: &CloudFacts) -> DoctorStage {
         CloudAnswer::Echoed { took_ms, .. } => {
             ok(stage, format!("the cloud itself answered in {took_ms} ms"))
         }
-        CloudAnswer::SignIn(_) | CloudAnswer::Busy(_) => ok(stage, "the cloud itself answered"),
+        CloudAnswer::SignIn(_) | CloudAnswer::ShutOut(_) | CloudAnswer::Busy(_) => {
+            ok(stage, "the cloud itself answered")
+        }
         CloudAnswer::Somebody(words) => failed(stage, words.clone(), next_step),
         CloudAnswer::Silent(error) => failed(stage, nothing_answers(error), LATER),
         CloudAnswer::NotAsked | CloudAnswer::Tls(_) => unknown(stage, "it was not asked"),
@@ -105,6 +107,11 @@ fn sign_in(facts: &CloudFacts) -> DoctorStage {
             stage,
             words.clone(),
             "Sign in again with `studiovault login`.",
+        ),
+        CloudAnswer::ShutOut(words) => failed(
+            stage,
+            words.clone(),
+            "Ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`.",
         ),
         CloudAnswer::Busy(words) => unknown(stage, words.clone()),
         _ => unknown(stage, "nothing was heard of it"),

@@ -221,6 +221,8 @@ pub enum CloudAnswer {
     },
     /// It is the cloud, and does not take the token.
     SignIn(String),
+    /// It is the cloud, and this machine no longer belongs to the studio.
+    ShutOut(String),
     /// It is there and cannot answer now.
     Busy(String),
     /// The certificate is not the one that it should have, or there is no TLS at all.

@@ -317,6 +317,7 @@ fn programs_policies_and_feeds_that_differ_are_told_as_the_status_warns() {
             code: code.into(),
             sentence: "so it is".into(),
             next_step: "do it".into(),
+            kind: None,
         };
         let facts = with_status(|status| status.warnings = vec![warning]);
         assert_eq!(failures(&facts), [expected], "{code}");

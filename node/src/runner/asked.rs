@@ -34,7 +34,7 @@ impl Runner {
             return;
         }
         self.board.show_signed(&self.driver);
-        self.stale = true;
+        self.shown.stale = true;
         for (ticket, asker) in self.asked.changes.drain() {
             let answer = self.asked.answers.remove(&ticket);
             // Nobody waits any more if this fails.

@@ -10,6 +10,7 @@ use studiovault_protocol::api::{
     NodeView, PeerView, PolicyStatus, Status, Warning, vv_text,
 };
 use studiovault_protocol::event::{LinkId, Network};
+use studiovault_protocol::fault::{Fault, FaultKind};
 use studiovault_protocol::frontier::Reach;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::membership::{Role, Roster};
@@ -22,13 +23,16 @@ use crate::clock::{self, Clock};
 use crate::driver::Driver;
 use crate::node::Announce;
 use crate::store::StoreError;
+use crate::uplink::CloudClock;
 
 mod clocks;
+mod faults;
 mod feed;
 mod pace;
 mod policy;
 mod room;
 
+use faults::Faults;
 use pace::Pace;
 use room::{DISK_LOW, Room};
 
@@ -38,7 +42,7 @@ struct Recollection {
     since: BTreeMap<DeviceId, WallMs>,
     seen: BTreeMap<DeviceId, WallMs>,
     last_confirmed: Option<WallMs>,
-    fault: Option<(WallMs, String)>,
+    faults: Faults,
     lan: LanStatus,
     pace: Pace,
 }
@@ -56,6 +60,7 @@ pub struct Board {
     holders: RwLock<Arc<Holders>>,
     recollection: Mutex<Recollection>,
     room: Option<Mutex<Room>>,
+    cloud_clock: CloudClock,
 }
 
 /// Where a snapshot is read from.
@@ -71,9 +76,6 @@ pub struct BoardFacts<'a> {
     /// Whether the machine announces itself.
     pub announce: Announce,
 }
-
-/// A fault is shown this long after it was last seen, ms.
-const FAULT_SHOWN_MS: i64 = 600_000;
 
 impl Board {
     /// A board that shows nothing yet.
@@ -113,12 +115,19 @@ impl Board {
             holders,
             recollection,
             room: None,
+            cloud_clock: CloudClock::default(),
         }
     }
 
     /// Watches the room on the disk of this folder.
     pub fn watching(mut self, folder: PathBuf) -> Self {
         self.room = Some(Mutex::new(Room::of(folder)));
+        self
+    }
+
+    /// Shows by how much the cloud's clock is off, as its client finds it.
+    pub fn hearing(mut self, clock: CloudClock) -> Self {
+        self.cloud_clock = clock;
         self
     }
 
@@ -235,8 +244,15 @@ impl Board {
     }
 
     /// Something went wrong that people should see.
-    pub fn fault(&self, sentence: &str) {
-        self.remember(|r| r.fault = Some((clock::wall(), sentence.to_owned())));
+    pub fn fault(&self, fault: &Fault) {
+        self.remember(|r| r.faults.note(fault, clock::wall()));
+    }
+
+    /// What shows that no fault of a kind holds any more happened; whether one was shown.
+    pub fn fault_over(&self, kind: FaultKind) -> bool {
+        let mut over = false;
+        self.remember(|r| over = r.faults.over(kind));
+        over
     }
 
     /// Makes the snapshot anew.
@@ -369,6 +385,7 @@ impl Board {
 
     fn cloud(&self, facts: &BoardFacts) -> CloudStatus {
         let view = facts.driver.engine().uplink();
+        let problem = facts.driver.engine().uplink_problem();
         let recollection = self
             .recollection
             .lock()
@@ -385,8 +402,10 @@ impl Board {
                     let text = "this machine is off the network; put it back with `studiovault network on`";
                     Some(text.to_owned())
                 }
-                _ => facts.driver.engine().uplink_problem().map(str::to_owned),
+                _ => problem.map(|fault| fault.words.clone()),
             },
+            problem_kind: problem.map(|fault| fault.kind),
+            clock_offset_ms: self.cloud_clock.offset_ms(),
         }
     }
 
@@ -401,12 +420,15 @@ impl Board {
                     counts.quarantined
                 ),
                 next_step: "See what they are and whose with `studiovault quarantine`; no total is touched.".into(),
+                kind: None,
             });
         }
         let clocks = engine.sessions().map(|(_, session)| {
             let name = engine.roster().name(session.device);
             (name, session.greeting.clock_offset_ms)
         });
+        let cloud = self.cloud_clock.offset_ms();
+        let clocks = clocks.chain(cloud.map(|offset_ms| ("the cloud", offset_ms)));
         warnings.extend(clocks::warnings(&clocks.collect::<Vec<_>>()));
         warnings.extend(self.room_warning());
         warnings.extend(policy::warnings(engine, counts));
@@ -415,14 +437,8 @@ impl Board {
             .recollection
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let recent = |(at, _): &&(WallMs, String)| clock::wall().0 - at.0 < FAULT_SHOWN_MS;
-        if let Some((_, sentence)) = recollection.fault.as_ref().filter(recent) {
-            warnings.push(Warning {
-                code: "FAULT".into(),
-                sentence: sentence.clone(),
-                next_step: "If it goes on, look at the log of `studiovault run`.".into(),
-            });
-        }
+        let faults = &recollection.faults;
+        warnings.extend(faults.warnings(engine.uplink_problem(), clock::wall()));
         warnings
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use studiovault_protocol::event::LinkId;
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::id::{DeviceId, PublicKey};
 use studiovault_protocol::refusal::{Refusal, RefusalKind, RefusedBy};
 use studiovault_protocol::time::WallMs;
@@ -71,6 +72,12 @@ pub(super) struct Contacts {
 }
 
 impl Contacts {
+    /// Whether somebody who turned this machine away is still without a link.
+    fn are_refused(&self) -> bool {
+        let mut met = self.met.values();
+        met.any(|contact| matches!(contact.met, Met::Turned(RefusedBy::Them, _)))
+    }
+
     fn opened(&mut self, link: LinkId, address: SocketAddr) {
         self.links.insert(link, address);
         while self.links.len() > LINKS {
@@ -110,7 +117,7 @@ impl Runner {
                 events.push(Event::Listening(address.port()));
                 self.presence.listens(address);
                 self.keep_port(address.port());
-                self.stale = true;
+                self.shown.stale = true;
             }
             MeshEvent::Opened {
                 link,
@@ -135,7 +142,7 @@ impl Runner {
                 self.links.remove(&link);
                 self.presence.adapters.closed(link);
                 events.push(Event::Closed(link));
-                self.stale = true;
+                self.shown.stale = true;
             }
             MeshEvent::DialFailed {
                 address,
@@ -172,6 +179,9 @@ impl Runner {
         if let Some(address) = contacts.links.get(&link).copied() {
             contacts.forget(address);
             contacts.forget(SocketAddr::new(address.ip(), session.greeting.port));
+        }
+        if !contacts.are_refused() {
+            self.board.fault_over(FaultKind::Refused);
         }
     }
 

@@ -21,6 +21,8 @@ const LONGEST_MS: u64 = 15_000;
 const LATELY_PAUSE_MS: u64 = 1_000;
 /// A link stood lately if it ended less than this ago, ms.
 const LATELY_MS: u64 = 120_000;
+/// Those with whom a link stands are looked at this often, ms.
+const LINKED_MS: u64 = 1_000;
 /// A dial that neither failed nor opened a link counts as failed after this long, ms.
 const PENDING_MS: u64 = 6_000;
 
@@ -188,6 +190,11 @@ impl Dialer {
         due.unwrap_or(now.plus(10_000))
     }
 
+    /// Whether anybody is due.
+    pub(super) fn is_due(&self, now: MonoMs) -> bool {
+        self.targets.values().any(|target| target.due <= now)
+    }
+
     /// The addresses of those who are due and not linked; they count as tried.
     pub(super) fn due(&mut self, now: MonoMs, linked: &[Linked]) -> Vec<Vec<SocketAddr>> {
         let mut due = Vec::new();
@@ -196,8 +203,9 @@ impl Dialer {
                 if target.source != Source::Named {
                     target.device = Some(device);
                 }
-                // Looked at again now and then: the link may break.
-                (target.due, target.pause_ms) = (now.plus(1_000), FIRST_MS);
+                // Looked at again now and then, all at one time: the link may break.
+                let next = MonoMs((now.0 / LINKED_MS + 1) * LINKED_MS);
+                (target.due, target.pause_ms) = (next, FIRST_MS);
             } else {
                 target.due = now.plus(PENDING_MS);
                 due.push(target.addresses.clone());

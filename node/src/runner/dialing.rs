@@ -37,6 +37,9 @@ impl Runner {
             return;
         }
         let now = self.clock.now().mono;
+        if !self.presence.dialer.is_due(now) {
+            return;
+        }
         let linked = self.linked();
         for addresses in self.presence.dialer.due(now, &linked) {
             self.order(MeshCommand::Dial(addresses));
@@ -47,7 +50,7 @@ impl Runner {
     pub(super) async fn hide(&mut self, announce: Announce) {
         let linked = self.linked();
         self.presence.set_announce(announce, &linked).await;
-        self.stale = true;
+        self.shown.stale = true;
     }
 
     /// Adapters came, went or changed address: everybody is dialled at once, and a link from an address that is gone is over.

@@ -5,6 +5,7 @@
 use std::path::PathBuf;
 
 use studiovault_protocol::engine::ChangeRefused;
+use studiovault_protocol::fault::{Fault, FaultKind};
 use studiovault_protocol::membership::{Keyring, MeshKey};
 use tokio::sync::oneshot;
 
@@ -72,7 +73,8 @@ impl Runner {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "the network's new key cannot be kept");
-                self.board.fault(&error.to_string());
+                let (kind, words) = (FaultKind::Disk, error.to_string());
+                self.board.fault(&Fault { kind, words });
             }
         }
     }

@@ -1,12 +1,12 @@
 //! The HTTP client of the cloud contract: bounded answers, compressed bodies, errors that say whose fault they are.
 
+mod answer;
 mod examine;
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use futures::StreamExt;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -18,9 +18,14 @@ use studiovault_protocol::id::{Hash, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::SignedRecord;
 
+pub(super) use answer::bounded;
+use answer::{check, json};
+
+use super::clock::CloudClock;
 use super::credentials::Credentials;
 use super::pins::PinError;
 use super::{REQUEST_TIMEOUT, tls};
+use crate::clock;
 use crate::config::{CloudAccess, SignInFile};
 
 /// Bytes of an answer at most, packed and unpacked: a page of changes is at most 1 MiB.
@@ -39,6 +44,16 @@ pub enum UplinkError {
     /// The network's: nobody there, or somebody who is not the cloud.
     #[error("the cloud cannot be reached: {0}; work goes on, and it is tried again by itself")]
     Unreachable(String),
+    /// The network's: somebody who is not the cloud.
+    #[error(
+        "the cloud cannot be reached: something else answers in its place; work goes on, and it is tried again by itself"
+    )]
+    Impostor,
+    /// This machine no longer belongs to the studio.
+    #[error(
+        "this machine no longer belongs to the studio, and the cloud serves it no more: it was shut out, or left; ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
+    )]
+    ShutOut,
     /// The token is refused.
     #[error("the cloud refuses the token: {0}; sign in again with `studiovault login`")]
     Unauthorised(String),
@@ -86,6 +101,7 @@ pub struct CloudClient {
     access: CloudAccess,
     credentials: Arc<Credentials>,
     signer: Option<Signer>,
+    clock: CloudClock,
 }
 
 /// Proves with every request whose it is.
@@ -135,6 +151,7 @@ impl CloudClient {
             access,
             credentials,
             signer: None,
+            clock: CloudClock::default(),
         })
     }
 
@@ -151,6 +168,15 @@ impl CloudClient {
         credentials.begin(sign_in);
         self.credentials = Arc::new(credentials);
         self
+    }
+
+    /// The same way with another token, which nobody else uses.
+    pub fn trying(&self, token: String) -> Self {
+        let credentials = Arc::new(Credentials::new(token));
+        Self {
+            credentials,
+            ..self.clone()
+        }
     }
 
     /// Uses another token from now on, in every clone, and renews it if there is a sign-in, kept at that path.
@@ -176,14 +202,19 @@ impl CloudClient {
             .get(self.address("ping"))
             .query(&[("nonce", &nonce)])
             .timeout(PING_TIMEOUT);
+        let asked = clock::wall().0;
         let pong: Pong = json(self.ask(request).await?).await?;
-        if pong.nonce == nonce {
-            Ok(pong)
-        } else {
-            Err(UplinkError::Unreachable(
-                "something else answers in its place".into(),
-            ))
+        if pong.nonce != nonce {
+            return Err(UplinkError::Impostor);
         }
+        let answered = clock::wall().0;
+        self.clock.note(pong.server_time.0, (asked, answered));
+        Ok(pong)
+    }
+
+    /// By how much the cloud's clock is off, as its answers show it.
+    pub fn clock(&self) -> CloudClock {
+        self.clock.clone()
     }
 
     /// Sends a batch.
@@ -418,74 +449,4 @@ pub(super) fn unreachable(error: reqwest::Error) -> UplinkError {
         cause = source;
     }
     UplinkError::Unreachable(cause.to_string())
-}
-
-/// Sorts answers that are none.
-async fn check(response: Response) -> Result<Response, UplinkError> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let seconds = response
-        .headers()
-        .get("retry-after")
-        .and_then(|value| value.to_str().ok());
-    let retry_after =
-        Duration::from_secs(seconds.and_then(|s| s.parse().ok()).unwrap_or(0).min(3600));
-    let body = bounded(response).await.unwrap_or_default();
-    let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
-    let detail = problem
-        .as_ref()
-        .and_then(|problem| problem["detail"].as_str());
-    let detail: String = detail
-        .unwrap_or(status.as_str())
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(300)
-        .collect();
-    let code = problem
-        .as_ref()
-        .and_then(|problem| problem["code"].as_str());
-    let held = problem
-        .as_ref()
-        .and_then(|problem| problem["held"].as_u64());
-    if let (StatusCode::SERVICE_UNAVAILABLE, Some(held)) = (status, held) {
-        return Err(UplinkError::Behind { held, detail });
-    }
-    Err(match status {
-        StatusCode::FORBIDDEN if code == Some("DEVICE_UNKNOWN") => UplinkError::Unknown(detail),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => UplinkError::Unauthorised(detail),
-        StatusCode::NOT_FOUND if code == Some("NOT_FOUND") => UplinkError::Missing(detail),
-        StatusCode::PAYLOAD_TOO_LARGE => UplinkError::TooLarge,
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
-            UplinkError::Busy {
-                retry_after,
-                detail,
-            }
-        }
-        StatusCode::INTERNAL_SERVER_ERROR => UplinkError::Broken(detail),
-        status if status.is_server_error() => UplinkError::Busy {
-            retry_after,
-            detail,
-        },
-        _ => UplinkError::Nonsense(detail),
-    })
-}
-
-async fn json<A: DeserializeOwned>(response: Response) -> Result<A, UplinkError> {
-    let body = bounded(response).await?;
-    serde_json::from_slice(&body).map_err(|_| UplinkError::Nonsense("not the expected JSON".into()))
-}
-
-/// Reads a body up to [`ANSWER_BYTES`].
-pub(super) async fn bounded(response: Response) -> Result<Vec<u8>, UplinkError> {
-    let mut body = Vec::new();
-    let mut stream = response.bytes_stream();
-    while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.map_err(unreachable)?);
-        if body.len() > ANSWER_BYTES {
-            return Err(UplinkError::Nonsense("an answer over 8 MiB".into()));
-        }
-    }
-    Ok(body)
 }

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::FaultKind;
 use crate::id::{DeviceId, EntityId};
 
 /// One event.
@@ -60,6 +61,9 @@ pub enum Event {
     Fault {
         /// In words.
         sentence: String,
+        /// Of what kind; those of older versions are told without.
+        #[serde(default)]
+        kind: FaultKind,
     },
 }
 

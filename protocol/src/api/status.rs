@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fault::FaultKind;
 use crate::id::{DeviceId, StudioId};
 use crate::membership::{Role, Standing};
 use crate::time::WallMs;
@@ -183,6 +184,12 @@ pub struct CloudStatus {
     pub url: Option<String>,
     /// What is wrong, in words with the next step.
     pub problem: Option<String>,
+    /// Of what kind that is.
+    #[serde(default)]
+    pub problem_kind: Option<FaultKind>,
+    /// The cloud's wall clock minus this machine's, ms, as the last probe had it; `None` before the first.
+    #[serde(default)]
+    pub clock_offset_ms: Option<i64>,
 }
 
 /// How much there is.
@@ -264,4 +271,7 @@ pub struct Warning {
     pub sentence: String,
     /// What to do.
     pub next_step: String,
+    /// Of what kind it is, if it is a fault (`FAULT`). It is told for as long as it holds.
+    #[serde(default)]
+    pub kind: Option<FaultKind>,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::event::{Effects, LinkId, Moment, Notice, PagesRead};
+use crate::fault::FaultKind;
 use crate::frontier::Frontier;
 use crate::id::DeviceId;
 use crate::limits;
@@ -99,9 +100,8 @@ impl Engine {
             .filter(|c| !c.is_control())
             .take(200)
             .collect();
-        fx.notices.push(Notice::Fault(format!(
-            "a peer refused this machine: {reason}"
-        )));
+        let words = format!("a peer refused this machine: {reason}");
+        fx.notices.push(Notice::fault(FaultKind::Refused, words));
         let refusal = Refusal::new(refusal.kind, reason);
         let by = RefusedBy::Them;
         fx.notices.push(Notice::Turned { link, by, refusal });
@@ -132,20 +132,22 @@ impl Engine {
     }
 
     fn hear_beat(&mut self, link: LinkId, beat: Beat, now: MonoMs, fx: &mut Effects) {
-        let same = self.log.digest().prefix() == beat.frontier;
-        let held = if same { self.log.tips() } else { Vec::new() };
+        let digest = self.log.digest().prefix();
+        let same = digest == beat.frontier;
+        let agreed = self.session_mut(link).is_some_and(|s| s.agrees_on(digest));
+        let held = (same && !agreed).then(|| self.log.tips());
         let Some(session) = self.session_mut(link) else {
             return;
         };
         session.differs = !same;
-        if same {
+        if let Some(held) = held {
             // It holds exactly what we hold, from whomever it came: copies are counted by this.
-            held.into_iter().for_each(|dot| session.hear_held(dot));
+            session.agree_on(digest, held);
         }
         session.feed = session.feed.max(beat.feed.position);
         session.policy = beat.policy;
         let device = session.device;
-        let told = session.roster_at;
+        let told = session.sent.roster_at;
         let due = told.is_none_or(|at| now.since(at) >= limits::ROSTER_REPEAT_MS);
         if due && beat.roster != self.roster.digest().prefix() {
             self.tell_roster((link, now), fx);

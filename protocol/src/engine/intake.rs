@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Engine, Fresh};
 use crate::bundle::Bundle;
 use crate::event::{Effects, LinkId, Notice, Write};
+use crate::fault::FaultKind;
 use crate::feed::Page;
 use crate::log::Admission;
 use crate::pack::{Part, Taken};
@@ -74,7 +75,8 @@ impl Engine {
         // Said of nobody who did not sign it.
         if let Admission::Contradiction(reason) = admission {
             let name = self.roster.name(author.device);
-            fx.notices.push(Notice::Fault(format!("{name}: {reason}")));
+            let words = format!("{name}: {reason}");
+            fx.notices.push(Notice::fault(FaultKind::Record, words));
             return Offered::Refused;
         }
         self.log.hold(&bundle);
@@ -97,7 +99,7 @@ impl Engine {
     fn fault(&mut self, from: Option<LinkId>, reason: &str, fx: &mut Effects) -> Offered {
         match from {
             Some(link) => self.close(link, reason, fx),
-            None => fx.notices.push(Notice::Fault(reason.to_owned())),
+            None => fx.notices.push(Notice::fault(FaultKind::Record, reason)),
         }
         Offered::Broken
     }
@@ -139,7 +141,7 @@ impl Engine {
         let told = fx.notices.split_off(notices);
         for notice in told {
             match notice {
-                Notice::Fault(reason) => taken.refuse(&reason),
+                Notice::Fault(fault) => taken.refuse(&fault.words),
                 other => fx.notices.push(other),
             }
         }

@@ -25,12 +25,10 @@ impl Engine {
                 .push((link, "this machine takes no more links now".into()));
             return;
         }
-        let beat_at = now.plus(limits::BEAT_MS);
         let state = Link {
             key,
             opened_at: now,
             heard_at: now,
-            beat_at,
             session: None,
             under_earlier_key: false,
             greeted: false,
@@ -253,7 +251,7 @@ impl Engine {
     /// Sends a peer all records, each after those that it rests on.
     pub(super) fn tell_roster(&mut self, (link, now): (LinkId, MonoMs), fx: &mut Effects) {
         if let Some(session) = self.session_mut(link) {
-            session.roster_at = Some(now);
+            session.sent.roster_at = Some(now);
         }
         let (mut records, mut bytes) = (Vec::new(), 0);
         for record in self.roster.records() {
@@ -288,41 +286,53 @@ impl Engine {
     /// Beats, dead links, late greetings.
     pub(super) fn beat(&mut self, moment: Moment, fx: &mut Effects) {
         let now = moment.now.mono;
-        let frontier = self.log.digest().prefix();
-        let (feed, claim) = (self.feed.head(), self.election.own().claim);
-        let policy = self.policies.in_force().hash().prefix();
-        let roster = self.roster.digest().prefix();
-        let mut dead = Vec::new();
-        for (id, link) in &mut self.links {
-            if link.session.is_none() {
-                if link.greeted && now.since(link.opened_at) >= limits::EARLIER_KEY_MS {
-                    dead.push((*id, "the network has another key now"));
-                } else if now.since(link.opened_at) >= limits::HELLO_MS {
-                    dead.push((*id, "no hello came"));
+        let dead = self.links.iter().filter_map(|(id, link)| {
+            let open_for = now.since(link.opened_at);
+            let silent_for = now.since(link.heard_at);
+            match link.session {
+                Some(_) => (silent_for >= limits::LINK_DEAD_MS)
+                    .then_some((*id, "nothing was heard for three beats")),
+                None if link.greeted && open_for >= limits::EARLIER_KEY_MS => {
+                    Some((*id, "the network has another key now"))
                 }
-                continue;
+                None => (open_for >= limits::HELLO_MS).then_some((*id, "no hello came")),
             }
-            if now.since(link.heard_at) >= limits::LINK_DEAD_MS {
-                dead.push((*id, "nothing was heard for three beats"));
-            } else if now >= link.beat_at {
-                let jitter = (moment.entropy ^ id.0.wrapping_mul(0x9e37_79b9)) % 100;
-                link.beat_at = now.plus(limits::BEAT_MS - 50 + jitter);
-                fx.sends.push((
-                    *id,
-                    Frame::Beat(Beat {
-                        frontier,
-                        feed,
-                        claim,
-                        policy,
-                        roster,
-                    }),
-                ));
-            }
+        });
+        let dead: Vec<(LinkId, &str)> = dead.collect();
+        if now >= self.lan.beat_at && self.links.values().any(|link| link.session.is_some()) {
+            self.send_beats(moment, fx);
         }
         for (link, reason) in dead {
             self.close(link, reason, fx);
         }
     }
+
+    /// One to each peer that was heard lately.
+    fn send_beats(&mut self, moment: Moment, fx: &mut Effects) {
+        let now = moment.now.mono;
+        let beat = Beat {
+            frontier: self.log.digest().prefix(),
+            feed: self.feed.head(),
+            claim: self.election.own().claim,
+            policy: self.policies.in_force().hash().prefix(),
+            roster: self.roster.digest().prefix(),
+        };
+        let peers = self.links.iter().filter(|(_, link)| {
+            link.session.is_some() && now.since(link.heard_at) < limits::LINK_DEAD_MS
+        });
+        let before = fx.sends.len();
+        let beats = peers.map(|(id, _)| (*id, Frame::Beat(beat.clone())));
+        fx.sends.extend(beats);
+        let pause_ms = beat_pause_ms(fx.sends.len() - before);
+        self.lan.beat_at = now.plus(pause_ms - 50 + moment.entropy % 100);
+    }
+}
+
+/// How often a machine with that many peers sends beats, ms.
+fn beat_pause_ms(peers: usize) -> u64 {
+    let beyond = peers.saturating_sub(limits::BEAT_PEERS) as u64;
+    let stretched = limits::BEAT_MS + beyond * limits::BEAT_STRETCH_MS;
+    stretched.min(limits::BEAT_MOST_MS)
 }
 
 /// Why a device that does not belong is not served.

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::event::{Effects, LinkId, Notice, Write};
+use crate::fault::FaultKind;
 use crate::membership::{RecordError, Rights, Role, SignedRecord};
 use crate::policy::{Shelved, SignedPolicy};
 use crate::wire::Frame;
@@ -21,7 +22,7 @@ impl Engine {
                 Ok(true) => news.push(record),
                 // What it rests on has not come yet; beats tell that the rosters differ, and it comes again.
                 Ok(false) | Err(RecordError::Unfounded) => {}
-                Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
+                Err(error) => fx.notices.push(Notice::fault(FaultKind::Record, error)),
             }
         }
         if news.is_empty() {
@@ -56,7 +57,7 @@ impl Engine {
                     fx.notices.push(Notice::PolicyChanged);
                 }
             }
-            Err(error) => fx.notices.push(Notice::Fault(error.to_string())),
+            Err(error) => fx.notices.push(Notice::fault(FaultKind::Record, error)),
         }
     }
 

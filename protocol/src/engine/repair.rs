@@ -62,7 +62,7 @@ impl Engine {
         if let Some(session) = self.session_mut(link)
             && session.may_tell_frontier(now)
         {
-            session.frontier_at = Some(now);
+            session.sent.frontier_at = Some(now);
             session.differs = false;
             fx.sends.push((link, Frame::Frontier(frontier)));
         }

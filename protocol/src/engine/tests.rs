@@ -558,6 +558,7 @@ mod carrying;
 mod crown;
 mod epochs;
 mod heads;
+mod idle;
 mod packs;
 mod policies;
 mod rekey;

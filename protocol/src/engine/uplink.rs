@@ -8,9 +8,8 @@ use std::collections::BTreeMap;
 use super::Engine;
 use super::narrow::{Load, Narrowing};
 use crate::cloud::{Changes, Known};
-use crate::event::{
-    Effects, Moment, Network, Notice, Order, OrderKind, UplinkEvent, UplinkFailure,
-};
+use crate::event::{Effects, Moment, Network, Notice, Order, OrderKind, UplinkEvent};
+use crate::fault::{Fault, FaultKind};
 use crate::feed::PageError;
 use crate::frontier::Range;
 use crate::id::Author;
@@ -18,6 +17,8 @@ use crate::limits;
 use crate::sabotage::Bug;
 use crate::time::MonoMs;
 use crate::wire;
+
+mod failure;
 
 /// A probe goes out this often while nothing else proves the uplink, ms.
 const PROBE_MS: u64 = 4_000;
@@ -58,8 +59,8 @@ pub(super) struct Uplink {
     batches: Pause,
     /// Which records were held here at the last order, and which the cloud is known to hold as well.
     records: (Known, Known),
-    /// What was wrong with the last probe or request, for people.
-    problem: Option<String>,
+    /// What is wrong with it, for people: gone as soon as it no longer holds.
+    problem: Option<Fault>,
     /// The token was refused: nothing is sent but probes.
     refused: bool,
     /// The cloud is behind its own feed, and gets back what comes after this.
@@ -265,9 +266,9 @@ impl Engine {
         Known::of(&self.roster, &self.policies)
     }
 
-    /// What was wrong with the uplink at last, in words; `None` if it works.
-    pub fn uplink_problem(&self) -> Option<&str> {
-        self.uplink.problem.as_deref()
+    /// What is wrong with the uplink; `None` if it works.
+    pub fn uplink_problem(&self) -> Option<&Fault> {
+        self.uplink.problem.as_ref()
     }
 
     /// A person took the machine off the network, or put it back.
@@ -339,6 +340,7 @@ impl Engine {
             return;
         }
         let before = self.uplink.view;
+        let had_problem = self.uplink.problem.is_some();
         let now = moment.now.mono;
         match event {
             UplinkEvent::Probed { head } => {
@@ -351,15 +353,18 @@ impl Engine {
                 (self.uplink.view.reachable, self.uplink.view.authorised) = (true, true);
                 if !before.reachable {
                     self.uplink.line.until = now;
-                    self.uplink.problem = None;
                 }
+                // It was reached and took the token. What it did to a batch holds for whoever carries one.
+                let carries = self.election.is_gateway() || self.uplink.view.escaped;
+                let lasts = |fault: &mut Fault| carries && fault.kind == FaultKind::Cloud;
+                self.uplink.problem = self.uplink.problem.take_if(lasts);
             }
             UplinkEvent::Answered(answer) => {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
                 self.uplink.records.1 = self.uplink.records.0;
                 for what in answer.not_taken() {
-                    fx.notices.push(Notice::Fault(what));
+                    fx.notices.push(Notice::fault(FaultKind::Record, what));
                 }
                 let brought = self.take_changes(answer.changes, now, fx);
                 let narrowing = &mut self.uplink.narrowing;
@@ -396,75 +401,8 @@ impl Engine {
             }
         }
         self.tell_uplink();
-        if self.uplink.view != before {
+        if self.uplink.view != before || self.uplink.problem.is_some() != had_problem {
             fx.notices.push(Notice::UplinkChanged);
-        }
-    }
-
-    fn uplink_failed(
-        &mut self,
-        moment: Moment,
-        (order, failure): (OrderKind, UplinkFailure),
-        fx: &mut Effects,
-    ) {
-        let uplink = &mut self.uplink;
-        uplink.end(order);
-        uplink.probe_at = moment.now.mono.plus(PROBE_MS);
-        let is_probe = order == OrderKind::Probe;
-        let problem = match failure {
-            UplinkFailure::Unreachable(detail) => {
-                uplink.view.reachable = false;
-                if !is_probe {
-                    uplink.line.lengthen(moment, 0);
-                }
-                detail
-            }
-            UplinkFailure::Busy {
-                retry_after_ms,
-                detail,
-            } => {
-                uplink.line.lengthen(moment, retry_after_ms);
-                detail
-            }
-            UplinkFailure::Broken(detail) => {
-                let undecided = self.feed.undecided();
-                let narrowed = match order {
-                    OrderKind::Batch => uplink.narrowing.broke(moment, &detail, undecided),
-                    _ => None,
-                };
-                match narrowed {
-                    Some(base_ms) => uplink.line.lengthen_from(base_ms, moment, 0),
-                    None => uplink.line.lengthen(moment, 0),
-                }
-                detail
-            }
-            UplinkFailure::Unauthorised(detail) => {
-                // The probe goes on and finds out when a new token is taken; people see it in the status.
-                (uplink.view.reachable, uplink.view.authorised) = (true, false);
-                (uplink.refused, uplink.ask_at_once) = (true, true);
-                detail
-            }
-            UplinkFailure::TooLarge => {
-                uplink.narrowing.limit = (uplink.narrowing.limit / 2).max(1);
-                return;
-            }
-            UplinkFailure::Behind { held, detail } => {
-                // What this machine cannot give back, another one may have.
-                uplink.give_back = (held < self.feed.folded()).then_some(held);
-                if uplink.give_back.is_none() {
-                    uplink.line.lengthen(moment, 0);
-                }
-                detail
-            }
-            UplinkFailure::Nonsense(detail) => {
-                uplink.line.lengthen(moment, 0);
-                format!("the cloud answered nonsense: {detail}")
-            }
-        };
-        // Told once, however often it is tried again.
-        if uplink.problem.as_ref() != Some(&problem) {
-            fx.notices.push(Notice::Fault(problem.clone()));
-            uplink.problem = Some(problem);
         }
     }
 
@@ -487,8 +425,8 @@ impl Engine {
                 if let PageError::Broken { position } = error {
                     self.note_fork(None, position, now);
                 }
-                fx.notices
-                    .push(Notice::Fault(format!("the cloud's feed: {error}")));
+                let words = format!("the cloud's feed: {error}");
+                fx.notices.push(Notice::fault(FaultKind::Feed, words));
                 return false;
             }
         }

@@ -123,7 +123,7 @@ impl Cloud {
 }
 
 fn shut_out() -> UplinkFailure {
-    UplinkFailure::Unauthorised("shut out".into())
+    UplinkFailure::ShutOut("shut out".into())
 }
 
 fn kind_of(request: &Request) -> OrderKind {

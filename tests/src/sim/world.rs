@@ -380,6 +380,7 @@ impl World {
             again,
             // The network of the world knows no grudges.
             faults: _,
+            stored: _,
         } = output;
         for (ticket, answer) in changes {
             let (now, what) = (

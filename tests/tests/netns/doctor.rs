@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use studiovault_lab::lab::machine::path;
 use studiovault_lab::lab::{Host, Lab, Machine, Studio, eventually, lab_agent};
 use studiovault_protocol::api::{DoctorStage, DoctorView, Stage, StageOutcome};
@@ -236,7 +236,8 @@ fn a_portal_and_a_token_that_ran_out_are_told_apart_on_the_way_to_the_cloud() {
         let confirmed = || desk.status().ok()?.cloud.authorised.then_some(());
         eventually("the cloud takes the token", SOON, confirmed)?;
         only(&examine(desk)?, &[])?;
-        desk.command(&["login", "--token", "ran-out"])?;
+        let token = json!({"token": "ran-out"});
+        desk.api()?.post(&path("/login"), &token)?.ok()?;
         let view = examine(desk)?;
         fails(&view, Stage::CloudSignIn, "studiovault login")?;
         only(&view, &[Stage::CloudSignIn])?;

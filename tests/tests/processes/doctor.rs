@@ -75,7 +75,7 @@ fn a_cloud_that_is_gone_and_one_that_refuses_the_token_are_told_apart() {
     let place = Place::new();
     let cloud = Running::cloud(&place.path("cloud"));
     let office = place.found("office", Some(&cloud));
-    done(&office, &["login", "--token", "wrong"]);
+    give_token(&office, "wrong");
     let node = Running::node(&office, &[]);
     let (view, code) = examined(&office);
     assert_eq!(code, 1);

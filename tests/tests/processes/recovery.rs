@@ -99,6 +99,22 @@ fn a_machine_that_the_cloud_has_not_heard_of_brings_the_roster_itself_and_a_revo
                 .to_string()
                 .contains("no longer belongs")
     });
+    // A sign-in would help nobody, so none is asked for.
+    let status = json(&laptop, &["status"]);
+    assert_eq!(status["cloud"]["problem_kind"], "shut_out", "{status}");
+    for command in ["status", "doctor"] {
+        let said = say(&laptop, &[command]).out;
+        assert!(
+            said.contains("shut out") && said.contains("invite"),
+            "{said}"
+        );
+        assert!(!said.contains("login"), "{said}");
+    }
+    let refused = say(&laptop, &["login", "--token", "svp_another"]);
+    assert!(
+        refused.code == 4 && refused.error.contains("nothing was kept"),
+        "{refused:?}"
+    );
     let gone = say(&laptop, &["get", "client", &after]);
     assert_eq!(gone.code, 5, "{gone:?}");
     thief.stop();

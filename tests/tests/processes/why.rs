@@ -107,7 +107,7 @@ fn why_tells_a_cloud_out_of_reach_from_one_that_refuses_the_token() {
     let place = Place::new();
     let cloud = Running::cloud(&place.path("cloud"));
     let office = place.found("office", Some(&cloud));
-    done(&office, &["login", "--token", "wrong"]);
+    give_token(&office, "wrong");
     let node = Running::node(&office, &[]);
     let id = put(&office, &["client", "name=Silva"]);
     until(&office, "the token is refused", || {

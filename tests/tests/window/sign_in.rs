@@ -33,7 +33,7 @@ fn one_signs_in_by_a_code_and_what_waited_goes_up_and_every_other_end_is_said() 
     let desk = studio.front_desk.clone();
     // Alone, so that no other machine carries to the cloud for it.
     studio.running.truncate(2);
-    done(&desk, &["login", "--token", "svp_of_yesterday"]);
+    give_token(&desk, "svp_of_yesterday");
     put(&desk, &["put", "client", "name=Silva"]);
     let mut pane = Pane::on(&desk);
     pane.sees("The cloud no longer takes this studio's sign-in.");

@@ -2,6 +2,7 @@
 //! which stand in the panel's place.
 
 use studiovault_protocol::api::Warning;
+use studiovault_protocol::fault::FaultKind;
 
 use super::*;
 
@@ -12,11 +13,12 @@ const PANEL: f32 = 70.0;
 /// What a node says of a token that the cloud refuses.
 const REFUSED: &str = "the cloud refuses the token: this request carries no token that is valid here: send `Authorization: Bearer` with a token of this server; sign in again with `studiovault login`";
 
-fn fault(sentence: &str) -> Warning {
+fn fault(kind: FaultKind, sentence: &str) -> Warning {
     Warning {
         code: "FAULT".to_owned(),
         sentence: sentence.to_owned(),
         next_step: "If it goes on, look at the log of `studiovault run`.".to_owned(),
+        kind: Some(kind),
     }
 }
 
@@ -27,9 +29,13 @@ fn troubled() -> Status {
     status.peers.clear();
     status.warnings = vec![
         fault(
+            FaultKind::Disk,
             "the store could not be written to for a while, and what was typed meanwhile is kept",
         ),
-        fault("a machine sent something that makes no sense, and it was set aside for a look"),
+        fault(
+            FaultKind::Record,
+            "a machine sent something that makes no sense, and it was set aside for a look",
+        ),
     ];
     status
 }
@@ -54,7 +60,7 @@ fn in_a_small_window_one_line_of_one_banner_is_shown_and_every_panel_keeps_room(
         stage.tell(Message::Status(Box::new(troubled())));
         let long = "Nothing was written: the disk is full. Make room on it, and try it once more. "
             .repeat(4);
-        stage.tell(Message::Fault(long));
+        stage.tell(Message::Fault(FaultKind::Disk, long));
         for key in [
             Key::Num1,
             Key::Num2,
@@ -131,10 +137,11 @@ fn the_last_of_the_keys_is_reached_in_a_small_window() {
 fn a_refused_token_is_said_once_and_not_at_all_once_one_is_taken() {
     let mut status = three_machines();
     let mut stage = Stage::showing(status.clone(), Vec::new());
-    stage.tell(Message::Fault(REFUSED.to_owned()));
+    stage.tell(Message::Fault(FaultKind::SignIn, REFUSED.to_owned()));
     status.cloud.authorised = false;
     status.cloud.problem = Some(REFUSED.to_owned());
-    status.warnings.push(fault(REFUSED));
+    status.cloud.problem_kind = Some(FaultKind::SignIn);
+    status.warnings.push(fault(FaultKind::SignIn, REFUSED));
     stage.tell(Message::Status(Box::new(status.clone())));
     assert!(stage.shows("cloud refuses the sign-in") && !stage.shows("cloud online"));
     assert!(stage.shows("The cloud no longer takes this studio's sign-in."));
@@ -144,8 +151,9 @@ fn a_refused_token_is_said_once_and_not_at_all_once_one_is_taken() {
     stage.press(Modifiers::COMMAND, Key::Num6);
     assert!(stage.shows("Not signed in: the cloud refuses the token."));
 
-    // The node keeps the fault for a while, and the problem until something else is asked of the cloud.
     status.cloud.authorised = true;
+    (status.cloud.problem, status.cloud.problem_kind) = (None, None);
+    status.warnings.clear();
     stage.tell(Message::Status(Box::new(status)));
     assert!(stage.shows("Signed in: the cloud takes") && stage.shows("cloud online"));
     assert!(!stage.shows("refuses"));
@@ -153,16 +161,43 @@ fn a_refused_token_is_said_once_and_not_at_all_once_one_is_taken() {
 }
 
 #[test]
+fn a_fault_is_judged_by_its_kind_whatever_its_words_and_one_of_an_older_node_is_shown() {
+    let words = "no such words were ever said before";
+    let mut status = three_machines();
+    let mut stage = Stage::showing(status.clone(), Vec::new());
+    stage.tell(Message::Fault(FaultKind::Unreachable, words.to_owned()));
+    status.warnings.push(fault(FaultKind::Unreachable, words));
+    stage.tell(Message::Status(Box::new(status.clone())));
+    assert!(!stage.shows(words), "the state of the cloud tells of it");
+    status.warnings[0].kind = None;
+    stage.tell(Message::Status(Box::new(status)));
+    assert!(stage.shows(words), "a node that says no kind");
+}
+
+#[test]
+fn a_machine_that_was_shut_out_is_told_so_and_not_to_sign_in() {
+    let mut status = three_machines();
+    (status.cloud.authorised, status.cloud.reachable) = (false, true);
+    status.cloud.problem_kind = Some(FaultKind::ShutOut);
+    status.cloud.problem = Some("the cloud no longer serves this machine".to_owned());
+    let mut stage = Stage::showing(status, Vec::new());
+    assert!(stage.shows("An admin can let it in again"));
+    assert!(stage.shows("shut out of the studio"));
+    stage.press(Modifiers::COMMAND, Key::Num6);
+    assert!(!stage.shows("Sign in") && !stage.shows("sign-in"));
+}
+
+#[test]
 fn a_fault_that_the_status_tells_is_no_second_banner() {
     let sentence = "the store could not be written to";
     let mut stage = Stage::showing(three_machines(), Vec::new());
-    stage.tell(Message::Fault(sentence.to_owned()));
+    stage.tell(Message::Fault(FaultKind::Disk, sentence.to_owned()));
     assert!(stage.shows("Put away"));
     let mut status = three_machines();
-    status.warnings.push(fault(sentence));
+    status.warnings.push(fault(FaultKind::Disk, sentence));
     stage.tell(Message::Status(Box::new(status)));
     assert!(stage.shows("Examine this machine") && !stage.shows("Put away"));
-    stage.tell(Message::Fault(sentence.to_owned()));
+    stage.tell(Message::Fault(FaultKind::Disk, sentence.to_owned()));
     assert!(!stage.shows("Put away"));
 }
 

@@ -1,6 +1,7 @@
 //! The failure states that people meet: each is met here with its sentence on screen and its button pressed.
 
 use studiovault_protocol::api::Warning;
+use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::membership::Standing;
 
 use super::*;
@@ -25,6 +26,7 @@ fn warned(status: &mut Status, code: &str, sentence: &str, next_step: &str) {
         code: code.to_owned(),
         sentence: sentence.to_owned(),
         next_step: next_step.to_owned(),
+        kind: None,
     });
 }
 
@@ -47,7 +49,7 @@ fn states_of_the_way() -> [State; 5] {
             Does::Asks(Request::Examine),
         ),
         (
-            |status| status.cloud.problem = Some("something else answers in its place".to_owned()),
+            |status| status.cloud.problem_kind = Some(FaultKind::Portal),
             "the sign-in page of this network. Sign in there",
             "Open the network's page",
             Does::Browses,

@@ -15,7 +15,7 @@ use super::decide::{Place, access};
 
 #[derive(Args)]
 pub(crate) struct Snapshot {
-    /// Of this studio only; without it of every studio that has a token
+    /// The one studio; without it, every studio to which this cloud truth has given a token
     #[arg(long, value_name = "ID")]
     studio: Option<StudioId>,
     #[command(flatten)]

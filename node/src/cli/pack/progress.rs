@@ -72,6 +72,13 @@ impl Progress {
         self.reach(self.done.saturating_add(more));
     }
 
+    /// So much is done of what is more or less than it was.
+    pub fn reach_of(&mut self, done: u64, length: u64) {
+        self.length = length;
+        self.bar.set_length(length);
+        self.reach(done);
+    }
+
     /// So much is done.
     pub fn reach(&mut self, done: u64) {
         self.done = done.min(self.length);

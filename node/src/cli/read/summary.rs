@@ -1,6 +1,7 @@
 //! The status in the words of a person: what is safe where, then the figures.
 
 use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::fault::FaultKind;
 
 use crate::cli::output::{Table, say};
 
@@ -48,13 +49,14 @@ pub(crate) fn print(status: &Status) {
     );
     say!("state    {}", status.state_hash);
     if !status.peers.is_empty() {
-        let mut table = Table::new(["machine", "address", "it lacks", "we lack"]);
+        let mut table = Table::new(["machine", "address", "it lacks", "we lack", "its clock"]);
         for peer in &status.peers {
             table.row(vec![
                 peer.name.clone(),
                 peer.address.clone(),
                 peer.behind.to_string(),
                 peer.ahead.to_string(),
+                clock_words(peer.clock_offset_ms),
             ]);
         }
         say!("\n{}", table.text().trim_end());
@@ -96,8 +98,24 @@ fn cloud(status: &Status) -> String {
     };
     let reach = match (cloud.reachable, cloud.authorised) {
         (false, _) => "not in reach of this machine",
+        (true, false) if cloud.problem_kind == Some(FaultKind::ShutOut) => {
+            "no longer serves this machine: it was shut out, or left (an admin's invite lets it in again)"
+        }
         (true, false) => "refuses the token (sign in again with `studiovault login`)",
         (true, true) => "in reach",
     };
-    format!("{reach}, {gateway}, feed at {}", status.feed.folded)
+    let clock = cloud.clock_offset_ms.map(clock_words);
+    let clock = clock.map(|words| format!(", its clock {words}"));
+    let clock = clock.unwrap_or_default();
+    format!("{reach}, {gateway}, feed at {}{clock}", status.feed.folded)
+}
+
+/// By how much another's clock is off.
+fn clock_words(offset_ms: i64) -> String {
+    let seconds = (offset_ms.saturating_abs() + 500) / 1000;
+    match (seconds, offset_ms > 0) {
+        (0, _) => "as ours".to_owned(),
+        (seconds, true) => format!("{seconds} s ahead"),
+        (seconds, false) => format!("{seconds} s behind"),
+    }
 }

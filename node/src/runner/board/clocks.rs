@@ -21,6 +21,7 @@ pub(super) fn warnings(peers: &[(&str, i64)]) -> Vec<Warning> {
         code: "CLOCK_OFF".into(),
         sentence,
         next_step: next_step.into(),
+        kind: None,
     };
     // The many are believed, if they agree.
     let ahead = peers.iter().filter(|(_, offset)| *offset > TOLERANCE_MS);

@@ -20,6 +20,7 @@ fn warning(engine: &Engine, alarm: FeedAlarm) -> Warning {
                     "This machine and {other} have different feeds of the cloud, from position {position} at the latest. Each keeps its own; nothing of the other counts here."
                 ),
                 next_step: "Work on: nothing is lost. Whoever runs the cloud looks whether two servers use its key, or whether an older copy of its database runs; leave every machine as it is until that is known.".into(),
+                kind: None,
             }
         }
         FeedAlarm::Withheld { by, told, known } => Warning {
@@ -32,6 +33,7 @@ fn warning(engine: &Engine, alarm: FeedAlarm) -> Warning {
                 "Look at `studiovault doctor` on {0}; if it finds nothing, take {0} off with `studiovault network off` there: another machine carries then.",
                 name(by)
             ),
+            kind: None,
         },
     }
 }

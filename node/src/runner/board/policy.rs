@@ -16,6 +16,7 @@ pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
                 policies.in_force().version()
             ),
             next_step: "Update StudioVault on this machine; nothing is lost meanwhile.".into(),
+            kind: None,
         });
     }
     let ours = policies.in_force().hash().prefix();
@@ -27,6 +28,7 @@ pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
             next_step:
                 "Update StudioVault on the older of the two; both pass everything on meanwhile."
                     .into(),
+            kind: None,
         });
     }
     let (opaque, bundles) = (counts.opaque, counts.newer_bundles);
@@ -37,6 +39,7 @@ pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
                 "{opaque} records hold something that this machine does not know: they are read-only here."
             ),
             next_step: "Update StudioVault on this machine, or let the studio's newest policy reach it.".into(),
+            kind: None,
         });
     }
     if bundles > 0 {
@@ -46,6 +49,7 @@ pub(super) fn warnings(engine: &Engine, counts: &Counts) -> Vec<Warning> {
                 "{bundles} transactions of others need a newer version of the program: they are kept and passed on, and do not show here."
             ),
             next_step: "Update StudioVault on this machine; its next start takes them up.".into(),
+            kind: None,
         });
     }
     warnings

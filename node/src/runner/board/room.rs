@@ -49,6 +49,7 @@ fn warning(free_bytes: u64) -> Option<Warning> {
             free_bytes / (1024 * 1024)
         ),
         next_step: "Make room on the disk that holds the data folder; nothing acknowledged is lost meanwhile.".into(),
+        kind: None,
     })
 }
 

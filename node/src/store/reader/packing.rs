@@ -144,6 +144,16 @@ impl View<'_> {
         Ok(slice)
     }
 
+    /// The page of the feed that ends at a position, if one does.
+    pub fn page_to(&self, position: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT bytes FROM feed WHERE first <= ?1 AND last = ?1 ORDER BY first DESC LIMIT 1",
+        )?;
+        let mut rows = statement.query([position.cast_signed()])?;
+        let row = rows.next()?;
+        Ok(row.map(|row| row.get(0)).transpose()?)
+    }
+
     /// Pages of the feed after one position and up to another. Empty at the end.
     pub fn feed_slice(
         &self,

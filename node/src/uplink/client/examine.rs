@@ -9,7 +9,6 @@ use reqwest::Url;
 use reqwest::header::LOCATION;
 
 use super::{CloudClient, UplinkError};
-use crate::clock;
 use crate::doctor::{CloudAnswer, CloudFacts};
 
 /// A step that takes longer has failed.
@@ -45,17 +44,18 @@ impl CloudClient {
 
     async fn question(&self) -> CloudAnswer {
         let began = Instant::now();
-        let asked_at = clock::wall().0;
         match self.ping().await {
-            Ok(pong) => {
-                let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(i64::MAX);
-                CloudAnswer::Echoed {
-                    offset_ms: pong.server_time.0.saturating_sub(asked_at + took / 2),
-                    took_ms: took.unsigned_abs(),
-                }
-            }
+            Ok(_) => CloudAnswer::Echoed {
+                offset_ms: self.clock().offset_ms().unwrap_or_default(),
+                took_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+            },
             Err(error @ (UplinkError::Unauthorised(_) | UplinkError::Unknown(_))) => {
                 CloudAnswer::SignIn(error.to_string())
+            }
+            Err(error @ UplinkError::ShutOut) => CloudAnswer::ShutOut(error.to_string()),
+            Err(UplinkError::Impostor) => {
+                self.why_unreachable("something else answers in its place".into())
+                    .await
             }
             Err(UplinkError::Nonsense(detail) | UplinkError::Missing(detail)) => {
                 CloudAnswer::Somebody(format!(

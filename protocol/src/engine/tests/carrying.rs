@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::cloud::Changes;
+use crate::event::{OrderKind, UplinkFailure};
+use crate::fault::FaultKind;
 use crate::feed::{Entry, Page, PageBody};
 use crate::id::Author;
 use crate::limits::ESCAPE_MS;
@@ -96,4 +98,51 @@ fn a_page_of_the_feed_is_believed_with_the_clouds_signature_and_no_other() {
     };
     assert_eq!(told(&secret(1)), 0, "a machine of the studio signed it");
     assert_eq!(told(&secret(CLOUD)), 1);
+}
+
+#[test]
+fn a_refused_sign_in_is_the_problem_until_a_token_is_taken_and_no_longer() {
+    let (mut room, gateway, other) = gateway_and_other();
+    let failed = |failure: UplinkFailure| {
+        Input::Uplink(UplinkEvent::Failed {
+            order: OrderKind::Probe,
+            failure,
+        })
+    };
+    let probed = || Input::Uplink(UplinkEvent::Probed { head: None });
+    let kind = |room: &Room, at: usize| {
+        let problem = room.engines[at].uplink_problem();
+        problem.map(|fault| fault.kind)
+    };
+    let cases = [
+        (UplinkFailure::Unauthorised("no".into()), FaultKind::SignIn),
+        (UplinkFailure::ShutOut("gone".into()), FaultKind::ShutOut),
+        (UplinkFailure::Portal("page".into()), FaultKind::Portal),
+        (
+            UplinkFailure::Unreachable("-".into()),
+            FaultKind::Unreachable,
+        ),
+    ];
+    for at in [gateway, other] {
+        for (failure, expected) in cases.clone() {
+            room.give(at, failed(failure));
+            assert_eq!(kind(&room, at), Some(expected));
+            room.give(at, probed());
+            assert_eq!(kind(&room, at), None, "{expected:?} is over");
+        }
+    }
+    // What the cloud did to a batch is not over by a probe, for whoever carries.
+    let broken = || {
+        Input::Uplink(UplinkEvent::Failed {
+            order: OrderKind::Changes,
+            failure: UplinkFailure::Nonsense("what".into()),
+        })
+    };
+    room.give(gateway, broken());
+    room.give(gateway, probed());
+    let carries = room.engines[gateway].election.is_gateway();
+    assert_eq!(kind(&room, gateway), carries.then_some(FaultKind::Cloud));
+    room.give(other, broken());
+    room.give(other, probed());
+    assert_eq!(kind(&room, other), None);
 }

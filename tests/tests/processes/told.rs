@@ -1,0 +1,49 @@
+//! What a person is told where only a person can help: a key or a store that is gone.
+
+use super::*;
+
+#[test]
+fn a_folder_without_its_key_is_named_and_nothing_is_made_anew() {
+    let place = Place::new();
+    let desk = place.found("front-desk", None);
+    let node = Running::node(&desk, &[]);
+    put(&desk, &["client", "name=Silva"]);
+    node.stop();
+    fs::remove_file(desk.join("device.key")).expect("is there");
+    let store = fs::read(desk.join("studio.db")).expect("a store");
+    let again = ["init", "--name", "x", "--studio-name", "y"];
+    for arguments in [
+        &["run", "--silent"][..],
+        &["verify"],
+        &["bootstrap", "--lan"],
+        &again,
+    ] {
+        let said = say(&desk, arguments);
+        assert_ne!(said.code, 0, "{arguments:?}: {said:?}");
+        let is_named =
+            said.error.contains("device.key is missing") && said.error.contains("backup");
+        assert!(is_named || arguments == again, "{arguments:?}: {said:?}");
+    }
+    assert!(!desk.join("device.key").exists());
+    assert!(fs::read(desk.join("studio.db")).expect("a store") == store);
+}
+
+#[test]
+fn a_store_that_is_gone_is_not_found_sound() {
+    let place = Place::new();
+    let desk = place.found("front-desk", None);
+    let node = Running::node(&desk, &[]);
+    put(&desk, &["client", "name=Silva"]);
+    node.stop();
+    for file in ["studio.db", "studio.db-wal", "studio.db-shm"] {
+        // The last two are there only after a crash.
+        let _ = fs::remove_file(desk.join(file));
+    }
+    for command in ["verify", "rebuild"] {
+        let said = say(&desk, &[command]);
+        let is_told =
+            said.error.contains("studio.db is not there") && said.error.contains("bootstrap");
+        assert!(said.code == 1 && is_told, "{command}: {said:?}");
+    }
+    assert!(!desk.join("studio.db").exists(), "one was made");
+}
