@@ -167,7 +167,7 @@ impl Touched {
     pub fn flush(&mut self, store: &mut Store) -> Result<(), StoreError> {
         self.flush_history(store)?;
         ledger::write(&store.connection, &mut self.ledger)?;
-        let mut entities: Vec<Box<Loaded>> = self
+        let mut entities: Vec<_> = self
             .entities
             .loaded
             .drain()

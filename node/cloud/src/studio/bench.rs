@@ -181,7 +181,8 @@ impl<'a> Bench<'a> {
         if outcome.is_none() {
             after.undecided.push(case.dot);
         }
-        after.named |= !self.leaves_nothing(&after);
+        let nothing = self.leaves_nothing(&after);
+        after.named |= !nothing;
         let row = NewCommand {
             id: command.id,
             content,
