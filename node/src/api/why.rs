@@ -94,7 +94,7 @@ fn bad_dot() -> Refused {
 
 fn never_heard_of(dot: Dot) -> Refused {
     let detail = format!(
-        "there is no such transaction here, nor on any machine that this one has heard from: {dot}"
+        "there is no such transaction as {dot} here, and neither a linked machine nor the cloud tells of it"
     );
     let next_step =
         "check the dot with `studiovault history`, or ask on the machine where it was written";
