@@ -30,11 +30,14 @@ pub struct Bench<'a> {
     /// Boxed, since the map moves what it holds whenever it grows.
     slots: HashMap<EntityId, Box<Slot>>,
     /// What was replaced since [`Self::mark`]; `None` while nothing is to be taken back.
-    undo: Option<Vec<(EntityId, Option<Box<Slot>>)>>,
+    undo: Option<Vec<Replaced>>,
     /// What the last settled command took the place of, if that has no verdict yet.
     withdrawn: Option<Dot>,
     bundles: HashMap<i64, Arc<(Bundle, Vector)>>,
 }
+
+/// A slot that another took the place of; `None`: there was none.
+type Replaced = (EntityId, Option<Box<Slot>>);
 
 #[derive(Clone, Debug)]
 struct Slot {
