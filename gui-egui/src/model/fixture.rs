@@ -327,6 +327,7 @@ pub fn what_happened(rows: usize) -> ActivityPage {
             1 => SyncState::Confirmed,
             _ => SyncState::WithGateway,
         },
+        voided: false,
         code: None,
     };
     ActivityPage {

@@ -195,7 +195,13 @@ fn row_ui(ui: &mut Ui, row: &ActivityRow, (selected, now): (bool, WallMs)) -> bo
         actor => format!("{actor} on {}", row.device),
     };
     let changes = changes_text(&row.fields);
-    let what = format!("{} {} \"{}\"", op_words(row.op), row.entity_type, row.label);
+    let voided = if row.voided { " (voided)" } else { "" };
+    let what = format!(
+        "{} {} \"{}\"{voided}",
+        op_words(row.op),
+        row.entity_type,
+        row.label
+    );
     let (tone, stands) = standing_words(row);
     response.widget_info(|| {
         let words = format!("{when}, {who}, {what}, {changes}, {stands}");

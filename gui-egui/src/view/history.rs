@@ -44,6 +44,9 @@ pub fn history_ui(
                 if let Some(deletion) = &view.deletion {
                     statement_ui(ui, Tone::Attention, &format!("{deletion}."));
                 }
+                if view.voided {
+                    statement_ui(ui, Tone::Attention, "This sale is voided; it counts 0.");
+                }
                 ui.horizontal_wrapped(|ui| {
                     let words = format!("Where it stands: {}.", view.sync_state);
                     statement_ui(ui, Tone::Quiet, &words);

@@ -84,6 +84,7 @@ fn row(shared: &Shared, entry: ActivityEntry) -> ActivityRow {
         op: entry.op,
         entity: entry.entity,
         entity_type: entry.entity_type,
+        voided: entry.shown.as_ref().is_some_and(|row| row.voided),
         label: entry
             .shown
             .map_or_else(|| entry.entity.to_string(), |row| label(&row)),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use studiovault_protocol::api::{SyncState, WhyView};
 use studiovault_protocol::id::{Author, Dot, EntityId};
 use studiovault_protocol::vector::Vector;
@@ -36,7 +37,10 @@ pub(super) async fn why(State(shared): State<Shared>, Path(id): Path<String>) ->
     let found = if id.contains('.') {
         let dot: Dot = id.parse().map_err(|_| bad_dot())?;
         let read = move |view: View<'_>| bundle(&view, dot, &lost);
-        let subject = shared.read(read).await?;
+        let (subject, named) = shared.read(read).await?;
+        if !named && standing.holders.of(&subject.vv).next().is_none() {
+            return Err(never_heard_of(dot));
+        }
         Found { subject, row: None }
     } else {
         let entity = entity_id(&id)?;
@@ -88,27 +92,42 @@ fn bad_dot() -> Refused {
     Refused::bad_request("BAD_ID", detail, next_step)
 }
 
-/// What is known of the bundle that holds a dot.
-fn bundle(view: &View<'_>, dot: Dot, lost: &BTreeMap<Author, u64>) -> Result<Subject, StoreError> {
+fn never_heard_of(dot: Dot) -> Refused {
+    let detail = format!(
+        "there is no such transaction as {dot} here, and neither a linked machine nor the cloud tells of it"
+    );
+    let next_step =
+        "check the dot with `studiovault history`, or ask on the machine where it was written";
+    Refused::new(StatusCode::NOT_FOUND, "NOT_FOUND", detail, next_step)
+}
+
+/// What is known of the bundle that holds a dot, and whether anything here names the dot.
+fn bundle(
+    view: &View<'_>,
+    dot: Dot,
+    lost: &BTreeMap<Author, u64>,
+) -> Result<(Subject, bool), StoreError> {
     let Some(row) = view.bundle_of(dot)? else {
-        return Ok(Subject {
+        let absent = Subject {
             vv: one(dot),
             here: Here::Absent,
             saw: Vec::new(),
             said: Said::Nothing,
-        });
+        };
+        return Ok((absent, view.is_named(dot)?));
     };
     let here = match (row.applied, row.set_aside) {
         (true, true) => Here::SetAside,
         (true, false) => Here::Shown,
         (false, _) => Here::Parked(awaited(view, row.tip, lost)?),
     };
-    Ok(Subject {
+    let subject = Subject {
         vv: one(row.tip),
         here,
         said: said_of(&row),
         saw: row.saw,
-    })
+    };
+    Ok((subject, true))
 }
 
 fn said_of(row: &BundleRow) -> Said {

@@ -160,3 +160,23 @@ impl Links {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Golden vectors: how frames stand on the stream of a link. What is in them has its own, in the protocol.
+    #[tokio::test]
+    async fn a_frame_goes_out_behind_its_length_in_four_bytes_the_lowest_first() {
+        let outgoing = Outgoing::default();
+        for frame in [&b"\x01\x02\x03"[..], b"", &[0xab; 258]] {
+            let frame = Bytes::copy_from_slice(frame);
+            outgoing.push(frame).expect("there is room");
+        }
+        let mut buffer = Vec::new();
+        assert!(matches!(outgoing.fill(&mut buffer).await, Turn::Write));
+        let hex: String = buffer.iter().map(|byte| format!("{byte:02x}")).collect();
+        let golden = ["03000000010203", "00000000", "02010000", &"ab".repeat(258)];
+        assert_eq!(hex, golden.concat());
+    }
+}

@@ -66,3 +66,31 @@ impl Channel {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    /// Golden vectors: how messages stand on the connection. What is in them has its own, in the protocol.
+    #[tokio::test]
+    async fn a_message_goes_out_behind_its_length_in_four_bytes_the_lowest_first() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binds");
+        let address = listener.local_addr().expect("has an address");
+        let (near, far) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let mut sender = Channel::new(near.expect("connects"));
+        let (mut far, _) = far.expect("is asked");
+        let offer = Message::Offer {
+            version: 1,
+            plate: 7,
+            half: vec![0xab; 258],
+        };
+        sender.send(&offer).await.expect("is sent");
+        drop(sender);
+        let mut bytes = Vec::new();
+        far.read_to_end(&mut bytes).await.expect("is read");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        // A length of 263, then the variant, the version, the plate, and 258 bytes behind their number.
+        assert_eq!(hex, format!("070100000001078202{}", "ab".repeat(258)));
+    }
+}

@@ -147,6 +147,7 @@ impl<'s> Batch<'s> {
                 return Ok(());
             }
             batch.flush()?;
+            batch.mark_sent()?;
             let (store, before) = (&batch.store, &batch.before);
             let tally = (store.state_sum, store.key_sum, store.counters.applied);
             if tally != (before.state_sum, before.key_sum, before.counters.applied) {
@@ -211,7 +212,7 @@ impl<'s> Batch<'s> {
         match write {
             Write::Store { bundle, own } => self.append(bundle, (*own, rules))?,
             Write::Apply { bundle, past } => self.apply(bundle, past, (rules, &mut applied))?,
-            Write::Page(page) => fold::keep_page(self.store, page)?,
+            Write::Page(page) => fold::keep_page(self.store, page, &mut self.touched)?,
             Write::Fold(page) => self.fold(page, rules, &mut applied)?,
             Write::Policy(record) => self.keep_policy(record)?,
             Write::Record(record) => self.keep_record(record)?,
@@ -374,6 +375,14 @@ impl<'s> Batch<'s> {
     pub(super) fn write_waiting(&mut self) -> Result<(), StoreError> {
         for waiting in std::mem::take(&mut self.waiting) {
             write_row(self.store, &waiting, None)?;
+        }
+        Ok(())
+    }
+
+    /// Notes in the queue what the cloud holds by now and has not decided.
+    fn mark_sent(&mut self) -> Result<(), StoreError> {
+        for (author, range) in std::mem::take(&mut self.touched.named) {
+            queue::mark_sent(&self.store.connection, author, range)?;
         }
         Ok(())
     }

@@ -15,10 +15,15 @@ use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
 use super::ledger::{self, Decider};
+use super::touched::Touched;
 use super::{Rules, Store, StoreError, history, letters, put_encoded, queue};
 
 /// Keeps a page and what it says the cloud holds.
-pub(super) fn keep_page(store: &mut Store, page: &Page) -> Result<(), StoreError> {
+pub(super) fn keep_page(
+    store: &mut Store,
+    page: &Page,
+    touched: &mut Touched,
+) -> Result<(), StoreError> {
     store
         .connection
         .prepare_cached(
@@ -46,7 +51,8 @@ pub(super) fn keep_page(store: &mut Store, page: &Page) -> Result<(), StoreError
                      cloud_from = min(coalesce(cloud_from, ?2), ?2) WHERE id = ?1",
                 )?
                 .execute([number, first.cast_signed(), last.cast_signed()])?;
-            queue::mark_sent(&store.connection, number, (first.saturating_sub(1), *last))?;
+            let range = (first.saturating_sub(1), *last);
+            touched.named.push((number, range));
         }
     }
     Ok(())

@@ -304,7 +304,11 @@ impl View<'_> {
             opaque: self.count("SELECT count(*) FROM entity WHERE opaque = 1")?,
             newer_bundles: self
                 .count("SELECT count(*) FROM log_bundle WHERE substr(bytes, 1, 1) <> x'01'")?,
-            quarantined: self.count("SELECT count(*) FROM quarantine")?,
+            // What somebody took over or gave up is nobody's to look at any more.
+            quarantined: self.count(
+                "SELECT count(*) FROM quarantine AS aside WHERE NOT EXISTS (
+                     SELECT 1 FROM replacement WHERE author = aside.author AND counter = aside.counter)",
+            )?,
             dead_letters: self.count(
                 "SELECT count(*) FROM dead_letter WHERE settled IS NULL AND code <> 'STUCK'",
             )?,

@@ -81,12 +81,16 @@ pub(super) struct Touched {
     pub history: Vec<(i64, i64)>,
     /// Conflicts that opened, changed or closed, in order.
     pub ledger: Vec<LedgerEntry>,
+    /// Per author after and up to which counters the feed names bundles. Noted in the queue at the end, since most of them are
+    /// decided in the same transaction.
+    pub named: Vec<(i64, (u64, u64))>,
 }
 
 /// The entities in memory.
 #[derive(Debug, Default)]
 pub(super) struct Entities {
-    loaded: HashMap<EntityId, Loaded>,
+    /// Boxed, since the map moves what it holds whenever it grows.
+    loaded: HashMap<EntityId, Box<Loaded>>,
 }
 
 impl Entities {
@@ -97,14 +101,17 @@ impl Entities {
 
     /// The entity if it is in memory.
     pub fn peek(&mut self, id: EntityId) -> Option<&mut Loaded> {
-        self.loaded.get_mut(&id)
+        self.loaded.get_mut(&id).map(Box::as_mut)
     }
 
     /// The entity from memory or from its row.
     pub fn load(&mut self, store: &Store, id: EntityId) -> Result<Option<&mut Loaded>, StoreError> {
         match self.loaded.entry(id) {
             Entry::Occupied(held) => Ok(Some(held.into_mut())),
-            Entry::Vacant(place) => Ok(read(store, id)?.map(|loaded| place.insert(loaded))),
+            Entry::Vacant(place) => match read(store, id)? {
+                Some(loaded) => Ok(Some(place.insert(Box::new(loaded)))),
+                None => Ok(None),
+            },
         }
     }
 
@@ -122,7 +129,7 @@ impl Entities {
                     Some(loaded) => loaded,
                     None => begin(store, id, type_name)?,
                 };
-                Ok(place.insert(loaded))
+                Ok(place.insert(Box::new(loaded)))
             }
         }
     }
@@ -160,7 +167,7 @@ impl Touched {
     pub fn flush(&mut self, store: &mut Store) -> Result<(), StoreError> {
         self.flush_history(store)?;
         ledger::write(&store.connection, &mut self.ledger)?;
-        let mut entities: Vec<Loaded> = self
+        let mut entities: Vec<_> = self
             .entities
             .loaded
             .drain()

@@ -33,6 +33,9 @@ pub struct ActivityRow {
     pub ts: WallMs,
     /// Where it stands.
     pub sync_state: SyncState,
+    /// It is about a sale against which a void stands.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub voided: bool,
     /// Of a verdict that did not simply accept its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,

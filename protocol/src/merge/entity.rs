@@ -137,6 +137,11 @@ impl Entity {
         }
     }
 
+    /// Whether nothing that was ever said of it is left: it never stood, and no side of a conflict is kept.
+    pub fn is_nothing(&self) -> bool {
+        !self.life.exists() && self.life.lost.is_empty() && self.fields.is_empty() && !self.opaque
+    }
+
     /// Applies one command on top of everything that came before it in a causal order. Not where
     /// [`Self::must_fold_to_apply`] says that the history is needed.
     pub fn apply(&mut self, record: &Record, policy: &Policy) {

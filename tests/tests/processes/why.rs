@@ -61,8 +61,16 @@ fn why_counts_as_every_list_does_and_gives_each_machine_its_reason() {
         of_machine(&desk, &id, "laptop")["reason"] == "left"
     });
     assert_eq!(json(&desk, &["why", &id])["of"], json!(1));
-    let nothing = say(&desk, &["why", "00000000-0000-4000-8000-000000000000"]);
-    assert_eq!(nothing.code, 5, "{nothing:?}");
+    let never = dot.rsplit_once('.').expect("a counter").0.to_owned() + ".9999";
+    for nothing in ["00000000-0000-4000-8000-000000000000", &never] {
+        let nothing = say(&desk, &["why", nothing]);
+        assert_eq!(nothing.code, 5, "{nothing:?}");
+        assert!(nothing.error.contains("there is no such"), "{nothing:?}");
+        assert!(
+            nothing.error.contains("where it was written"),
+            "{nothing:?}"
+        );
+    }
     let nonsense = say(&desk, &["why", "not.a.dot"]);
     assert_eq!(nonsense.code, 4, "{nonsense:?}");
     node.stop();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use studiovault_protocol::command::Op;
+
 use super::*;
 use crate::message::{Carried, Done, PackOrder};
 
@@ -166,4 +168,27 @@ fn the_title_counts_what_waits_for_a_person_and_for_the_cloud() {
     let stage = Stage::showing(three_machines(), vec![two_dates(), two_prices()]);
     let title = stage.harness.state().title.clone();
     assert_eq!(title, "(2 conflicts, 8 pending) StudioVault - Lisbon");
+}
+
+#[test]
+fn a_voided_sale_says_so_in_the_list_and_in_its_history() {
+    let mut stage = Stage::showing(three_machines(), Vec::new());
+    stage.press(Modifiers::COMMAND, Key::Num4);
+    let mut happened = what_happened(3);
+    let sale = &mut happened.rows[0];
+    (sale.op, sale.entity_type, sale.voided) = (Op::Create, "pos_order".to_owned(), true);
+    let sale = sale.entity;
+    stage.tell(Message::Activity(Box::new(happened), None));
+    let marked = stage.harness.query_all_by_label_contains("(voided)");
+    assert_eq!(marked.count(), 1, "of the others none");
+    stage.press(Modifiers::NONE, Key::J);
+    let mut facts = its_history();
+    facts.history.entity = sale;
+    stage.tell(Message::Entity(Box::new(facts.clone())));
+    assert!(!stage.shows("it counts 0"));
+    if let Some(view) = &mut facts.view {
+        view.voided = true;
+    }
+    stage.tell(Message::Entity(Box::new(facts)));
+    assert!(stage.shows("This sale is voided; it counts 0."));
 }

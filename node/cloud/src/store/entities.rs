@@ -78,6 +78,21 @@ impl Session<'_> {
         )
     }
 
+    /// Notes that the create of an entity without a row was rejected: nothing is kept of it but that.
+    pub fn insert_orphan(&self, studio: i64, id: EntityId) -> Result<(), StoreError> {
+        self.run(
+            "INSERT INTO orphan (studio, id) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+            cells![studio, id.0],
+        )
+    }
+
+    /// Whether the create of an entity without a row was rejected.
+    pub fn is_orphan(&self, studio: i64, id: EntityId) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM orphan WHERE studio = ?1 AND id = ?2";
+        let found = self.first(sql, cells![studio, id.0], |_| Ok(()))?;
+        Ok(found.is_some())
+    }
+
     /// Live entities of a studio.
     pub fn live_entities(&self, studio: i64) -> Result<u64, StoreError> {
         self.sum(

@@ -8,7 +8,7 @@ use super::cell::Cell;
 use super::{Dialect, Session, Store, StoreError, cells};
 
 /// Every table, each after those that it names.
-const TABLES: [&str; 18] = [
+const TABLES: [&str; 19] = [
     "setting",
     "studio",
     "grant_record",
@@ -27,6 +27,7 @@ const TABLES: [&str; 18] = [
     "access_token",
     "refresh_token",
     "telemetry",
+    "orphan",
 ];
 /// The mark of a database that was moved; it goes with nothing.
 const MOVED: &str = "moved";
@@ -94,7 +95,15 @@ impl Session<'_> {
             return Ok(());
         }
         let numbered = TABLES.iter().filter(|table| {
-            !["setting", "author", "replacement", "stuck", "entity"].contains(table)
+            ![
+                "setting",
+                "author",
+                "replacement",
+                "stuck",
+                "entity",
+                "orphan",
+            ]
+            .contains(table)
         });
         for table in numbered {
             let sql = format!(

@@ -8,7 +8,7 @@ use rusqlite_migration::{Error, M, MigrationDefinitionError, Migrations};
 use super::StoreError;
 
 /// Every version's tables, in SQLite's words.
-pub const VERSIONS: [&str; 6] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH];
+pub const VERSIONS: [&str; 7] = [FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH];
 
 /// Integer row ids carry the load; each UUID has one unique index. Times are milliseconds since 1970, hashes and ids bare
 /// bytes, structs of the protocol postcard.
@@ -218,6 +218,15 @@ CREATE TABLE telemetry (
   report TEXT NOT NULL,
   UNIQUE (studio, device)
 );
+";
+
+/// Entities whose create was rejected and that have no row, since nothing else is known of them.
+const SEVENTH: &str = "
+CREATE TABLE orphan (
+  studio INTEGER NOT NULL REFERENCES studio(row),
+  id BLOB NOT NULL,
+  PRIMARY KEY (studio, id)
+) WITHOUT ROWID;
 ";
 
 /// Brings the database to this version's tables, in one transaction.

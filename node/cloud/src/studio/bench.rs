@@ -27,18 +27,25 @@ pub struct Bench<'a> {
     policy: Policy,
     studio: i64,
     next_row: i64,
-    slots: HashMap<EntityId, Slot>,
-    undo: Vec<(EntityId, Option<Slot>)>,
+    /// Boxed, since the map moves what it holds whenever it grows.
+    slots: HashMap<EntityId, Box<Slot>>,
+    /// What was replaced since [`Self::mark`]; `None` while nothing is to be taken back.
+    undo: Option<Vec<Replaced>>,
     /// What the last settled command took the place of, if that has no verdict yet.
     withdrawn: Option<Dot>,
     bundles: HashMap<i64, Arc<(Bundle, Vector)>>,
 }
+
+/// A slot that another took the place of; `None`: there was none.
+type Replaced = (EntityId, Option<Box<Slot>>);
 
 #[derive(Clone, Debug)]
 struct Slot {
     row: EntityRow,
     before: StateSum,
     changed: bool,
+    /// It has a row, or a command's row names the one that it will have.
+    named: bool,
     /// Its commands without a verdict.
     undecided: Vec<Dot>,
 }
@@ -118,7 +125,7 @@ impl<'a> Bench<'a> {
             studio,
             next_row: session.next_entity_row()?,
             slots: HashMap::new(),
-            undo: Vec::new(),
+            undo: None,
             withdrawn: None,
             bundles: HashMap::new(),
         })
@@ -126,12 +133,18 @@ impl<'a> Bench<'a> {
 
     /// From here on [`Self::undo`] can take everything back.
     pub fn mark(&mut self) {
-        self.undo.clear();
+        self.undo = Some(Vec::new());
+    }
+
+    /// Keeps everything since [`Self::mark`].
+    pub fn keep(&mut self) {
+        self.undo = None;
     }
 
     /// Takes back everything since [`Self::mark`].
     pub fn undo(&mut self) {
-        while let Some((id, slot)) = self.undo.pop() {
+        let replaced = self.undo.take().unwrap_or_default();
+        for (id, slot) in replaced.into_iter().rev() {
             match slot {
                 Some(slot) => self.slots.insert(id, slot),
                 None => self.slots.remove(&id),
@@ -145,7 +158,10 @@ impl<'a> Bench<'a> {
         let content = case.content.unwrap_or_else(|| content_of(command));
         let first = self.session.first_use(self.studio, command.id)?;
         let stand_in = self.stand_in(case)?;
-        let before = self.slot(command.entity, &command.entity_type)?;
+        let mut before = self.slot(command.entity, &command.entity_type)?;
+        if !before.named && command.op != Op::Create {
+            before.row.orphan |= self.session.is_orphan(self.studio, command.entity)?;
+        }
         let folds = before.row.entity.must_fold_to_apply(command);
         let history = if folds || !before.undecided.is_empty() {
             let rows = self.session.history(before.row.row)?;
@@ -168,12 +184,14 @@ impl<'a> Bench<'a> {
         if outcome.is_none() {
             after.undecided.push(case.dot);
         }
+        let nothing = self.leaves_nothing(&after);
+        after.named |= !nothing;
         let row = NewCommand {
             id: command.id,
             content,
             repeats: first.is_some(),
             place: (case.bundle, case.dot.counter),
-            entity: Some(after.row.row),
+            entity: after.named.then_some(after.row.row),
             verdict: verdict.as_ref(),
         };
         self.session.insert_command(self.studio, &row)?;
@@ -236,6 +254,15 @@ impl<'a> Bench<'a> {
         after
     }
 
+    /// Whether nothing that was taken or waits names the entity, so that it needs no row. What was rejected of an append-only
+    /// entry belongs to its history: later bundles are judged by it.
+    fn leaves_nothing(&self, slot: &Slot) -> bool {
+        let entity = &slot.row.entity;
+        let rules = self.policy.entity_type(&entity.entity_type);
+        let append_only = rules.is_none_or(|rules| rules.append_only);
+        !append_only && slot.undecided.is_empty() && entity.is_nothing()
+    }
+
     /// Keeps a command that broke the server, outside of its entity's history, which it must not break again.
     pub fn settle_broken(&mut self, case: &Case<'_>) -> Result<Outcome, StoreError> {
         let outcome: Outcome = Refusal::internal().into();
@@ -265,12 +292,12 @@ impl<'a> Bench<'a> {
 
     fn slot(&mut self, id: EntityId, entity_type: &str) -> Result<Slot, StoreError> {
         if let Some(slot) = self.slots.get(&id) {
-            return Ok(slot.clone());
+            return Ok(Slot::clone(slot));
         }
-        let (row, undecided) = match self.session.entity(self.studio, id)? {
+        let (row, undecided, named) = match self.session.entity(self.studio, id)? {
             Some(row) => {
                 let undecided = self.session.undecided_of(row.row)?;
-                (row, undecided)
+                (row, undecided, true)
             }
             None => {
                 self.next_row += 1;
@@ -279,20 +306,23 @@ impl<'a> Bench<'a> {
                     orphan: false,
                     entity: Entity::new(entity_type, id),
                 };
-                (row, Vec::new())
+                (row, Vec::new(), false)
             }
         };
         Ok(Slot {
             before: row.entity.state_sum(),
             row,
             changed: false,
+            named,
             undecided,
         })
     }
 
     fn put(&mut self, id: EntityId, slot: Slot) {
-        let old = self.slots.insert(id, slot);
-        self.undo.push((id, old));
+        let old = self.slots.insert(id, Box::new(slot));
+        if let Some(undo) = &mut self.undo {
+            undo.push((id, old));
+        }
     }
 
     /// Reads the commands of a history from their bundles.
@@ -335,7 +365,13 @@ impl<'a> Bench<'a> {
 
     /// Stores every changed entity and takes the changes into the sum over all.
     pub fn flush(&self, sum: &mut StateSum, priorities: &Priorities) -> Result<(), StoreError> {
-        let mut slots: Vec<&Slot> = self.slots.values().filter(|slot| slot.changed).collect();
+        let changed = self.slots.values().filter(|slot| slot.changed);
+        let (mut slots, nothing): (Vec<&Slot>, Vec<&Slot>) =
+            changed.map(Box::as_ref).partition(|slot| slot.named);
+        for slot in nothing.into_iter().filter(|slot| slot.row.orphan) {
+            self.session
+                .insert_orphan(self.studio, slot.row.entity.id)?;
+        }
         slots.sort_by_key(|slot| slot.row.row);
         for slot in slots {
             sum.remove(slot.before);

@@ -168,6 +168,7 @@ impl Sitting<'_> {
             tried.push(self.rule(held, counter, Ruling::Open)?);
         }
         if tried.iter().all(|it| *it == Some(Outcome::Accepted)) {
+            self.bench.keep();
             return self.session.release(Savepoint::Bundle);
         }
         self.session.roll_back(Savepoint::Bundle)?;

@@ -291,6 +291,7 @@ impl<'a> Sitting<'a> {
             .all(|outcome| *outcome == Some(Outcome::Accepted))
         {
             self.session.release(Savepoint::Bundle)?;
+            self.bench.keep();
             return Ok(tried);
         }
         self.session.roll_back(Savepoint::Bundle)?;

@@ -282,6 +282,53 @@ fn what_builds_on_a_rejected_create_is_rejected_for_that() {
 }
 
 #[test]
+fn of_a_rejected_create_nothing_is_kept_but_that_it_was_one() {
+    let mut scene = three_machines();
+    let machine = &mut scene.machines[0];
+    let create = machine
+        .command(Op::Create, "client", entity(50))
+        .text("email", "x");
+    let stranger = machine
+        .command(Op::Update, "client", entity(51))
+        .text("name", "Silva");
+    assert_eq!(
+        at_once(&mut scene, vec![create, stranger]),
+        ["VALIDATION_FAILED", "ENTITY_NOT_FOUND"]
+    );
+    let known = |scene: &Scene| {
+        let (studio, store) = (scene.open().row, &scene.truth.store);
+        let ids = store.read(|session| session.entity_ids(studio));
+        ids.expect("reads")
+    };
+    assert_eq!(known(&scene), []);
+
+    // In a request of their own, by a server that was started again.
+    scene.truth = scene.another();
+    let machine = &mut scene.machines[0];
+    let updates = [50, 51].map(|id| {
+        machine
+            .command(Op::Update, "client", entity(id))
+            .text("name", "Silva")
+    });
+    assert_eq!(
+        at_once(&mut scene, updates.into()),
+        ["DEPENDS_ON_REJECTED", "ENTITY_NOT_FOUND"]
+    );
+    let machine = &mut scene.machines[0];
+    let again = [50, 52].map(|id| {
+        machine
+            .command(Op::Create, "client", entity(id))
+            .text("name", "Silva")
+    });
+    assert_eq!(at_once(&mut scene, again.into()), ["ACCEPTED"; 2]);
+    assert_eq!(known(&scene), [entity(50), entity(52)]);
+    let update = scene.machines[0]
+        .command(Op::Update, "client", entity(50))
+        .text("phone", "1");
+    assert_eq!(at_once(&mut scene, vec![update]), ["ACCEPTED"]);
+}
+
+#[test]
 fn what_the_policy_does_not_know_gets_no_verdict_and_travels_on() {
     let mut scene = three_machines();
     let id = a_confirmed_client(&mut scene);

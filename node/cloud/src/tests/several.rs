@@ -256,7 +256,7 @@ fn a_server_of_the_next_version_comes_up_beside_one_that_goes_on_working() {
     let address = scene.database.clone().expect("is shared");
     let cluster = Cluster::shared();
     // As the version before left it.
-    let before = "DROP TABLE telemetry, access_token, refresh_token, sign_in, device_code; UPDATE schema_version SET version = 4";
+    let before = "DROP TABLE orphan, telemetry, access_token, refresh_token, sign_in, device_code; UPDATE schema_version SET version = 4";
     cluster.run(&address, before);
     let work: Vec<Vec<Bundle>> = (0..2).map(|n| sales(&mut scene, n, 12)).collect();
     let studio = scene.studio;
@@ -275,7 +275,7 @@ fn a_server_of_the_next_version_comes_up_beside_one_that_goes_on_working() {
         assert!(old.join().is_ok() && new.join().is_ok());
     });
     let found = cluster.run(&address, "SELECT version, oldest FROM schema_version");
-    assert_eq!(found, "6|4");
+    assert_eq!(found, "7|4");
     let summary = scene.open().summary(&scene.truth).expect("reads");
     assert_eq!((summary.commands, summary.confirmed), (24, 24));
     assert_eq!(scene.stranger().sum(), scene.open().state().sum);
@@ -283,16 +283,16 @@ fn a_server_of_the_next_version_comes_up_beside_one_that_goes_on_working() {
     // And as a version after this one leaves it: it says itself how old a server may be.
     cluster.run(
         &address,
-        "UPDATE schema_version SET version = 7, oldest = 6",
+        "UPDATE schema_version SET version = 8, oldest = 7",
     );
     scene.truth = scene.another();
     let sold = sales(&mut scene, 2, 1);
     scene.send(&[&sold[0]]);
     assert_eq!(
         cluster.run(&address, "SELECT version FROM schema_version"),
-        "7"
+        "8"
     );
-    cluster.run(&address, "UPDATE schema_version SET oldest = 7");
+    cluster.run(&address, "UPDATE schema_version SET oldest = 8");
     let refused = Truth::open_shared(scene.folder.path(), &address).err();
     let refused = refused.expect("is refused").to_string();
     assert!(refused.contains("start that version"), "{refused}");

@@ -97,6 +97,30 @@ impl View<'_> {
         Ok(missing.into_iter().collect())
     }
 
+    /// Whether the feed names a dot, or a stored bundle that waits had seen it.
+    pub fn is_named(&self, dot: Dot) -> Result<bool, StoreError> {
+        let at_cloud = self.count_with(
+            "SELECT count(*) FROM epoch WHERE device = ?1 AND epoch = ?2 AND cloud_upto >= ?3",
+            params![
+                dot.author.device.0,
+                dot.author.epoch.0.cast_signed(),
+                i64::try_from(dot.counter).unwrap_or(i64::MAX)
+            ],
+        )?;
+        if at_cloud > 0 {
+            return Ok(true);
+        }
+        let sql = "SELECT bytes, hash FROM log_bundle WHERE applied IS NULL LIMIT ?1";
+        let waiting = self.gather(sql, params![LOOKED_AT as i64], |row| {
+            let bundle = history::bundle(row, (0, 1))?;
+            let saw = bundle.header().saw.iter().map(|seen| seen.dot);
+            // Its author's own path before it is waited for as well.
+            let mut upto = saw.chain([bundle.author().at(bundle.last())]);
+            Ok(upto.any(|tip| tip.author == dot.author && tip.counter >= dot.counter))
+        })?;
+        Ok(waiting.into_iter().any(|names| names))
+    }
+
     /// The last commands of stored bundles that change an entity and wait.
     pub fn parked_changes(&self, entity: EntityId) -> Result<Vec<Dot>, StoreError> {
         let sql = "SELECT bytes, hash FROM log_bundle WHERE applied IS NULL LIMIT ?1";

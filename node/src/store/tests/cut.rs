@@ -46,6 +46,8 @@ fn what_is_beyond_a_cut_does_not_show_and_waits_for_somebody_to_look_at_it() {
     };
     assert!(exists(&mut store, 1) && !exists(&mut store, 2));
     assert_eq!(open_letters(&store), [(late, "DEVICE_REVOKED".to_owned())]);
+    let to_look_at = |store: &Store| store.counts().expect("reads").quarantined;
+    assert_eq!(to_look_at(&store), 1);
     // Whoever looks at it writes it anew, in its place.
     let mut anew = command(Op::Create, entity(2), &mut Dice(9));
     anew.replaces = Some(late);
@@ -53,6 +55,9 @@ fn what_is_beyond_a_cut_does_not_show_and_waits_for_somebody_to_look_at_it() {
     commit(&mut store, &writes, &own.rules()).expect("commits");
     assert!(exists(&mut store, 2));
     assert_eq!(open_letters(&store), []);
+    assert_eq!(to_look_at(&store), 0);
+    let listed = store.view().quarantine(10).expect("reads");
+    assert_eq!(listed.len(), 1, "what was set aside stays on the list");
 }
 
 #[test]
