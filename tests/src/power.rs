@@ -6,8 +6,10 @@
 //! can never find a missing sync.
 
 mod library;
+pub mod machine;
 mod record;
 mod replay;
+pub mod store;
 pub mod studio;
 
 use std::io::Write;
@@ -21,6 +23,8 @@ use tempfile::TempDir;
 pub use replay::Replay;
 
 use record::{Op, Record};
+
+use crate::sim::dice::Dice;
 
 /// What happens to bytes that were written but not yet synced when the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,15 +93,21 @@ impl Recorder {
     }
 
     /// Makes a command, and every process it starts, record what it writes.
+    pub fn watch(&self, command: &mut Command) -> Result<()> {
+        command.envs(self.variables()?);
+        Ok(())
+    }
+
+    /// What a process needs in its environment to be watched.
     ///
     /// It finds the path of a file for acknowledgements in `POWER_ACK`: each append there is one acknowledgement.
-    pub fn watch(&self, command: &mut Command) -> Result<()> {
-        command.env("LD_PRELOAD", library::recorder()?);
-        command
-            .env("POWER_DIR", &self.folder)
-            .env("POWER_LOG", self.log());
-        command.env("POWER_ACK", self.scratch.path().join("acknowledged"));
-        Ok(())
+    pub fn variables(&self) -> Result<[(&'static str, PathBuf); 4]> {
+        Ok([
+            ("LD_PRELOAD", library::recorder()?),
+            ("POWER_DIR", self.folder.clone()),
+            ("POWER_LOG", self.log()),
+            ("POWER_ACK", self.scratch.path().join("acknowledged")),
+        ])
     }
 
     /// Notes that somebody outside has now seen `what` acknowledged.
@@ -198,6 +208,17 @@ impl Recording {
         let all = self.events() + 1;
         let count = count.clamp(1, all);
         (0..count).map(|number| number * all / count).collect()
+    }
+
+    /// That many cuts at random points, in order, with each of the three tails.
+    pub fn random_cuts(&self, count: usize, seed: u64) -> Vec<Cut> {
+        let mut dice = Dice::new(seed);
+        let mut points: Vec<usize> = (0..count).map(|_| dice.place(self.events() + 1)).collect();
+        points.sort_unstable();
+        let of = |tail| points.iter().map(move |after| (*after, tail));
+        let cuts = Tail::ALL.into_iter().flat_map(of);
+        cuts.map(|(after, tail)| Cut { after, tail, seed })
+            .collect()
     }
 
     /// The same run on a disk that only pretends to sync the files with that ending: shows that a test can fail.

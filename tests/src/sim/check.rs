@@ -165,7 +165,8 @@ impl World {
     pub fn unrest_inside(&mut self) -> Option<String> {
         self.outside = self.outsiders();
         self.bring_together();
-        self.unrest().or_else(|| self.still_served())
+        let unrest = self.unrest().or_else(|| self.still_served());
+        unrest.or_else(|| self.unwritten())
     }
 
     /// What is not calm yet; `None` once everybody holds, applied and folded the same and nothing waits.

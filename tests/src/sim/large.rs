@@ -42,11 +42,16 @@ pub struct Cost {
     pub idle_percent: f64,
 }
 
+impl Cost {
+    /// The head of the table whose rows these are.
+    pub const HEADING: &str = "| machines | links of each | commands | all agree after the last | frames for a command | bytes for a command | processor for a command | idle: sent | idle: of a core |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+}
+
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} machines with {} links each, {} commands: all agree {} ms after the last; of each machine {:.2} frames, {:.0} bytes and {:.0} us for a command, idle {:.0} B/s and {:.3} % of a core",
+            "| {} | {} | {} | {} ms | {:.1} | {:.0} | {:.0} us | {:.0} B/s | {:.3} % |",
             self.machines,
             self.links,
             self.commands,

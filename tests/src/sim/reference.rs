@@ -203,6 +203,11 @@ fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
                     is_cut: !cut.is_none_or(stands),
                 });
             }
+            if bundle.newer().is_some() {
+                // What nobody here can read has its place in the order, and does nothing.
+                let counters = bundle.first()..=bundle.last();
+                paths.extend(counters.map(|counter| (author.at(counter), path.clone())));
+            }
             pasts.insert(author, past);
             false
         });
