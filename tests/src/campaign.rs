@@ -113,10 +113,16 @@ pub fn run(options: &Options) -> Result<()> {
     let page = options.report.clone();
     let page = page.unwrap_or_else(|| workspace_root().join("tests/REPORT.md"));
     let kept = page.with_extension("json");
+    if let Some(folder) = page.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
     let mut before = Ledger::load(&kept)?;
     let mut run = begin(time);
     worlds::look_again(&mut before, &format!("{}, {}", run.began, run.version));
-    let (began, mut weights) = (Instant::now(), wanted.iter().map(|part| part.weight).sum::<u32>());
+    let (began, mut weights) = (
+        Instant::now(),
+        wanted.iter().map(|part| part.weight).sum::<u32>(),
+    );
     for part in wanted {
         if is_stopped() {
             break;

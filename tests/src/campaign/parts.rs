@@ -111,7 +111,7 @@ pub const PARTS: &[Part] = &[
     },
     Part {
         name: "rights",
-        what: "seeds with machines that are shut out, retire and come back, and new keys of the mesh",
+        what: "seeds with machines that are shut out, retire and come back",
         weight: 7,
         least: seconds(1),
         run: worlds::rights,

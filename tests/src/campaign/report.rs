@@ -33,7 +33,7 @@ fn heading(page: &mut String, ledger: &Ledger, run: &Run) {
     line(
         page,
         format_args!(
-            "The last run, the {}: {}, {:.0} of {:.0} minutes{ended}. Version {}, {}.\n",
+            "The last run, the {}: {}, {:.1} of {:.1} minutes{ended}. Version {}, {}.\n",
             nth(runs),
             run.began,
             run.took_minutes,

@@ -2,6 +2,7 @@
 //!
 //! Frames and bytes are exact and the same in every run; the processor's time is that of the machine that simulates.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Instant;
 
@@ -19,8 +20,11 @@ const IDLE_MS: u64 = 10_000;
 /// Neighbours on each side at most: with 32 a machine has the 64 peers that it may have; a LAN of 200 is no longer one room.
 const BESIDE: usize = 25;
 
+/// Frames by kind.
+type Kinds = BTreeMap<&'static str, u64>;
+
 /// What a run came to, each figure of one machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Cost {
     /// Machines.
     pub machines: usize,
@@ -40,18 +44,20 @@ pub struct Cost {
     pub idle_bytes_per_s: f64,
     /// Share of a processor that an idle machine takes, in percent.
     pub idle_percent: f64,
+    /// Frames by kind until all agreed, and while nothing happened, of all machines.
+    pub kinds: [Kinds; 2],
 }
 
 impl Cost {
     /// The head of the table whose rows these are.
-    pub const HEADING: &str = "| machines | links of each | commands | all agree after the last | frames for a command | bytes for a command | processor for a command | idle: sent | idle: of a core |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |";
+    pub const HEADING: &str = "| machines | links of each | commands | all agree after the last | frames for a command | bytes for a command | processor for a command | most of these are | idle: sent | idle: of a core | most of it is |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |";
 }
 
 impl fmt::Display for Cost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "| {} | {} | {} | {} ms | {:.1} | {:.0} | {:.0} us | {:.0} B/s | {:.3} % |",
+            "| {} | {} | {} | {} ms | {:.1} | {:.0} | {:.0} us | {} | {:.0} B/s | {:.3} % | {} |",
             self.machines,
             self.links,
             self.commands,
@@ -59,10 +65,22 @@ impl fmt::Display for Cost {
             self.frames_per_command,
             self.bytes_per_command,
             self.micros_per_command,
+            most(&self.kinds[0]),
             self.idle_bytes_per_s,
-            self.idle_percent
+            self.idle_percent,
+            most(&self.kinds[1])
         )
     }
+}
+
+/// The two most frequent kinds with their shares.
+fn most(kinds: &Kinds) -> String {
+    let all: u64 = kinds.values().sum();
+    let mut sorted: Vec<(u64, &str)> = kinds.iter().map(|(kind, count)| (*count, *kind)).collect();
+    sorted.sort_unstable();
+    let share = |(count, kind): &(u64, &str)| format!("{kind} {} %", count * 100 / all.max(1));
+    let shares: Vec<String> = sorted.iter().rev().take(2).map(share).collect();
+    shares.join(", ")
 }
 
 /// Runs the world until that time; looks and faults do not happen.
@@ -82,6 +100,7 @@ pub fn measure(machines: usize) -> Result<Cost, String> {
     let plan = Plan::large(machines, beside);
     let seed = machines as u64;
     let mut world = World::of_plan((seed, Dice::new(seed)), plan, Cast::Honest, false);
+    world.checks.quiet = Some(Kinds::new());
     let (began, per_machine) = (Instant::now(), 1.0 / machines as f64);
     run_until(&mut world, WRITE_MS);
     world.heal();
@@ -104,6 +123,7 @@ pub fn measure(machines: usize) -> Result<Cost, String> {
     let commands: u64 = commands
         .map(|(_, chain)| chain.held.0 + 1 - chain.start)
         .sum();
+    let spoken = world.checks.quiet.replace(Kinds::new());
     let (idle_from, idle_began) = (world.now, Instant::now());
     run_until(&mut world, idle_from + IDLE_MS);
     let idle_s = (world.now - idle_from) as f64 / 1_000.0;
@@ -119,5 +139,6 @@ pub fn measure(machines: usize) -> Result<Cost, String> {
         micros_per_command: busy.as_secs_f64() * 1e6 * each,
         idle_bytes_per_s: (all_bytes - bytes) as f64 * per_machine / idle_s,
         idle_percent: idle * per_machine / idle_s * 100.0,
+        kinds: [spoken, world.checks.quiet.take()].map(Option::unwrap_or_default),
     })
 }

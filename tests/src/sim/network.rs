@@ -78,6 +78,8 @@ impl World {
 
     /// What a machine says instead of a frame: the frame, unless it is the liar.
     pub fn said(&mut self, (at, name, end): (usize, u64, usize), frame: Bytes) -> Vec<Bytes> {
+        let newer = self.newer.iter();
+        let frame = newer.fold(frame, |frame, newer| newer.said(at, frame));
         let lies = self.liar.as_ref().is_some_and(|liar| liar.at == at) && !self.is_healed;
         let Some(wire) = self.wires.get(&name).filter(|_| lies) else {
             return vec![frame];

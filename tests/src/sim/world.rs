@@ -419,10 +419,6 @@ impl World {
                     &bytes,
                 );
             }
-            let bytes = match &self.newer {
-                Some(newer) => newer.said(at, bytes),
-                None => bytes,
-            };
             for bytes in self.said((at, wire, end), bytes) {
                 self.transmit(wire, end, bytes);
             }
