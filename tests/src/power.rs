@@ -41,6 +41,34 @@ impl Tail {
     pub const ALL: [Tail; 3] = [Tail::Dropped, Tail::Torn, Tail::Kept];
 }
 
+/// How one call of the disk goes wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A write finds no room.
+    NoSpace,
+    /// A write fails.
+    Broken,
+    /// A write writes half.
+    Short,
+    /// A sync fails.
+    Sync,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 4] = [Fault::NoSpace, Fault::Broken, Fault::Short, Fault::Sync];
+
+    /// What the recorder is told: of the calls that a process makes from now on, that one.
+    pub fn at(self, number: u64) -> String {
+        let word = match self {
+            Fault::NoSpace => "enospc",
+            Fault::Broken => "eio",
+            Fault::Short => "short",
+            Fault::Sync => "sync",
+        };
+        format!("{word} {number}")
+    }
+}
+
 /// One power cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Cut {
@@ -201,6 +229,21 @@ impl Recording {
             .iter()
             .filter(|record| matches!(record.op, Op::Ack(_)))
             .count()
+    }
+
+    /// How many calls there were that such a fault could have hit.
+    pub fn targets(&self, fault: Fault) -> u64 {
+        let is_one = |record: &&Record| match fault {
+            Fault::Sync => matches!(record.op, Op::Sync { .. }),
+            _ => matches!(record.op, Op::Write { .. }),
+        };
+        self.content.records.iter().filter(is_one).count() as u64
+    }
+
+    /// Whether a call went wrong on purpose.
+    pub fn is_struck(&self) -> bool {
+        let mut records = self.content.records.iter();
+        records.any(|record| matches!(record.op, Op::Struck))
     }
 
     /// About `count` different points, in order, spread over the whole recording; all of them if there are fewer.

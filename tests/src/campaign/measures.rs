@@ -237,6 +237,35 @@ pub fn power(slot: &Slot) -> Result<Came> {
     Ok(came)
 }
 
+/// Each call of the disk in a short run of the store going wrong once, in each way, from where the last run ended.
+#[cfg(target_os = "linux")]
+pub fn disk(slot: &Slot) -> Result<Came> {
+    let mut came = Came {
+        next: slot.next.unwrap_or(0),
+        ..Came::default()
+    };
+    let writer = this_program()?.with_file_name("store-writer");
+    let whole = cutting::store::recorded_few(&writer)?;
+    let of = |fault| (1..=whole.targets(fault)).map(move |number| (fault, number));
+    let all: Vec<(cutting::Fault, u64)> = cutting::Fault::ALL.into_iter().flat_map(of).collect();
+    for _ in 0..all.len() {
+        if slot.is_over() {
+            break;
+        }
+        let tried = all[came.next as usize % all.len()];
+        came.next += 1;
+        came.count("calls that went wrong", 1);
+        if let Err(error) = cutting::store::broken_once(&writer, tried) {
+            let what = format!("{tried:?}: {error:#}");
+            came.fail(&what, "cargo campaign --part disk".into(), None);
+        }
+    }
+    let ways = all.len();
+    came.figures
+        .push(format!("{ways} calls and ways in which each can go wrong"));
+    Ok(came)
+}
+
 /// Every target, each with the same share.
 pub fn fuzz(slot: &Slot) -> Result<Came> {
     let mut came = Came {

@@ -88,6 +88,14 @@ pub const PARTS: &[Part] = &[
         least: seconds(5),
         run: measures::power,
     },
+    #[cfg(target_os = "linux")]
+    Part {
+        name: "disk",
+        what: "each write and sync of a short run of the store failing once: no room, broken, half of it, not synced",
+        weight: 3,
+        least: seconds(5),
+        run: measures::disk,
+    },
     Part {
         name: "fuzz",
         what: "mutations of the corpus, fed to everything that reads what others wrote",

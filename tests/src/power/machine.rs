@@ -316,6 +316,11 @@ impl Checker {
             return Ok(());
         }
         let device = Made::load(Folder::at(&own))?.identity.device;
+        // It may have been about to make its tables.
+        drop(Store::open(
+            Location::Folder(other.clone()),
+            &Policy::default(),
+        )?);
         let heard = self.decoder.log(&other)?;
         let mut of_this = heard
             .commands

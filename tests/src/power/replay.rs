@@ -160,6 +160,7 @@ impl Replay {
             Op::Unlink(path) => self.rename(at, NameChange::Remove(*path)),
             Op::Rename { from, to } => self.rename(at, NameChange::Move(*from, *to)),
             Op::Ack(what) => self.acked.push(what.clone()),
+            Op::Struck => {}
         }
     }
 

@@ -16,10 +16,53 @@ use studiovault_protocol::id::Dot;
 use studiovault_protocol::policy::Policy;
 
 use super::studio::{Member, moment};
-use super::{Acked, Cut, Recording, scratch};
+use super::{Acked, Cut, Fault, Recorder, Recording, Tail, scratch};
 
 /// Enough for several checkpoints.
 const ROUNDS: u32 = 240;
+
+/// On a disk that goes wrong once, so many.
+const FEW_ROUNDS: u32 = 12;
+
+/// Records the program `store-writer` for as long as it takes to try every one of its calls.
+pub fn recorded_few(writer: &Path) -> Result<Recording> {
+    let folder = scratch("power-few")?;
+    let mut command = Command::new(writer);
+    command.arg(folder.path()).arg(FEW_ROUNDS.to_string());
+    Recording::run(&mut command, folder.path())
+}
+
+/// Runs it on a disk whose call with that number goes wrong once. Whatever the program made of it, what it had promised must be
+/// there: in the files as they lie, and if the power went at once. Fails with what is not; tells whether the fault was met.
+pub fn broken_once(writer: &Path, (fault, number): (Fault, u64)) -> Result<bool> {
+    let folder = scratch("power-broken")?;
+    let recorder = Recorder::new(folder.path())?;
+    let mut command = Command::new(writer);
+    command.arg(folder.path()).arg(FEW_ROUNDS.to_string());
+    recorder.watch(&mut command)?;
+    command
+        .env("POWER_FAIL", fault.at(number))
+        .env("RUST_BACKTRACE", "0");
+    let output = command.output()?;
+    let told = String::from_utf8_lossy(&output.stderr);
+    ensure!(!told.contains("panicked"), "a panic: {told}");
+    let code = output.status.code();
+    ensure!(code.is_some(), "it was killed: {told}");
+    let recording = recorder.finish()?;
+    let (run, mut decoder) = (Run::of(&recording)?, Decoder::default());
+    let left = scratch("power-broken-left")?;
+    let cut = Cut {
+        after: recording.events(),
+        tail: Tail::Dropped,
+        seed: 1,
+    };
+    recording.replay().materialise(cut, left.path())?;
+    for (place, what) in [(left.path(), "after a cut"), (folder.path(), "as they lie")] {
+        let mut driver = promised(place, &run.facts, &mut decoder).context(what)?;
+        write_on(&mut driver).context(what)?;
+    }
+    Ok(recording.is_struck())
+}
 
 /// Records the program `store-writer`, which lies there.
 pub fn recorded(writer: &Path) -> Result<Recording> {
@@ -119,11 +162,27 @@ impl Decoder {
 
 /// Restarts what a cut left and holds it against the facts that were known before it.
 fn check(folder: &Path, known: &[Fact], (run, decoder): (&Run, &mut Decoder)) -> Result<()> {
-    let policy = Policy::default();
-    let store = Store::open(Location::Folder(folder.to_owned()), &policy)?;
-    let mut driver = Driver::new(Member::Disk.setup(77), store, moment(1))?;
+    let mut driver = promised(folder, known, decoder)?;
     let applied = vv_text(driver.engine().log().applied());
     let state = driver.store().state_sum().hex();
+    match run.states.get(&applied) {
+        Some(expected) => ensure!(
+            state == *expected,
+            "the state at {applied} is not the one before the cut"
+        ),
+        None => ensure!(
+            applied == "0",
+            "no step ended at {applied}: half of one was kept"
+        ),
+    }
+    write_on(&mut driver)
+}
+
+/// Restarts what is left; every promise must be kept.
+fn promised(folder: &Path, known: &[Fact], decoder: &mut Decoder) -> Result<Driver> {
+    let policy = Policy::default();
+    let store = Store::open(Location::Folder(folder.to_owned()), &policy)?;
+    let driver = Driver::new(Member::Disk.setup(77), store, moment(1))?;
     let log = decoder.log(folder)?;
     for fact in known {
         match fact {
@@ -139,17 +198,7 @@ fn check(folder: &Path, known: &[Fact], (run, decoder): (&Run, &mut Decoder)) ->
             Fact::State(..) => {}
         }
     }
-    match run.states.get(&applied) {
-        Some(expected) => ensure!(
-            state == *expected,
-            "the state at {applied} is not the one before the cut"
-        ),
-        None => ensure!(
-            applied == "0",
-            "no step ended at {applied}: half of one was kept"
-        ),
-    }
-    write_on(&mut driver)
+    Ok(driver)
 }
 
 fn write_on(driver: &mut Driver) -> Result<()> {

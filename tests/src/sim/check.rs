@@ -238,7 +238,7 @@ impl World {
     }
 
     /// A pair that could be linked and is not, or not cleanly.
-    fn unlinked(&self) -> Option<(usize, usize)> {
+    pub fn unlinked(&self) -> Option<(usize, usize)> {
         let known = |node: &Node| -> BTreeSet<DeviceId> {
             let sessions = node.driver().map(|driver| driver.engine().sessions());
             let sessions = sessions.into_iter().flatten();

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use studiovault_lab::power::store::{failing_cuts, recorded};
-use studiovault_lab::power::{Cut, Recording, Tail};
+use anyhow::{Context, Result};
+use studiovault_lab::power::store::{broken_once, failing_cuts, recorded, recorded_few};
+use studiovault_lab::power::{Cut, Fault, Recording, Tail};
 
 const WRITER: &str = env!("CARGO_BIN_EXE_store-writer");
 /// With each of the three tails.
@@ -64,6 +64,43 @@ fn a_store_whose_log_is_not_synced_is_caught() -> Result<()> {
         failing.len() > 30,
         "only {} of 60 cuts were caught",
         failing.len()
+    );
+    Ok(())
+}
+
+/// Of the calls of a short run one in so many; `cargo campaign --part disk` takes each of them.
+const EVERY: usize = 149;
+
+#[test]
+fn a_disk_that_goes_wrong_once_loses_nothing_that_was_promised() -> Result<()> {
+    let writer = Path::new(WRITER);
+    let whole = recorded_few(writer)?;
+    let of = |fault: Fault| (1..=whole.targets(fault)).map(move |number| (fault, number));
+    let all: Vec<(Fault, u64)> = Fault::ALL.into_iter().flat_map(of).collect();
+    let some: Vec<(Fault, u64)> = all.iter().copied().step_by(EVERY).collect();
+    let (one, other) = some.split_at(some.len() / 2);
+    let half = |tried: &[(Fault, u64)]| -> Result<usize> {
+        let mut struck = 0;
+        for tried in tried {
+            let met = broken_once(writer, *tried).with_context(|| format!("{tried:?}"))?;
+            struck += usize::from(met);
+        }
+        Ok(struck)
+    };
+    let struck = std::thread::scope(|scope| {
+        let one = scope.spawn(|| half(one));
+        let other = half(other)?;
+        anyhow::Ok(one.join().expect("no check panics")? + other)
+    })?;
+    println!(
+        "power: of {} calls {} went wrong once, {struck} of them met; nothing lost",
+        all.len(),
+        some.len()
+    );
+    assert_eq!(
+        struck,
+        some.len(),
+        "a run of the same writer makes the same calls"
     );
     Ok(())
 }
