@@ -6,6 +6,8 @@ use super::ledger::{Account, Failure, Ledger, Run};
 use super::parts::PARTS;
 use crate::sim::found;
 
+/// Runs that are shown.
+const SHOWN_RUNS: usize = 12;
 /// Lines of figures of one part at most.
 const LINES: usize = 120;
 
@@ -20,6 +22,10 @@ pub fn page(ledger: &Ledger, run: &Run) -> String {
     failures(&mut page, &ledger.failures);
     mended(&mut page);
     measured(&mut page, ledger);
+    runs(&mut page, ledger);
+    // One line ends the page.
+    page.truncate(page.trim_end().len());
+    page.push('\n');
     page
 }
 
@@ -147,9 +153,21 @@ fn measured(page: &mut String, ledger: &Ledger) {
         }
         page.push_str("```\n\n");
     }
-    // One line ends the page.
-    page.truncate(page.trim_end().len());
-    page.push('\n');
+}
+
+/// The latest runs, each with what it had time for.
+fn runs(page: &mut String, ledger: &Ledger) {
+    page.push_str("## Runs\n\n| began | minutes | version | parts |\n| --- | --- | --- | --- |\n");
+    for run in ledger.runs.iter().rev().take(SHOWN_RUNS) {
+        let ran = run.parts.iter().filter(|(_, came)| came.left_out.is_none());
+        let names: Vec<&str> = ran.map(|(name, _)| name.as_str()).collect();
+        let (began, minutes, version) = (&run.began, run.took_minutes, &run.version);
+        let names = names.join(", ");
+        line(
+            page,
+            format_args!("| {began} | {minutes:.1} | {version} | {names} |"),
+        );
+    }
 }
 
 fn line(page: &mut String, text: std::fmt::Arguments<'_>) {

@@ -63,7 +63,7 @@ fn starts_again(recorded: &Recorded) -> Result<()> {
 /// Shows that the test can fail.
 #[test]
 fn the_real_program_on_a_disk_that_pretends_to_sync_is_caught() -> Result<()> {
-    for ending in ["-wal", "studio.json"] {
+    for ending in ["-wal", "studio.json.new"] {
         let pretending = recorded()?.without_syncs(ending);
         let failing = pretending.failing_cuts(&cuts(&pretending, Tail::Dropped, 40))?;
         let first = failing
