@@ -32,28 +32,28 @@ pub const PARTS: &[Part] = &[
         name: "sabotage",
         what: "twelve known bugs switched on, each caught by a named test",
         weight: 3,
-        least: seconds(70),
+        least: seconds(20),
         run: measures::sabotage,
     },
     Part {
         name: "bench",
         what: "figures beside their physical limit and their target",
         weight: 7,
-        least: seconds(120),
+        least: seconds(130),
         run: measures::bench,
     },
     Part {
         name: "queue",
         what: "100,000 commands of which the cloud refuses some and breaks on others",
         weight: 3,
-        least: seconds(40),
+        least: seconds(60),
         run: measures::queue,
     },
     Part {
         name: "scale",
         what: "what each of 5 to 50 machines costs in the simulator; 200 where there is time",
         weight: 4,
-        least: seconds(60),
+        least: seconds(30),
         run: measures::scale,
     },
     #[cfg(target_os = "linux")]
@@ -61,7 +61,7 @@ pub const PARTS: &[Part] = &[
         name: "crowd",
         what: "twenty real machines on one LAN",
         weight: 3,
-        least: seconds(60),
+        least: seconds(40),
         run: measures::crowd,
     },
     #[cfg(target_os = "linux")]
@@ -139,3 +139,17 @@ pub const PARTS: &[Part] = &[
         run: worlds::seeds,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_the_45_minutes_of_a_campaign_every_part_has_the_time_that_it_takes() {
+        let all: u32 = PARTS.iter().map(|part| part.weight).sum();
+        for part in PARTS {
+            let share = seconds(45 * 60) * part.weight / all;
+            assert!(share >= part.least, "{}: {share:?}", part.name);
+        }
+    }
+}
