@@ -5,6 +5,9 @@
  * One record: op u8, kind-dependent number u64, path length u32, data length u32, path, data (little-endian, packed).
  * Each record is one append to $POWER_LOG after the call has returned and before its caller goes on: whatever happened
  * before something else stands before it in the log, across threads and processes.
+ *
+ * With $POWER_FAIL="KIND NUMBER" one call on a watched file goes wrong once: of the writes the one with that number (enospc, eio,
+ * short), or of the syncs (sync). Counting begins in each process, and if $POWER_FAIL_WHEN names a file, once that is there.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -22,7 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum op { OP_CREATE = 1, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_UNLINK, OP_RENAME, OP_ACK };
+enum op { OP_CREATE = 1, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_UNLINK, OP_RENAME, OP_ACK, OP_STRUCK };
 
 #pragma pack(push, 1)
 struct head { uint8_t op; uint64_t number; uint32_t path_length; uint32_t data_length; };
@@ -32,6 +35,9 @@ static int log_fd = -1;
 static char folder[PATH_MAX];
 static size_t folder_length;
 static char ack_path[PATH_MAX];
+static char fail_kind[16];
+static long fail_at, fail_count;
+static char fail_when[PATH_MAX];
 
 /* Below the descriptors that programs count on, above those they close in bulk. */
 #define LOG_FD_FROM 700
@@ -48,6 +54,9 @@ __attribute__((constructor)) static void begin(void) {
   if (!realpath(dir, folder)) give_up("POWER_DIR");
   folder_length = strlen(folder);
   if (ack) snprintf(ack_path, sizeof ack_path, "%s", ack);
+  const char *fail = getenv("POWER_FAIL"), *when = getenv("POWER_FAIL_WHEN");
+  if (fail && sscanf(fail, "%15s %ld", fail_kind, &fail_at) != 2) give_up("POWER_FAIL");
+  if (when) snprintf(fail_when, sizeof fail_when, "%s", when);
   int fd = (int)syscall(SYS_openat, AT_FDCWD, log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (fd < 0) give_up("POWER_LOG");
   log_fd = fcntl(fd, F_DUPFD_CLOEXEC, LOG_FD_FROM);
@@ -112,6 +121,27 @@ static int path_at(int at, const char *name, char path[PATH_MAX]) {
   return is_watched(path);
 }
 
+/* Whether this call is the one that goes wrong. */
+static int struck(int fd, int is_sync) {
+  char path[PATH_MAX];
+  if (!fail_at || (strcmp(fail_kind, "sync") == 0) != is_sync) return 0;
+  if (!path_of(fd, path) || (ack_path[0] && strcmp(path, ack_path) == 0)) return 0;
+  if (fail_when[0] && access(fail_when, F_OK) != 0) return 0;
+  if (__atomic_add_fetch(&fail_count, 1, __ATOMIC_SEQ_CST) != fail_at) return 0;
+  append(OP_STRUCK, 0, path, NULL, 0, 0);
+  return 1;
+}
+
+/* A write that goes wrong writes half, or nothing and says why. */
+#define STRIKE(length) \
+  if (log_fd >= 0 && fail_at && struck(fd, 0)) { \
+    if (strcmp(fail_kind, "short") == 0 && (length) > 1) length /= 2; \
+    else { \
+      errno = strcmp(fail_kind, "eio") == 0 ? EIO : ENOSPC; \
+      return -1; \
+    } \
+  }
+
 static void wrote(int fd, off_t offset, const struct iovec *data, int count, ssize_t written) {
   int kept = errno;
   char path[PATH_MAX];
@@ -141,6 +171,7 @@ static void sized(int fd, off_t size) {
 
 ssize_t write(int fd, const void *data, size_t length) {
   REAL(write)
+  STRIKE(length)
   ssize_t written = real(fd, data, length);
   struct iovec part = { (void *)data, length };
   if (log_fd >= 0 && written > 0) wrote(fd, end_of(fd, written), &part, 1, written);
@@ -149,6 +180,7 @@ ssize_t write(int fd, const void *data, size_t length) {
 
 ssize_t writev(int fd, const struct iovec *parts, int count) {
   REAL(writev)
+  STRIKE(count)
   ssize_t written = real(fd, parts, count);
   if (log_fd >= 0 && written > 0) wrote(fd, end_of(fd, written), parts, count, written);
   return written;
@@ -157,6 +189,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 #define PWRITE(name, offset_type) \
   ssize_t name(int fd, const void *data, size_t length, offset_type offset) { \
     REAL(name) \
+    STRIKE(length) \
     ssize_t written = real(fd, data, length, offset); \
     struct iovec part = { (void *)data, length }; \
     wrote(fd, offset, &part, 1, written); \
@@ -168,6 +201,7 @@ PWRITE(pwrite64, off64_t)
 #define PWRITEV(name, offset_type) \
   ssize_t name(int fd, const struct iovec *parts, int count, offset_type offset) { \
     REAL(name) \
+    STRIKE(count) \
     ssize_t written = real(fd, parts, count, offset); \
     wrote(fd, offset, parts, count, written); \
     return written; \
@@ -207,6 +241,10 @@ FALLOCATE(posix_fallocate64, (int fd, off64_t offset, off64_t length), (fd, offs
     struct stat log; \
     char path[PATH_MAX]; \
     int ours = path_of(fd, path); \
+    if (log_fd >= 0 && fail_at && struck(fd, 1)) { \
+      errno = EIO; \
+      return -1; \
+    } \
     if (ours && syscall(SYS_fstat, log_fd, &log) != 0) give_up("POWER_LOG"); \
     int result = real(fd); \
     if (ours && result == 0) append(OP_SYNC, (uint64_t)log.st_size, path, NULL, 0, 0); \

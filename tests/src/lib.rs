@@ -2,6 +2,7 @@
 //! Nothing here is part of the product, and nothing in the product may depend on it.
 
 pub mod bench;
+pub mod campaign;
 #[path = "../../node/cloud/src/tests/cluster.rs"]
 pub mod cluster;
 #[cfg(target_os = "linux")]
@@ -20,6 +21,7 @@ pub mod lab;
 pub mod power;
 #[cfg(target_os = "linux")]
 pub mod processes;
+pub mod programs;
 pub mod queue;
 pub mod sabotage;
 pub mod served;

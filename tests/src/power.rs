@@ -6,8 +6,10 @@
 //! can never find a missing sync.
 
 mod library;
+pub mod machine;
 mod record;
 mod replay;
+pub mod store;
 pub mod studio;
 
 use std::io::Write;
@@ -22,6 +24,8 @@ pub use replay::Replay;
 
 use record::{Op, Record};
 
+use crate::sim::dice::Dice;
+
 /// What happens to bytes that were written but not yet synced when the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tail {
@@ -35,6 +39,34 @@ pub enum Tail {
 
 impl Tail {
     pub const ALL: [Tail; 3] = [Tail::Dropped, Tail::Torn, Tail::Kept];
+}
+
+/// How one call of the disk goes wrong, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A write finds no room.
+    NoSpace,
+    /// A write fails.
+    Broken,
+    /// A write writes half.
+    Short,
+    /// A sync fails.
+    Sync,
+}
+
+impl Fault {
+    pub const ALL: [Fault; 4] = [Fault::NoSpace, Fault::Broken, Fault::Short, Fault::Sync];
+
+    /// What the recorder is told: of the calls that a process makes from now on, that one.
+    pub fn at(self, number: u64) -> String {
+        let word = match self {
+            Fault::NoSpace => "enospc",
+            Fault::Broken => "eio",
+            Fault::Short => "short",
+            Fault::Sync => "sync",
+        };
+        format!("{word} {number}")
+    }
 }
 
 /// One power cut.
@@ -89,15 +121,21 @@ impl Recorder {
     }
 
     /// Makes a command, and every process it starts, record what it writes.
+    pub fn watch(&self, command: &mut Command) -> Result<()> {
+        command.envs(self.variables()?);
+        Ok(())
+    }
+
+    /// What a process needs in its environment to be watched.
     ///
     /// It finds the path of a file for acknowledgements in `POWER_ACK`: each append there is one acknowledgement.
-    pub fn watch(&self, command: &mut Command) -> Result<()> {
-        command.env("LD_PRELOAD", library::recorder()?);
-        command
-            .env("POWER_DIR", &self.folder)
-            .env("POWER_LOG", self.log());
-        command.env("POWER_ACK", self.scratch.path().join("acknowledged"));
-        Ok(())
+    pub fn variables(&self) -> Result<[(&'static str, PathBuf); 4]> {
+        Ok([
+            ("LD_PRELOAD", library::recorder()?),
+            ("POWER_DIR", self.folder.clone()),
+            ("POWER_LOG", self.log()),
+            ("POWER_ACK", self.scratch.path().join("acknowledged")),
+        ])
     }
 
     /// Notes that somebody outside has now seen `what` acknowledged.
@@ -193,11 +231,37 @@ impl Recording {
             .count()
     }
 
+    /// How many calls there were that such a fault could have hit.
+    pub fn targets(&self, fault: Fault) -> u64 {
+        let is_one = |record: &&Record| match fault {
+            Fault::Sync => matches!(record.op, Op::Sync { .. }),
+            _ => matches!(record.op, Op::Write { .. }),
+        };
+        self.content.records.iter().filter(is_one).count() as u64
+    }
+
+    /// Whether a call went wrong on purpose.
+    pub fn is_struck(&self) -> bool {
+        let mut records = self.content.records.iter();
+        records.any(|record| matches!(record.op, Op::Struck))
+    }
+
     /// About `count` different points, in order, spread over the whole recording; all of them if there are fewer.
     pub fn cut_points(&self, count: usize) -> Vec<usize> {
         let all = self.events() + 1;
         let count = count.clamp(1, all);
         (0..count).map(|number| number * all / count).collect()
+    }
+
+    /// That many cuts at random points, in order, with each of the three tails.
+    pub fn random_cuts(&self, count: usize, seed: u64) -> Vec<Cut> {
+        let mut dice = Dice::new(seed);
+        let mut points: Vec<usize> = (0..count).map(|_| dice.place(self.events() + 1)).collect();
+        points.sort_unstable();
+        let of = |tail| points.iter().map(move |after| (*after, tail));
+        let cuts = Tail::ALL.into_iter().flat_map(of);
+        cuts.map(|(after, tail)| Cut { after, tail, seed })
+            .collect()
     }
 
     /// The same run on a disk that only pretends to sync the files with that ending: shows that a test can fail.

@@ -2,17 +2,14 @@
 //!
 //! That these tests pass without any bug is what `./tests/all tests` shows, and power.
 
-use std::collections::BTreeMap;
 use std::io::Seek as _;
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
 use studiovault_protocol::sabotage::{Bug, SWITCH};
 
-use crate::tidy::workspace_root;
+use crate::programs::{self, Program};
 
 /// So long a test may take to catch its bug.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -70,12 +67,6 @@ fn catcher(bug: Bug) -> (&'static str, &'static str) {
     }
 }
 
-/// A program of tests, and the folder of its package.
-struct Program {
-    executable: PathBuf,
-    folder: PathBuf,
-}
-
 /// How a run of one test ended.
 enum End {
     Passed,
@@ -93,13 +84,13 @@ pub fn campaign(only: &[String]) -> Result<()> {
         let known: Vec<&str> = Bug::ALL.map(Bug::word).into();
         bail!("there is no bug `{word}`; there are {}", known.join(", "));
     }
-    let programs = programs()?;
+    let programs = programs::all()?;
     let mut missed = Vec::new();
     for bug in Bug::ALL.into_iter().filter(is_wanted) {
         let (target, test) = catcher(bug);
         let program = programs.get(target);
         let program = program.with_context(|| format!("no program of tests `{target}`"))?;
-        let (end, took) = program.run(test, bug)?;
+        let (end, took) = run(program, test, bug)?;
         let word = match end {
             End::Failed => "caught",
             End::Passed => "NOT CAUGHT",
@@ -119,65 +110,28 @@ pub fn campaign(only: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// All programs of tests by the name of their target, built if they are not.
-fn programs() -> Result<BTreeMap<String, Program>> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["test", "--release", "--workspace", "--locked", "--no-run"]);
-    command
-        .arg("--message-format=json")
-        .stderr(Stdio::inherit());
-    let built = command.current_dir(workspace_root()).output()?;
-    ensure!(built.status.success(), "the tests do not build");
-    let mut programs = BTreeMap::new();
-    for line in String::from_utf8(built.stdout)?.lines() {
-        let message: Value = serde_json::from_str(line)?;
-        let target = &message["target"];
-        let kind = target["kind"][0].as_str();
-        let parts = (
-            target["name"].as_str(),
-            message["executable"].as_str(),
-            message["manifest_path"].as_str(),
-        );
-        let (Some(name), Some(executable), Some(manifest)) = parts else {
-            continue;
-        };
-        if message["profile"]["test"] == true && matches!(kind, Some("lib" | "test")) {
-            let folder = Path::new(manifest).parent().unwrap_or(Path::new("."));
-            let program = Program {
-                executable: executable.into(),
-                folder: folder.to_owned(),
-            };
-            programs.insert(name.to_owned(), program);
-        }
-    }
-    Ok(programs)
-}
-
-impl Program {
-    /// Runs one test with a bug.
-    fn run(&self, test: &str, bug: Bug) -> Result<(End, Duration)> {
-        let mut command = Command::new(&self.executable);
-        command.args(["--exact", test]).current_dir(&self.folder);
-        command.env(SWITCH, bug.word());
-        // A file takes all that a failing test has to say; a pipe that nobody reads would hold it up.
-        let mut out = tempfile::tempfile()?;
-        command.stderr(Stdio::null()).stdout(out.try_clone()?);
-        let began = Instant::now();
-        let mut child = command.spawn()?;
-        let Some(status) = wait(&mut child, began)? else {
-            return Ok((End::TooSlow, began.elapsed()));
-        };
-        let took = began.elapsed();
-        out.rewind()?;
-        let said = std::io::read_to_string(out)?;
-        let end = match status.success() {
-            false => End::Failed,
-            true if said.contains("1 passed") => End::Passed,
-            true => End::NoSuchTest,
-        };
-        Ok((end, took))
-    }
+/// Runs one test with a bug.
+fn run(program: &Program, test: &str, bug: Bug) -> Result<(End, Duration)> {
+    let mut command = Command::new(&program.executable);
+    command.args(["--exact", test]).current_dir(&program.folder);
+    command.env(SWITCH, bug.word());
+    // A file takes all that a failing test has to say; a pipe that nobody reads would hold it up.
+    let mut out = tempfile::tempfile()?;
+    command.stderr(Stdio::null()).stdout(out.try_clone()?);
+    let began = Instant::now();
+    let mut child = command.spawn()?;
+    let Some(status) = wait(&mut child, began)? else {
+        return Ok((End::TooSlow, began.elapsed()));
+    };
+    let took = began.elapsed();
+    out.rewind()?;
+    let said = std::io::read_to_string(out)?;
+    let end = match status.success() {
+        false => End::Failed,
+        true if said.contains("1 passed") => End::Passed,
+        true => End::NoSuchTest,
+    };
+    Ok((end, took))
 }
 
 /// Waits for its end, or ends it.

@@ -10,11 +10,13 @@ mod check;
 mod clouds;
 pub(crate) mod dice;
 mod faults;
+pub mod found;
 pub mod gatekeeper;
 pub mod large;
 mod liar;
 mod machine;
 mod network;
+mod newer;
 mod people;
 mod plan;
 mod promises;
@@ -80,6 +82,21 @@ pub enum Cast {
     Rights,
     /// One of them lies, while the world is bad.
     Liar,
+    /// Some of them run a newer version of the program.
+    Mixed,
+}
+
+impl Cast {
+    /// What `cargo sim` is told for it, with the space before.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Honest => "",
+            Self::Spared => " --spared",
+            Self::Rights => " --rights",
+            Self::Liar => " --liar",
+            Self::Mixed => " --mixed",
+        }
+    }
 }
 
 /// Runs one seed; shows what happens, if asked to.
@@ -223,6 +240,7 @@ fn happen(world: &mut World, happening: Happening) {
         Happening::Undo(undo) if !world.is_healed => world.undo(undo),
         Happening::Undo(_) | Happening::Look => {}
         Happening::Blow(blow) => world.strike(blow),
+        Happening::Newer => world.write_newer(),
         Happening::Ask(at, run, request) => world.asked(at, run, *request),
         Happening::PollEnd(at, run) => world.poll_end(at, run),
         Happening::Answer(at, run, event) => world.answer(at, run, *event),

@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod power {
+    mod machine;
     mod recorder;
     mod store;
 }

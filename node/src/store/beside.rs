@@ -79,8 +79,7 @@ pub fn exchange(fresh: &Path, live: &Path) -> Result<(), StoreError> {
 fn one_file(path: &Path) -> Result<(), StoreError> {
     let connection = Connection::open(path)?;
     schema::configure_flush(&connection)?;
-    let found: String =
-        connection.query_row("PRAGMA journal_mode = DELETE", [], |row| row.get(0))?;
+    let found = schema::switch_journal(&connection, "DELETE")?;
     if found == "delete" {
         return Ok(());
     }

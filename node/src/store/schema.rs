@@ -88,7 +88,7 @@ pub(super) fn configure(connection: &Connection, location: &Location) -> Result<
         Location::Folder(_) => "wal",
         Location::Memory => "memory",
     };
-    let found: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    let found = switch_journal(connection, "WAL")?;
     if found != journal {
         let setting = "journal_mode";
         return Err(StoreError::NotDurable { setting, found });
@@ -99,6 +99,15 @@ pub(super) fn configure(connection: &Connection, location: &Location) -> Result<
     ))?;
     configure_flush(connection)?;
     configure_statements(connection)
+}
+
+/// Asks for a journal; the one that is in force then. SQLite names the new one before it has written it down, and what goes wrong
+/// there, such as a full disk, is told only to whoever asks on.
+pub(super) fn switch_journal(connection: &Connection, wanted: &str) -> Result<String, StoreError> {
+    let mut statement = connection.prepare(&format!("PRAGMA journal_mode = {wanted}"))?;
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?)
 }
 
 /// Keeps statements, and keeps their plans: without the second setting SQLite prepares a statement with a bound `LIMIT` anew at

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use studiovault_lab::{bench, fuzz, histories, queue, sabotage, sim};
+use studiovault_lab::{bench, campaign, fuzz, histories, queue, sabotage, sim};
 #[cfg(target_os = "linux")]
 use studiovault_lab::{commits, crowd, kills};
 
@@ -14,12 +14,14 @@ use studiovault_lab::{commits, crowd, kills};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Benchmarks and campaigns.
+/// Benchmarks and campaigns; without a command all of them in their shares of the time, with one report.
 #[derive(Parser)]
-#[command(name = "campaign")]
+#[command(name = "campaign", args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
-    command: Campaign,
+    command: Option<Campaign>,
+    #[command(flatten)]
+    whole: campaign::Options,
 }
 
 #[derive(Subcommand)]
@@ -56,7 +58,7 @@ enum Campaign {
     /// Many machines in the simulator: what each of them sends and computes.
     Large {
         /// How many, one run each.
-        #[arg(long, value_delimiter = ',', default_values_t = [50, 200])]
+        #[arg(long, value_delimiter = ',', default_values_t = [5, 10, 20, 50, 200])]
         machines: Vec<usize>,
     },
     /// Compares the merge with a second, naive one on random histories.
@@ -123,7 +125,12 @@ fn main() -> Result<()> {
         .worker_threads(2)
         .enable_all()
         .build()?;
-    match Arguments::parse().command {
+    let arguments = Arguments::parse();
+    let Some(command) = arguments.command else {
+        campaign::stop_on_interrupt(&runtime);
+        return campaign::run(&arguments.whole);
+    };
+    match command {
         Campaign::Bench { only } => measure(&only, &runtime),
         #[cfg(target_os = "linux")]
         Campaign::Kills { count, seed } => kills::campaign(count, seed),
@@ -136,6 +143,7 @@ fn main() -> Result<()> {
         #[cfg(target_os = "linux")]
         Campaign::Commits { rounds } => commits::campaign(rounds),
         Campaign::Large { machines } => {
+            println!("{}", sim::large::Cost::HEADING);
             for machines in machines {
                 println!(
                     "{}",

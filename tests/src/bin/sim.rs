@@ -33,16 +33,21 @@ struct Options {
     /// Machines are shut out, retire and are taken back
     #[arg(long, conflicts_with = "liar")]
     rights: bool,
+    /// Some machines run a newer version of the program
+    #[arg(long, conflicts_with_all = ["liar", "spared", "rights"])]
+    mixed: bool,
 }
 
 impl Options {
     fn cast(&self) -> Cast {
-        match (self.liar, self.spared, self.rights) {
-            (true, ..) => Cast::Liar,
-            (_, true, _) => Cast::Spared,
-            (.., true) => Cast::Rights,
-            _ => Cast::Honest,
-        }
+        let flags = [
+            (self.liar, Cast::Liar),
+            (self.spared, Cast::Spared),
+            (self.rights, Cast::Rights),
+            (self.mixed, Cast::Mixed),
+        ];
+        let given = flags.into_iter().find(|(is_given, _)| *is_given);
+        given.map_or(Cast::Honest, |(_, cast)| cast)
     }
 }
 
@@ -75,12 +80,7 @@ fn main() -> ExitCode {
         let bar = indicatif::ProgressBar::new(options.seeds);
         for (report, took) in hear {
             if let Some(failure) = &report.failure {
-                let cast = match options.cast() {
-                    Cast::Liar => " --liar",
-                    Cast::Spared => " --spared",
-                    Cast::Rights => " --rights",
-                    Cast::Honest => "",
-                };
+                let cast = options.cast().flag();
                 bar.suspend(|| eprintln!("SEED={} cargo sim{cast}    # {failure}", report.seed));
             }
             summary.add(report, took);

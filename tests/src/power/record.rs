@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 /// op, number, path length, data length.
 const HEAD: usize = 1 + 8 + 4 + 4;
 const ACK: u8 = 7;
+const STRUCK: u8 = 8;
 
 /// Index into the table of paths.
 pub(super) type PathNumber = usize;
@@ -37,6 +38,8 @@ pub(super) enum Op {
         to: PathNumber,
     },
     Ack(String),
+    /// A call of the disk went wrong on purpose.
+    Struck,
 }
 
 #[derive(Clone)]
@@ -90,6 +93,7 @@ pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<(Vec<Record>, Vec<Pat
                     .trim_end()
                     .to_owned(),
             ),
+            STRUCK => Op::Struck,
             other => bail!("record at {at} has the unknown kind {other}"),
         };
         records.push(Record { at: at as u64, op });

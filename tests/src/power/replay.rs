@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -88,6 +89,8 @@ impl Replay {
             }
             let bytes = self.bytes_after(&self.files[file], cut.tail, &mut chance);
             fs::write(&target, bytes).with_context(|| format!("writing {}", target.display()))?;
+            // Modes are not recorded: a cut leaves every file to its owner alone.
+            fs::set_permissions(&target, fs::Permissions::from_mode(0o600))?;
         }
         Ok(Acked(self.acked.clone()))
     }
@@ -157,6 +160,7 @@ impl Replay {
             Op::Unlink(path) => self.rename(at, NameChange::Remove(*path)),
             Op::Rename { from, to } => self.rename(at, NameChange::Move(*from, *to)),
             Op::Ack(what) => self.acked.push(what.clone()),
+            Op::Struck => {}
         }
     }
 

@@ -12,6 +12,7 @@ use studiovault_protocol::merge::StateSum;
 use studiovault_protocol::vector::Vector;
 use studiovault_protocol::wire::Frame;
 
+use super::machine::Node;
 use super::promises::Promises;
 use super::wire::Wire;
 use super::world::{World, word};
@@ -164,7 +165,8 @@ impl World {
     pub fn unrest_inside(&mut self) -> Option<String> {
         self.outside = self.outsiders();
         self.bring_together();
-        self.unrest().or_else(|| self.still_served())
+        let unrest = self.unrest().or_else(|| self.still_served());
+        unrest.or_else(|| self.unwritten())
     }
 
     /// What is not calm yet; `None` once everybody holds, applied and folded the same and nothing waits.
@@ -236,24 +238,25 @@ impl World {
     }
 
     /// A pair that could be linked and is not, or not cleanly.
-    fn unlinked(&self) -> Option<(usize, usize)> {
-        let knows = |a: usize, b: usize| {
-            let driver = self.nodes[a].driver();
-            let mut sessions = driver
-                .into_iter()
-                .flat_map(|driver| driver.engine().sessions());
-            sessions.any(|(_, session)| session.device == self.nodes[b].device)
+    pub fn unlinked(&self) -> Option<(usize, usize)> {
+        let known = |node: &Node| -> BTreeSet<DeviceId> {
+            let sessions = node.driver().map(|driver| driver.engine().sessions());
+            let sessions = sessions.into_iter().flatten();
+            sessions.map(|(_, session)| session.device).collect()
         };
+        let known: Vec<BTreeSet<DeviceId>> = self.nodes.iter().map(known).collect();
+        let knows = |a: usize, b: usize| known[a].contains(&self.nodes[b].device);
+        let mut wires: BTreeMap<[usize; 2], Vec<bool>> = BTreeMap::new();
+        for wire in self.wires.values() {
+            wires.entry(wire.pair()).or_default().push(wire.is_dead);
+        }
+        let rests: Vec<bool> = (0..self.nodes.len()).map(|at| self.can_rest(at)).collect();
         let pairs = (0..self.nodes.len()).flat_map(|a| (0..a).map(move |b| (a, b)));
         let mut reachable =
-            pairs.filter(|(a, b)| self.plan.reachable[*a][*b] && self.can_rest(*a, *b));
+            pairs.filter(|(a, b)| self.plan.reachable[*a][*b] && rests[*a] && rests[*b]);
         reachable.find(|(a, b)| {
-            let wires = self
-                .wires
-                .values()
-                .filter(|w| w.ends == [*a, *b] || w.ends == [*b, *a]);
-            let wires: Vec<bool> = wires.map(|wire| wire.is_dead).collect();
-            wires != [false] || !knows(*a, *b) || !knows(*b, *a)
+            let is_clean = wires.get(&[*b, *a]).is_some_and(|dead| *dead == [false]);
+            !is_clean || !knows(*a, *b) || !knows(*b, *a)
         })
     }
 

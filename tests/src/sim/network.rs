@@ -1,5 +1,7 @@
 //! What the network does with links and frames: dial, deliver, delay, hold back, break.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use studiovault_node::driver::Event;
 use studiovault_protocol::log::LogIndex;
@@ -16,9 +18,11 @@ const RESEND_MS: u64 = 200;
 impl World {
     /// Machines that can reach each other and have no link get one; sometimes two at once.
     pub fn dial(&mut self) {
+        let open = self.wires.values().filter(|wire| wire.is_open == [true; 2]);
+        let linked: BTreeSet<[usize; 2]> = open.map(Wire::pair).collect();
         for a in 0..self.nodes.len() {
             for b in 0..a {
-                if self.can_meet(a, b) && !self.is_linked(a, b) && self.dice.happens(700) {
+                if self.can_meet(a, b) && !linked.contains(&[b, a]) && self.dice.happens(700) {
                     let (from, to) = if self.dice.happens(500) {
                         (a, b)
                     } else {
@@ -38,13 +42,6 @@ impl World {
         let is_there = |at: usize| self.nodes[at].driver().is_some() && !self.nodes[at].is_offline;
         let free = !self.blocked[a][b] && !self.blocked[b][a];
         self.plan.reachable[a][b] && free && is_there(a) && is_there(b)
-    }
-
-    fn is_linked(&self, a: usize, b: usize) -> bool {
-        let joins = |wire: &Wire| wire.ends == [a, b] || wire.ends == [b, a];
-        self.wires
-            .values()
-            .any(|wire| joins(wire) && wire.is_open == [true; 2])
     }
 
     fn connect(&mut self, from: usize, to: usize) {
@@ -76,11 +73,13 @@ impl World {
             let key = self.nodes[there].secret.public();
             self.tell(here, Event::Opened(link_id(name, end), key));
         }
-        self.release();
+        self.release_one(name);
     }
 
     /// What a machine says instead of a frame: the frame, unless it is the liar.
     pub fn said(&mut self, (at, name, end): (usize, u64, usize), frame: Bytes) -> Vec<Bytes> {
+        let newer = self.newer.iter();
+        let frame = newer.fold(frame, |frame, newer| newer.said(at, frame));
         let lies = self.liar.as_ref().is_some_and(|liar| liar.at == at) && !self.is_healed;
         let Some(wire) = self.wires.get(&name).filter(|_| lies) else {
             return vec![frame];
@@ -183,18 +182,20 @@ impl World {
     /// What waited goes on, now that the ways are free.
     pub fn release(&mut self) {
         let names: Vec<u64> = self.wires.keys().copied().collect();
-        for name in names {
-            for end in 0..2 {
-                let Some(wire) = self.wires.get_mut(&name) else {
-                    continue;
-                };
-                let (from, to) = (wire.ends[end], wire.ends[1 - end]);
-                if self.blocked[from][to] || !wire.is_ready[1 - end] {
-                    continue;
-                }
-                for item in std::mem::take(&mut wire.streams[end].held) {
-                    self.deliver((name, 1 - end), item);
-                }
+        names.into_iter().for_each(|name| self.release_one(name));
+    }
+
+    fn release_one(&mut self, name: u64) {
+        for end in 0..2 {
+            let Some(wire) = self.wires.get_mut(&name) else {
+                continue;
+            };
+            let (from, to) = (wire.ends[end], wire.ends[1 - end]);
+            if self.blocked[from][to] || !wire.is_ready[1 - end] {
+                continue;
+            }
+            for item in std::mem::take(&mut wire.streams[end].held) {
+                self.deliver((name, 1 - end), item);
             }
         }
     }

@@ -203,6 +203,7 @@ fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
                     is_cut: !cut.is_none_or(stands),
                 });
             }
+            paths.extend(unread(bundle).map(|dot| (dot, path.clone())));
             pasts.insert(author, past);
             false
         });
@@ -212,6 +213,13 @@ fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
         );
     }
     done
+}
+
+/// What nobody here can read has its place in the order, and does nothing.
+fn unread(bundle: &Bundle) -> impl Iterator<Item = Dot> {
+    let counters = bundle.first()..=bundle.last();
+    let unread = counters.filter(|_| bundle.newer().is_some());
+    unread.map(|counter| bundle.author().at(counter))
 }
 
 fn covered(vector: &Vector, rulings: &Rulings, paths: &BTreeMap<Dot, Bits>) -> Bits {
@@ -257,6 +265,10 @@ fn entity(id: EntityId, all: &[Deed], policy: &Policy) -> Entity {
     let heard = deeds
         .iter()
         .filter(|d| entry.is_none_or(|entry| entry.dot == d.dot || d.rejected().is_some()));
+    // What only a newer program can do does nothing here, and is said so.
+    let (newer, heard): (Vec<&Deed>, Vec<&Deed>) =
+        heard.partition(|d| matches!(d.command.op, Op::Newer(_)));
+    let heard = heard.into_iter();
     let (same, other): (Vec<&Deed>, Vec<&Deed>) =
         heard.partition(|d| d.command.entity_type == *entity_type);
     let unknown = |d: &&Deed| {
@@ -270,7 +282,8 @@ fn entity(id: EntityId, all: &[Deed], policy: &Policy) -> Entity {
         .copied()
         .filter(|d| !rules.append_only || d.command.op == Op::Create)
         .collect();
-    entity.opaque = other.iter().any(strange) || allowed.iter().any(unknown);
+    let stands = newer.iter().any(|d| d.rejected().is_none());
+    entity.opaque = stands || other.iter().any(strange) || allowed.iter().any(unknown);
     entity.life = life(&allowed, deeds);
     let names: BTreeSet<&str> = allowed
         .iter()

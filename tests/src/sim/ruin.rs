@@ -256,11 +256,9 @@ impl World {
         self.nodes.iter().filter(same).count() > 1
     }
 
-    /// Whether a link between two machines can last: of two machines that are one device the newest link takes the other's place.
-    pub fn can_rest(&self, a: usize, b: usize) -> bool {
-        let lasts =
-            |at: usize| !self.nodes[at].is_gone() && !self.is_doubled(at) && !self.is_outside(at);
-        lasts(a) && lasts(b)
+    /// Whether a machine's links can last: of two machines that are one device the newest link takes the other's place.
+    pub fn can_rest(&self, at: usize) -> bool {
+        !self.nodes[at].is_gone() && !self.is_doubled(at) && !self.is_outside(at)
     }
 
     /// All agree: whoever exists twice or does not belong is switched off now, and those who stay get used to it. `false` if that is done.

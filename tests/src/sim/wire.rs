@@ -43,6 +43,14 @@ pub struct Wire {
     pub streams: [Stream; 2],
 }
 
+impl Wire {
+    /// The machines, the lower number first.
+    pub fn pair(&self) -> [usize; 2] {
+        let [a, b] = self.ends;
+        [a.min(b), a.max(b)]
+    }
+}
+
 /// The name of a link as one of its ends knows it.
 pub fn link_id(wire: u64, end: usize) -> LinkId {
     LinkId(wire * 2 + end as u64)

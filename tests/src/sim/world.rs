@@ -22,6 +22,7 @@ use super::dice::Dice;
 use super::faults::Undo;
 use super::liar::Liar;
 use super::machine::{Node, Process};
+use super::newer::Newer;
 use super::plan::Plan;
 use super::ruin::{Blow, Ruin};
 use super::trace::Trace;
@@ -57,6 +58,8 @@ pub enum Happening {
     PollEnd(usize, u64),
     /// An answer arrives: machine, run, answer.
     Answer(usize, u64, Box<UplinkEvent>),
+    /// Newer programs write.
+    Newer,
     /// Somebody looks whether all is calm.
     Look,
 }
@@ -91,6 +94,8 @@ pub struct World {
     pub empty_roster: Roster,
     /// A member that lies.
     pub liar: Option<Liar>,
+    /// Those that run a newer program.
+    pub newer: Option<Newer>,
     /// What befalls whole machines, if anything does.
     pub ruin: Option<Ruin>,
     /// Devices that do not belong any more once the faults have ended.
@@ -108,7 +113,8 @@ impl World {
     /// A studio whose machines have just been switched on.
     pub(crate) fn new(seed: u64, cast: Cast, is_shown: bool) -> Self {
         let mut dice = Dice::new(seed);
-        let plan = Plan::draw(&mut dice);
+        let mut plan = Plan::draw(&mut dice);
+        plan.has_cloud &= cast != Cast::Mixed;
         let mut world = Self::raise(
             (seed, dice),
             plan,
@@ -166,6 +172,7 @@ impl World {
             .map(|node: &Node| (node.device, node.secret.clone()))
             .collect();
         let liar = (cast == Cast::Liar).then(|| Liar::draw(seed, &machines, studio));
+        let newer = (cast == Cast::Mixed).then(|| Newer::draw(seed, &machines, studio));
         let blocked = vec![vec![false; plan.nodes]; plan.nodes];
         Self {
             plan,
@@ -182,6 +189,7 @@ impl World {
             records,
             empty_roster,
             liar,
+            newer,
             ruin,
             outside: BTreeSet::new(),
             parted_at: 0,
@@ -202,6 +210,9 @@ impl World {
         self.after(50, Happening::Person);
         self.after(500, Happening::Fault);
         self.after(1_000, Happening::Look);
+        if self.newer.is_some() {
+            self.after(700, Happening::Newer);
+        }
         if let Some(ruin) = &self.ruin {
             let ends_rights = ruin.rights.is_some();
             self.after(1_000, Happening::Blow(Blow::Next));

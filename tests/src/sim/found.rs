@@ -1,0 +1,82 @@
+//! Seeds that once found something, with what it was. They stay here for good.
+
+use super::Cast;
+
+/// All of them, in the order in which they were found.
+pub const FOUND: &[(u64, Cast, &str)] = &[
+    (
+        8,
+        Cast::Spared,
+        "frames overtook the word that their link was open (the simulator's own)",
+    ),
+    (
+        18,
+        Cast::Spared,
+        "a chain of machines: records of the roster stopped after one link, and bundles of an unknown author were parked for good",
+    ),
+    (
+        23,
+        Cast::Spared,
+        "the same with three machines and no cloud",
+    ),
+    (
+        35,
+        Cast::Spared,
+        "a broken link that nobody had noticed still delivered (the simulator's own)",
+    ),
+    (
+        55,
+        Cast::Spared,
+        "word of a lost link and of the device's return chased each other round the mesh: two million frames in three seconds",
+    ),
+    (
+        73,
+        Cast::Spared,
+        "a link that broke in silence was taken for calm (the simulator's own)",
+    ),
+    (
+        111,
+        Cast::Spared,
+        "after a full disk the store showed the state sum of the transaction that it had rolled back",
+    ),
+    (
+        104_636,
+        Cast::Spared,
+        "after a start a machine took counters that never were for undecided, and the gateway asked the cloud about them for good",
+    ),
+    (
+        106_657,
+        Cast::Spared,
+        "a link on which words of the bad times were still under way was taken for calm (the simulator's own)",
+    ),
+    (
+        285,
+        Cast::Honest,
+        "after a full disk a machine went on in the middle of its own log where its clone had written more, and the gateway brought the cloud a broken chain",
+    ),
+    (
+        967,
+        Cast::Honest,
+        "the same without a cloud: nobody took anything more of that machine",
+    ),
+    (
+        241,
+        Cast::Rights,
+        "of two admins that shut each other out one was only known to be so by the other (the simulator's own)",
+    ),
+    (
+        388,
+        Cast::Rights,
+        "a new gateway for one that was switched off was taken for unrest (the simulator's own)",
+    ),
+    (
+        77,
+        Cast::Rights,
+        "what the cloud had rejected before its author was shut out stayed a side of a conflict at the cloud and at no machine",
+    ),
+    (
+        143,
+        Cast::Liar,
+        "word of the going of a machine that nobody heard itself went round a ring of machines for good",
+    ),
+];
