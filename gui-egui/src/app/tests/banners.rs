@@ -162,7 +162,7 @@ fn a_refused_token_is_said_once_and_not_at_all_once_one_is_taken() {
 
 #[test]
 fn a_fault_is_judged_by_its_kind_whatever_its_words_and_one_of_an_older_node_is_shown() {
-    let words = "no such words were ever said before";
+    let words = "No such words were ever said before";
     let mut status = three_machines();
     let mut stage = Stage::showing(status.clone(), Vec::new());
     stage.tell(Message::Fault(FaultKind::Unreachable, words.to_owned()));

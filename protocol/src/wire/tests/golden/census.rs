@@ -27,6 +27,7 @@ const WITHOUT: &[(&str, &str)] = &[
     ("Sums", "JSON for people"),
     ("Why", "JSON for people"),
     ("Warning", "JSON for people"),
+    ("FaultKind", "JSON for people"),
     ("ConflictKind", "JSON for people"),
     ("SideState", "JSON for people"),
     ("PickRule", "JSON for people"),
