@@ -273,7 +273,7 @@ impl Checker {
         };
         seen.materialise(whole, &self.seen)?;
         let known = &promises[..told.len()];
-        for (at, name) in NAMES.iter().enumerate() {
+        for (at, name) in NAMES.into_iter().enumerate() {
             let what = || format!("the {name}");
             let log = self.opened(at, known).with_context(what)?;
             self.nothing_sent_is_missing(at, &log).with_context(what)?;
