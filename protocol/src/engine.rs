@@ -95,11 +95,10 @@ struct Outbox {
 #[derive(Debug)]
 pub struct Engine {
     me: Identity,
-    policies: PolicyShelf,
+    law: Law,
     log: LogIndex,
     feed: FeedIndex,
     roster: Roster,
-    rights: Rights,
     own: Option<Author>,
     links: BTreeMap<LinkId, Link>,
     election: Election,
@@ -110,6 +109,25 @@ pub struct Engine {
     next_transfer: u32,
     network: Network,
     lan: Lan,
+}
+
+/// The signed policies, and what of the logs counts by them and the roster.
+#[derive(Debug)]
+struct Law {
+    policies: PolicyShelf,
+    rights: Rights,
+}
+
+impl Law {
+    fn new(policies: PolicyShelf, roster: &Roster) -> Self {
+        let rights = Rights::of(roster, &policies);
+        Self { policies, rights }
+    }
+
+    /// Works out anew what counts.
+    fn judge(&mut self, roster: &Roster) {
+        self.rights = Rights::of(roster, &self.policies);
+    }
 }
 
 /// Where this machine listens on the LAN, what it knows of the keys under it, and when the next beats go out, to all peers.
@@ -141,8 +159,7 @@ impl Engine {
         };
         let mut engine = Self {
             own: log.chain(own).is_some().then_some(own),
-            rights: Rights::of(&roster, &policies),
-            policies,
+            law: Law::new(policies, &roster),
             log,
             feed,
             links: BTreeMap::new(),
@@ -257,11 +274,11 @@ impl Engine {
     }
     /// What of the logs counts.
     pub fn rights(&self) -> &Rights {
-        &self.rights
+        &self.law.rights
     }
     /// The signed policies and the one in force.
     pub fn policies(&self) -> &PolicyShelf {
-        &self.policies
+        &self.law.policies
     }
     /// This machine.
     pub fn identity(&self) -> &Identity {

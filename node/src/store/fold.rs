@@ -105,9 +105,8 @@ impl Batch<'_> {
                         .entities
                         .push((command.entity, loaded.type_name.clone()));
                     let decider = Decider::Feed(position, page.body().at);
-                    loaded.stale |=
-                        self.store
-                            .lifts_bar((part.number, dot, command), &verdict, rules)?;
+                    let named = (part.number, dot, command);
+                    loaded.stale |= self.store.lifts_bar(named, &verdict, rules)?;
                     let entity = &loaded.entity;
                     let beside = command.op == Op::Create && !entity.life.names(dot);
                     if !loaded.stale && !beside && !entity.must_fold(command, &verdict.outcome) {

@@ -239,7 +239,7 @@ impl Engine {
                 .and_then(SignedRecord::grant)
                 .is_some_and(|grant| grant.device == device),
         };
-        let documents = self.policies.documents();
+        let documents = self.law.policies.documents();
         let policies = documents.filter(|record| holds(record.signer));
         let mut hashes = self.roster.signed_by(device);
         hashes.extend(policies.map(|record| record.rank().2));

@@ -40,8 +40,8 @@ impl Engine {
             chain: self.roster.chain_of(self.me.device),
             run: self.me.run,
             roster: self.roster.digest(),
-            policy: self.policies.in_force().hash(),
-            policies: self.policies.digest(),
+            policy: self.law.policies.in_force().hash(),
+            policies: self.law.policies.digest(),
             frontier: self.log.frontier(self.feed.held()),
             wall: moment.now.wall,
             port: self.lan.port,
@@ -146,8 +146,8 @@ impl Engine {
         if hello.roster != self.roster.digest() {
             self.tell_roster((link, moment.now.mono), fx);
         }
-        if hello.policies != self.policies.digest() {
-            let documents = self.policies.documents().cloned().map(Box::new);
+        if hello.policies != self.law.policies.digest() {
+            let documents = self.law.policies.documents().cloned().map(Box::new);
             fx.sends
                 .extend(documents.map(|record| (link, Frame::Policy(record))));
         }
@@ -314,7 +314,7 @@ impl Engine {
             frontier: self.log.digest().prefix(),
             feed: self.feed.head(),
             claim: self.election.own().claim,
-            policy: self.policies.in_force().hash().prefix(),
+            policy: self.law.policies.in_force().hash().prefix(),
             roster: self.roster.digest().prefix(),
         };
         let peers = self.links.iter().filter(|(_, link)| {

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::event::{Effects, LinkId, Notice, Write};
 use crate::fault::FaultKind;
-use crate::membership::{RecordError, Rights, Role, SignedRecord};
+use crate::membership::{RecordError, Role, SignedRecord};
 use crate::policy::{Shelved, SignedPolicy};
 use crate::wire::Frame;
 
@@ -31,10 +31,10 @@ impl Engine {
         self.broadcast(from, &Frame::Roster(news.clone()), fx);
         fx.writes.extend(news.into_iter().map(Write::Record));
         fx.notices.push(Notice::RosterChanged);
-        if self.policies.review(&self.roster) {
+        if self.law.policies.review(&self.roster) {
             fx.notices.push(Notice::PolicyChanged);
         }
-        self.rights = Rights::of(&self.roster, &self.policies);
+        self.law.judge(&self.roster);
         self.log.set_lost(self.roster.lost());
         self.prefer();
         self.shut_out(fx);
@@ -47,10 +47,10 @@ impl Engine {
 
     /// Takes a policy in, and tells it on as a record is told.
     pub(super) fn policy(&mut self, record: SignedPolicy, from: Option<LinkId>, fx: &mut Effects) {
-        match self.policies.insert(record.clone(), &self.roster) {
+        match self.law.policies.insert(record.clone(), &self.roster) {
             Ok(Shelved::Nothing) => {}
             Ok(shelved) => {
-                self.rights = Rights::of(&self.roster, &self.policies);
+                self.law.judge(&self.roster);
                 self.broadcast(from, &Frame::Policy(Box::new(record.clone())), fx);
                 fx.writes.push(Write::Policy(record));
                 if shelved == Shelved::InForce {

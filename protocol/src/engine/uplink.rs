@@ -263,7 +263,7 @@ impl Engine {
 
     /// Which signed records are held here.
     pub fn known(&self) -> Known {
-        Known::of(&self.roster, &self.policies)
+        Known::of(&self.roster, &self.law.policies)
     }
 
     /// What is wrong with the uplink; `None` if it works.
