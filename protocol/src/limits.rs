@@ -40,7 +40,7 @@ pub const PAGE_BYTES: usize = 200 * 1024;
 /// Bytes of one policy document, so that it fits a frame beside its signature.
 pub const POLICY_BYTES: usize = 128 * 1024;
 /// Signed policies that a machine keeps, the highest: the one in force, its rivals and what a newer program wrote.
-pub const POLICIES: usize = 8;
+pub const POLICIES: usize = 32;
 /// Types of one policy: each is a view of the store.
 pub const POLICY_TYPES: usize = 256;
 /// Fields of one type: each is a column of a view, and a command names at most [`COMMAND_FIELDS`].

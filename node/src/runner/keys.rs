@@ -73,7 +73,8 @@ impl Runner {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(%error, "the network's new key cannot be kept");
-                let (kind, words) = (FaultKind::Disk, error.to_string());
+                // Not over at the next write that the disk takes: the key is still nowhere.
+                let (kind, words) = (FaultKind::Other, error.to_string());
                 self.board.fault(&Fault { kind, words });
             }
         }

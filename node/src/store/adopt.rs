@@ -49,7 +49,8 @@ impl Store {
 }
 
 impl Batch<'_> {
-    /// Keeps a signed policy; of too many the lowest go, as they do in memory.
+    /// Keeps a signed policy; of too many the lowest go. Memory knows whose signer's right stands, and lets others go first: so twice as
+    /// many stay here as there.
     pub(super) fn keep_policy(&mut self, record: &SignedPolicy) -> Result<(), StoreError> {
         let bytes = postcard::to_stdvec(record).expect("records always encode");
         let connection = &self.store.connection;
@@ -57,7 +58,7 @@ impl Batch<'_> {
             .prepare_cached("INSERT OR IGNORE INTO policy (hash, record) VALUES (?1, ?2)")?
             .execute(params![Hash::of(&bytes).0, bytes])?;
         let mut held = policies(connection)?;
-        if held.len() > limits::POLICIES {
+        if held.len() > 2 * limits::POLICIES {
             held.sort_by_key(SignedPolicy::rank);
             let bytes = postcard::to_stdvec(&held[0]).expect("records always encode");
             connection.execute("DELETE FROM policy WHERE hash = ?1", [Hash::of(&bytes).0])?;

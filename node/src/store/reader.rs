@@ -304,9 +304,9 @@ impl View<'_> {
             opaque: self.count("SELECT count(*) FROM entity WHERE opaque = 1")?,
             newer_bundles: self
                 .count("SELECT count(*) FROM log_bundle WHERE substr(bytes, 1, 1) <> x'01'")?,
-            // What somebody took over or gave up is nobody's to look at any more.
+            // What somebody took over or gave up is nobody's to look at any more, and there is nothing to take over in a giving up.
             quarantined: self.count(
-                "SELECT count(*) FROM quarantine AS aside WHERE NOT EXISTS (
+                "SELECT count(*) FROM quarantine AS aside WHERE operation <> 'discard' AND NOT EXISTS (
                      SELECT 1 FROM replacement WHERE author = aside.author AND counter = aside.counter)",
             )?,
             dead_letters: self.count(

@@ -127,6 +127,9 @@ impl Uplink {
 
     pub(super) fn configure(&mut self, configured: bool) {
         self.view.configured = configured;
+        if !configured {
+            self.problem = None;
+        }
     }
 
     pub(super) fn configured(&self) -> bool {

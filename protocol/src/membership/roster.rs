@@ -250,10 +250,14 @@ impl Roster {
     pub fn cuts(&self) -> &Cuts {
         &self.cuts
     }
-    /// Every role that each device ever had, by its grants.
+    /// Every role that each device ever had, by the grants that stand; one whose signer's right fell gives none.
     pub fn roles(&self) -> BTreeMap<DeviceId, BTreeSet<Role>> {
         let mut roles: BTreeMap<DeviceId, BTreeSet<Role>> = BTreeMap::new();
-        for grant in self.records().filter_map(SignedRecord::grant) {
+        let standing = self
+            .entries
+            .iter()
+            .filter(|e| self.standing.contains(&e.hash));
+        for grant in standing.filter_map(|entry| entry.record.grant()) {
             roles.entry(grant.device).or_default().insert(grant.role);
         }
         roles

@@ -210,10 +210,11 @@ impl PolicyShelf {
         self.held.values()
     }
 
-    /// The default and all documents held that this version of the program can read.
+    /// The default and all documents held that this version of the program can read and whose signer's right stands.
     pub fn readable(&self) -> Vec<Policy> {
-        let held = self.documents();
-        let held = held.filter_map(|record| Policy::parse(&record.text).ok());
+        let held = self.held.iter();
+        let held = held.filter(|(rank, _)| !self.void.contains(rank));
+        let held = held.filter_map(|(_, record)| Policy::parse(&record.text).ok());
         std::iter::once(self.default.clone()).chain(held).collect()
     }
 

@@ -93,3 +93,26 @@ fn a_cut_says_more_than_a_role() {
     assert_eq!(rights.changed(&Rights::default()), [device(1)]);
     assert_eq!(rights.changed(&rights), []);
 }
+
+#[test]
+fn what_a_thief_signed_under_a_right_that_fell_opens_nothing() {
+    let admin = by_root(place(3, Role::Admin, 1));
+    let guest = by_root(place(1, Role::Guest, 1));
+    let raised = by(3, &admin, place(1, Role::Member, 2));
+    let held = roster(&[&admin, &guest, &raised]);
+    let thief = Authority::holder(admin.hash(), key(3));
+    let text = second().replacen("writers = [\"admin\"]", "writers = [\"guest\"]", 1);
+    let policy = Policy::parse(&text).expect("a policy");
+    let signed = SignedPolicy::seal((STUDIO, &thief), &policy, (device(3), WallMs(0)));
+    let mut opened = PolicyShelf::new(STUDIO, Policy::default());
+    opened.insert(signed, &held).expect("is taken");
+    let before = Rights::of(&held, &opened);
+    assert_eq!(bars(&before, 1, "client"), None);
+    assert_eq!(bars(&before, 1, "project"), None);
+    let fallen = by_root(Act::Revoke(cut(3, &[], &[])));
+    let held = roster(&[&admin, &guest, &raised, &fallen]);
+    opened.review(&held);
+    let after = Rights::of(&held, &opened);
+    assert_eq!(bars(&after, 1, "client"), Some(Bar::Role));
+    assert_eq!(bars(&after, 1, "project"), Some(Bar::Role));
+}
