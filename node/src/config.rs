@@ -82,9 +82,14 @@ pub enum ConfigError {
     NoKey(PathBuf),
     /// There is no store: the machine never ran, or somebody took it away.
     #[error(
-        "{0} is not there, so there is nothing to check; if this machine never ran, start it with `studiovault run`, else fill it anew with `studiovault bootstrap` (with `--lan` from the other machines): what only it held is gone unless a backup has it"
+        "{0} is not there or empty, so there is nothing to check; if this machine never ran, start it with `studiovault run`, else fill it anew with `studiovault bootstrap` (with `--lan` from the other machines): what only it held is gone unless a backup has it"
     )]
     NoStore(PathBuf),
+    /// The store of a machine that ran here is gone: beginning with nothing would give receipt numbers a second time.
+    #[error(
+        "{0} is gone or empty, though this machine ran in this folder before; put it back from a backup, or fill it anew with `studiovault bootstrap` (with `--lan` from the other machines), so that receipt numbers go on where they ended. To begin with nothing all the same, remove {1} first. Nothing was changed"
+    )]
+    StoreGone(PathBuf, PathBuf),
     /// The person's: others can read a secret.
     #[error("{path} can be read by others (mode {mode:o}); run `chmod 600 {path}` and start again")]
     Exposed {
@@ -214,6 +219,10 @@ impl Folder {
     /// Where peers were last reached, 0600.
     pub fn addresses_path(&self) -> PathBuf {
         self.path.join("addresses.json")
+    }
+    /// Stands there once the machine has had a store.
+    pub fn ran_path(&self) -> PathBuf {
+        self.path.join("ran")
     }
     /// The Unix socket of the running node's API.
     pub fn socket_path(&self) -> PathBuf {

@@ -18,7 +18,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::adapters::own_addresses;
 use crate::clock::{self, Clock};
-use crate::config::{AddressBook, ConfigError, Folder, FolderLock, Machine, Region, StudioFile};
+use crate::config::{
+    self, AddressBook, ConfigError, Folder, FolderLock, Machine, Region, StudioFile,
+};
 use crate::driver::{Driver, Random, Request, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
 use crate::pairing::{Desk, Inviter};
@@ -369,7 +371,14 @@ fn start_uplink(
 
 /// The machine's store, its state as this version of the program folds it.
 pub(crate) fn open_store(machine: &Machine, policy: &Policy) -> Result<Store, NodeError> {
-    let mut store = Store::open(Location::Folder(machine.folder.path().to_owned()), policy)?;
+    let (folder, ran) = (machine.folder.path(), machine.folder.ran_path());
+    if ran.exists() && !Location::is_kept_in(folder) {
+        return Err(ConfigError::StoreGone(Location::file_in(folder), ran).into());
+    }
+    let mut store = Store::open(Location::Folder(folder.to_owned()), policy)?;
+    if !ran.exists() {
+        config::write_secret(&ran, b"")?;
+    }
     if let Some(entities) = upkeep::renew(machine, &mut store)? {
         tracing::info!("{entities} entities folded anew by this version of the program");
     }

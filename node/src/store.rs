@@ -91,6 +91,11 @@ impl Location {
     pub fn file_in(folder: &Path) -> PathBuf {
         folder.join(FILE)
     }
+
+    /// Whether a store is there, with anything in it.
+    pub fn is_kept_in(folder: &Path) -> bool {
+        std::fs::metadata(Self::file_in(folder)).is_ok_and(|file| file.len() > 0)
+    }
 }
 
 /// What the engine knows at the moment of a write, and the store's work depends on.

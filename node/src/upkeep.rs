@@ -148,7 +148,7 @@ impl Workshop {
     /// Of a store that is there: none is made anew to be found sound and empty.
     fn of_store(machine: &Machine) -> Result<Self, UpkeepError> {
         let path = Location::file_in(machine.folder.path());
-        if !path.exists() {
+        if !Location::is_kept_in(machine.folder.path()) {
             return Err(ConfigError::NoStore(path).into());
         }
         Self::open(machine)

@@ -41,9 +41,34 @@ fn a_store_that_is_gone_is_not_found_sound() {
     }
     for command in ["verify", "rebuild"] {
         let said = say(&desk, &[command]);
-        let is_told =
-            said.error.contains("studio.db is not there") && said.error.contains("bootstrap");
+        let is_told = said.error.contains("studio.db is not there or empty")
+            && said.error.contains("bootstrap");
         assert!(said.code == 1 && is_told, "{command}: {said:?}");
     }
     assert!(!desk.join("studio.db").exists(), "one was made");
+}
+
+#[test]
+fn a_machine_whose_store_is_gone_gives_no_receipt_number_a_second_time() {
+    let place = Place::new();
+    let desk = place.found("front-desk", None);
+    let node = Running::node(&desk, &[]);
+    put(&desk, &["client", "name=Silva"]);
+    node.stop();
+    for empty in [false, true] {
+        for file in ["studio.db", "studio.db-wal", "studio.db-shm"] {
+            // The last two are there only after a crash.
+            let _ = fs::remove_file(desk.join(file));
+        }
+        if empty {
+            fs::write(desk.join("studio.db"), b"").expect("writes");
+        }
+        let said = say(&desk, &["run", "--silent"]);
+        let is_told =
+            said.error.contains("is gone or empty") && said.error.contains("studiovault bootstrap");
+        assert!(said.code != 0 && is_told, "{said:?}");
+    }
+    // Whoever wants to begin with nothing says so.
+    fs::remove_file(desk.join("ran")).expect("is there");
+    Running::node(&desk, &[]).stop();
 }

@@ -17,6 +17,7 @@ use crate::tokens::{Grantee, Scope, hash_of, mint_personal};
 
 /// What a new token is for.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewToken {
     studio: StudioId,
     #[serde(default)]
