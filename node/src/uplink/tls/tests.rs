@@ -143,7 +143,9 @@ fn outcome(
     match outcomes {
         [Ok(b'!'), Ok(b'!')] => Ok(()),
         [Err(first), Err(second)] => {
-            assert_eq!(first, second, "the versions disagree");
+            // Both name the second in which they looked.
+            let timeless = |words: &str| words.replace(|c: char| c.is_ascii_digit(), "");
+            assert_eq!(timeless(&first), timeless(&second), "the versions disagree");
             Err(first)
         }
         other => panic!("the versions disagree: {other:?}"),
