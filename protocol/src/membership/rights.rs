@@ -33,12 +33,6 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// Nothing is barred.
-    pub const ALL: Self = Self {
-        cuts: Cuts::NONE,
-        closed: BTreeMap::new(),
-    };
-
     /// What roster and policies come to.
     pub fn of(roster: &Roster, shelf: &PolicyShelf) -> Self {
         let policies = shelf.readable();

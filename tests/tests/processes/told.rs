@@ -2,13 +2,27 @@
 
 use super::*;
 
-#[test]
-fn a_folder_without_its_key_is_named_and_nothing_is_made_anew() {
-    let place = Place::new();
+/// A machine with a client, stopped.
+fn a_desk_that_ran(place: &Place) -> PathBuf {
     let desk = place.found("front-desk", None);
     let node = Running::node(&desk, &[]);
     put(&desk, &["client", "name=Silva"]);
     node.stop();
+    desk
+}
+
+/// Takes the store away.
+fn lose_store(desk: &Path) {
+    for file in ["studio.db", "studio.db-wal", "studio.db-shm"] {
+        // The last two are there only after a crash.
+        let _ = fs::remove_file(desk.join(file));
+    }
+}
+
+#[test]
+fn a_folder_without_its_key_is_named_and_nothing_is_made_anew() {
+    let place = Place::new();
+    let desk = a_desk_that_ran(&place);
     fs::remove_file(desk.join("device.key")).expect("is there");
     let store = fs::read(desk.join("studio.db")).expect("a store");
     let again = ["init", "--name", "x", "--studio-name", "y"];
@@ -31,14 +45,8 @@ fn a_folder_without_its_key_is_named_and_nothing_is_made_anew() {
 #[test]
 fn a_store_that_is_gone_is_not_found_sound() {
     let place = Place::new();
-    let desk = place.found("front-desk", None);
-    let node = Running::node(&desk, &[]);
-    put(&desk, &["client", "name=Silva"]);
-    node.stop();
-    for file in ["studio.db", "studio.db-wal", "studio.db-shm"] {
-        // The last two are there only after a crash.
-        let _ = fs::remove_file(desk.join(file));
-    }
+    let desk = a_desk_that_ran(&place);
+    lose_store(&desk);
     for command in ["verify", "rebuild"] {
         let said = say(&desk, &[command]);
         let is_told = said.error.contains("studio.db is not there or empty")
@@ -51,15 +59,9 @@ fn a_store_that_is_gone_is_not_found_sound() {
 #[test]
 fn a_machine_whose_store_is_gone_gives_no_receipt_number_a_second_time() {
     let place = Place::new();
-    let desk = place.found("front-desk", None);
-    let node = Running::node(&desk, &[]);
-    put(&desk, &["client", "name=Silva"]);
-    node.stop();
+    let desk = a_desk_that_ran(&place);
     for empty in [false, true] {
-        for file in ["studio.db", "studio.db-wal", "studio.db-shm"] {
-            // The last two are there only after a crash.
-            let _ = fs::remove_file(desk.join(file));
-        }
+        lose_store(&desk);
         if empty {
             fs::write(desk.join("studio.db"), b"").expect("writes");
         }
