@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use studiovault_protocol::author::WAY_BACK;
 use studiovault_protocol::feed::Page;
 use studiovault_protocol::id::Author;
 use studiovault_protocol::membership::Roster;
@@ -136,9 +137,7 @@ fn again(error: &UplinkError) -> &'static str {
         UplinkError::Missing(_) => {
             "have a new snapshot made with `studiovault cloud snapshot`, then run this again"
         }
-        UplinkError::ShutOut => {
-            "ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
-        }
+        UplinkError::ShutOut => WAY_BACK,
         UplinkError::Nonsense(_) | UplinkError::Address(_) => {
             "check that the address is the cloud's and both are up to date"
         }

@@ -251,6 +251,11 @@ impl Node {
         self.inner.board.status()
     }
 
+    /// The current status, with all that was answered for.
+    pub async fn status_now(&self) -> Arc<api::Status> {
+        self.inner.board.status_now().await
+    }
+
     /// What is applied, as a read token.
     pub fn applied(&self) -> Arc<str> {
         self.inner.board.applied()

@@ -354,6 +354,11 @@ impl Runner {
                 let _ = uplink.send(request).await;
             }
         }
+        // Before the answers: whoever has one and asks is told of it.
+        let vv = (!changed.is_empty()).then(|| api::vv_text(self.driver.engine().log().applied()));
+        if let Some(vv) = &vv {
+            self.board.show_applied(vv);
+        }
         for (ticket, answer) in answers {
             self.shown.stale |= answer.is_ok() && self.board.fault_over(FaultKind::Disk);
             if let Some(waiting) = self.tickets.remove(&ticket) {
@@ -371,9 +376,7 @@ impl Runner {
         for notice in notices {
             self.tell(notice);
         }
-        if !changed.is_empty() {
-            let vv = api::vv_text(self.driver.engine().log().applied());
-            self.board.show_applied(&vv);
+        if let Some(vv) = vv {
             self.publish(api::Event::Entities { ids: changed, vv });
         }
     }

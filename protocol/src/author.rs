@@ -79,6 +79,9 @@ impl Refusal {
     }
 }
 
+/// What a machine does that belongs to the studio no more.
+pub const WAY_BACK: &str = "ask an admin to take it back with `studiovault readmit` and the recovery kit, or for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`";
+
 /// The role in which a machine writes, if it belongs to the studio.
 pub fn may_act(place: Option<&Member>) -> Result<Role, Refusal> {
     let shut = match place {
@@ -86,7 +89,7 @@ pub fn may_act(place: Option<&Member>) -> Result<Role, Refusal> {
         Some(member) if member.standing == Standing::Retired => "this machine has retired",
         _ => "this machine was shut out of the studio",
     };
-    let detail = format!("{shut}; ask an admin for an invite and join anew with an empty folder");
+    let detail = format!("{shut}; {WAY_BACK}");
     Err(Refusal {
         code: "NOT_A_MEMBER",
         field: None,

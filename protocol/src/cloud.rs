@@ -261,6 +261,9 @@ pub struct Pong {
     /// Where the feed of the asker's studio ends: whoever asks learns by it what a gateway keeps back.
     #[serde(default)]
     pub head: Option<PongHead>,
+    /// What the asker's token allows, as words; of a server that does not tell, nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scopes: Option<Vec<String>>,
 }
 
 /// Where a feed ends, in JSON.

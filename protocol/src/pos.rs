@@ -29,7 +29,7 @@ pub const DAY: &str = "sold_on";
 /// The field of a sale that says what it was paid in.
 pub const CURRENCY: &str = "currency";
 /// The field of a correction or a void that names its sale.
-const NAMED: &str = "order";
+pub const NAMED: &str = "order";
 /// The field that says how much, in the smallest part of the currency; of a correction, by how much.
 pub const AMOUNT: &str = "amount_cents";
 

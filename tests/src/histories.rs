@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{
-    Context, Entity, KeyClaim, KeyHash, Outcome, Priorities, Record, Verdict, arrange, base, fold,
-    key_conflict, key_hash, proposals,
+    Conflict, Context, Entity, KeyClaim, KeyHash, Outcome, Priorities, Record, Verdict, arrange,
+    base, fold, key_conflict, key_hash, life_base, proposals,
 };
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::value::Value;
@@ -247,6 +247,9 @@ impl History {
                     "seed {seed}: base {found:?}, naive {wanted:?} of {conflict:?}"
                 ));
             }
+            if conflict.field.is_none() {
+                self.check_life_base(seed, conflict, (&records, deeds))?;
+            }
             conflict.id.clear();
         }
         let wanted = reference::questions(entity, &self.priorities);
@@ -256,6 +259,23 @@ impl History {
             ));
         }
         Ok(asked.len() as u64)
+    }
+
+    fn check_life_base(
+        &self,
+        seed: u64,
+        conflict: &Conflict,
+        (records, deeds): (&[Record], &[Deed]),
+    ) -> Result<(), String> {
+        let known = (&self.priorities, &self.policy);
+        let found = life_base(records, conflict, known);
+        let wanted = reference::life_base(deeds, conflict, known);
+        match found == wanted {
+            true => Ok(()),
+            false => Err(format!(
+                "seed {seed}: base {found:?}, naive {wanted:?} of {conflict:?}"
+            )),
+        }
     }
 
     fn check_twins(&self, seed: u64, states: &States) -> Result<u64, String> {

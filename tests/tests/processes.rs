@@ -182,6 +182,12 @@ fn a_wrong_token_stops_the_way_to_the_cloud_and_login_opens_it_without_a_restart
     assert_ne!(empty.code, 0);
     node.stop();
     cloud.stop();
+    // A slip of the pen costs no sign-in while nobody can say that it is one; with none to lose it is kept.
+    let untried = say(&office, &["login", "--token", "mistyped"]);
+    let told = untried.error.contains("the sign-in of before stays");
+    assert!(untried.code == 1 && told, "{untried:?}");
+    assert_eq!(studio()["cloud"]["token"], json!(token));
+    give_token(&office, "");
     let untried = done(&office, &["login", "--token", "of-later"]);
     assert!(untried.contains("was not tried"), "{untried}");
     assert_eq!(studio()["cloud"]["token"], json!("of-later"));

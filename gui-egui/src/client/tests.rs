@@ -120,6 +120,7 @@ fn written() -> String {
         ids: Vec::new(),
         receipts: Vec::new(),
         skipped: 0,
+        notes: Vec::new(),
         vv: "v9".to_owned(),
     };
     serde_json::to_string(&answer).unwrap()

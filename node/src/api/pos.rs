@@ -5,8 +5,10 @@ use axum::extract::State;
 use studiovault_protocol::api::{
     PosDevice, PosFlag, PosTotals, QuarantinePage, Quarantined, SetAside, Status,
 };
+use studiovault_protocol::author::Mutation;
+use studiovault_protocol::command::Op;
 use studiovault_protocol::id::Dot;
-use studiovault_protocol::pos::{Flag, Totals};
+use studiovault_protocol::pos::{self, Flag, Totals};
 use studiovault_protocol::value::{Value, ValueKind};
 
 use super::answer::{Answer, Asked, Refused};
@@ -99,11 +101,43 @@ fn flagged(view: &View<'_>, status: &Status, flag: &Flag) -> Result<PosFlag, Sto
     })
 }
 
-/// What a person does about a command that was set aside.
-fn look_at(dot: Dot) -> String {
-    format!(
-        "Take it over with `studiovault dead-letters fix {dot}`, or give it up with `studiovault dead-letters discard`."
-    )
+/// Whether a mutation is an entry about a sale.
+pub(super) fn follows(mutation: &Mutation) -> bool {
+    mutation.op == Op::Create && [pos::CORRECTION, pos::VOID].contains(&&*mutation.entity_type)
+}
+
+/// What is to be said of entries about sales that are void already: nothing forbids them, since the void may have come from
+/// elsewhere a moment ago.
+pub(super) fn notes(view: &View<'_>, entries: &[Mutation]) -> Result<Vec<String>, StoreError> {
+    let mut notes = Vec::new();
+    for entry in entries {
+        let sale = entry
+            .fields
+            .get(pos::NAMED)
+            .and_then(serde_json::Value::as_str);
+        let Some(sale) = sale.and_then(|sale| sale.parse().ok()) else {
+            continue;
+        };
+        if view.entity(sale)?.is_some_and(|row| row.voided) {
+            let sale = view.receipt(sale)?.unwrap_or_else(|| sale.to_string());
+            notes.push(match entry.entity_type == pos::VOID {
+                true => format!("the sale {sale} was void already; it is taken away once"),
+                false => format!("the sale {sale} is void; the correction counts nothing"),
+            });
+        }
+    }
+    Ok(notes)
+}
+
+/// What a person does about a command that was set aside, or did.
+fn look_at(dot: Dot, settled: Option<&str>) -> String {
+    match settled {
+        Some("discarded") => "It was given up since; nothing is left to do.".to_owned(),
+        Some(_) => "It was taken over since; nothing is left to do.".to_owned(),
+        None => format!(
+            "Take it over with `studiovault dead-letters fix {dot}`, or give it up with `studiovault dead-letters discard`."
+        ),
+    }
 }
 
 fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
@@ -114,15 +148,14 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
         ""
     };
     let act = format!("{} {} {}", row.operation, row.entity_type, row.entity);
+    let to_do = look_at(row.dot, row.settled.as_deref());
     let sentence = match row.reason {
-        SetAside::Cut => format!(
-            "{device} no longer belonged when it wrote: {act}. {}",
-            look_at(row.dot)
-        ),
+        SetAside::Cut => {
+            format!("{device} no longer belonged when it wrote: {act}. {to_do}")
+        }
         SetAside::Role => format!(
-            "{device} has no role in which it may write a {}: {act}. {}",
+            "{device} has no role in which it may write a {}: {act}. {to_do}",
             row.entity_type,
-            look_at(row.dot)
         ),
         SetAside::Rewrites => {
             format!("{device} tried to {act}, an entry that is never rewritten{rest}.")
@@ -139,6 +172,7 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
         entity_type: row.entity_type,
         op: row.operation,
         whole_bundle: row.whole,
+        settled: row.settled,
         ts: row.written_at,
     }
 }

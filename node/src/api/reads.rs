@@ -34,7 +34,8 @@ pub(super) type Parameters = BTreeMap<String, String>;
 
 /// `GET /status`.
 pub(super) async fn status(State(shared): State<Shared>) -> Json<Status> {
-    Json(Status::clone(&shared.node.status()))
+    let status = shared.node.status_now().await;
+    Json(Status::clone(&status))
 }
 
 /// `GET /devices`.

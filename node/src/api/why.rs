@@ -124,32 +124,40 @@ fn bundle(
     let subject = Subject {
         vv: one(row.tip),
         here,
-        said: said_of(&row),
+        said: said_of(view, &row)?,
         saw: row.saw,
     };
     Ok((subject, true))
 }
 
-fn said_of(row: &BundleRow) -> Said {
-    let rejected = row.rulings.values().flatten().find_map(rejection);
-    if let Some(said) = rejected {
-        return said;
+fn said_of(view: &View<'_>, row: &BundleRow) -> Result<Said, StoreError> {
+    let rulings = row.rulings.iter();
+    let rulings = rulings.filter_map(|(dot, ruling)| Some((*dot, ruling.as_ref()?)));
+    if let Some(said) = rejection(view, rulings)? {
+        return Ok(said);
     }
-    if row.rulings.values().all(Option::is_some) {
-        return Said::Confirmed;
-    }
-    if row.cloud_holds {
+    Ok(if row.rulings.values().all(Option::is_some) {
+        Said::Confirmed
+    } else if row.cloud_holds {
         Said::HeldThere
     } else {
         Said::Nothing
-    }
+    })
 }
 
-fn rejection(ruling: &Ruling) -> Option<Said> {
-    (ruling.word == "rejected").then(|| Said::Rejected {
+/// The first of these that is a rejection, and what settled it since.
+fn rejection<'r>(
+    view: &View<'_>,
+    mut rulings: impl Iterator<Item = (Dot, &'r Ruling)>,
+) -> Result<Option<Said>, StoreError> {
+    let Some((dot, ruling)) = rulings.find(|(_, ruling)| ruling.word == "rejected") else {
+        return Ok(None);
+    };
+    Ok(Some(Said::Rejected {
         code: ruling.code.map_or("", |code| code.word()).to_owned(),
         detail: ruling.why.clone(),
-    })
+        settled: view.settled(dot)?,
+    }))
 }
 
 /// What is known of an entity; `None` if nothing of it is held.
@@ -196,27 +204,28 @@ fn said_of_entity(view: &View<'_>, row: &EntityRow) -> Result<Said, StoreError> 
     if let Some((code, detail)) = view.open_letter_of(row.id)? {
         return Ok(match code == STUCK {
             true => Said::Stuck { detail },
-            false => Said::Rejected { code, detail },
+            false => Said::Rejected {
+                code,
+                detail,
+                settled: None,
+            },
         });
     }
     if row.confirmed && !row.rejected {
         return Ok(Said::Confirmed);
     }
     let history = view.history(row.id)?;
-    let rulings = || history.iter().rev().filter_map(|e| e.ruling.as_ref());
+    let newest_first = history.iter().rev();
+    let mut rulings = newest_first.filter_map(|e| Some((e.dot, e.ruling.as_ref()?)));
     if row.rejected {
         // Whatever was decided after it, such as that a person gave it up.
-        let refused = rulings().find_map(rejection);
-        return Ok(refused.unwrap_or(Said::Nothing));
+        return Ok(rejection(view, rulings)?.unwrap_or(Said::Nothing));
     }
     let undecided = |entry: &&HistoryEntry| entry.ruling.is_none();
     let open: Vec<Dot> = history.iter().filter(undecided).map(|e| e.dot).collect();
     if open.is_empty() {
-        return Ok(rulings()
-            .map(rejection)
-            .next()
-            .flatten()
-            .unwrap_or(Said::Confirmed));
+        let newest = rejection(view, rulings.next().into_iter())?;
+        return Ok(newest.unwrap_or(Said::Confirmed));
     }
     for dot in open {
         if view.bundle_of(dot)?.is_none_or(|row| !row.cloud_holds) {

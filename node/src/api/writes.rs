@@ -18,6 +18,7 @@ use studiovault_protocol::policy::Rule;
 use studiovault_protocol::vector::Vector;
 
 use super::answer::{Answer, Body, Refused};
+use super::pos;
 use super::routes::Shared;
 use crate::config::system_user;
 use crate::driver::{WriteRequest, Written};
@@ -35,6 +36,15 @@ pub(super) async fn tx(
     for asked in request.mutations {
         mutations.push(whole(&shared, mutation(asked)?).await?);
     }
+    let entries: Vec<Mutation> = mutations
+        .iter()
+        .filter(|m| pos::follows(m))
+        .cloned()
+        .collect();
+    let notes = match entries.is_empty() {
+        true => Vec::new(),
+        false => shared.read(move |view| pos::notes(&view, &entries)).await?,
+    };
     let request = WriteRequest {
         actor: request.actor.unwrap_or_else(system_user),
         mutations,
@@ -42,7 +52,10 @@ pub(super) async fn tx(
         skip_existing: request.skip_existing,
     };
     let written = shared.node.write(request).await?;
-    Ok(Json(answer(written)))
+    Ok(Json(TxAnswer {
+        notes,
+        ..answer(written)
+    }))
 }
 
 /// `POST /login`.
@@ -207,6 +220,7 @@ pub(super) fn answer(written: Written) -> TxAnswer {
         ids: written.ids,
         receipts: written.receipts,
         skipped: written.skipped,
+        notes: Vec::new(),
         vv: written.vv,
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use studiovault_node::config::ConfigError;
-use studiovault_node::wording::parted;
+use studiovault_node::wording::{self, parted};
 use studiovault_protocol::api::Problem;
 
 use super::Call;
@@ -51,10 +51,8 @@ impl Failure {
     /// A failure in a sentence of ours, which ends in its next step.
     pub fn stepped(exit: Exit, sentence: &str) -> Self {
         let (what, next_step) = parted(sentence);
-        let mut letters = next_step.unwrap_or("try again").chars();
-        let first = letters.next().into_iter().flat_map(char::to_uppercase);
-        let next_step: String = first.chain(letters).collect();
-        Self::new(exit, format!("{what}\n{next_step}."))
+        let next_step = wording::sentence(next_step.unwrap_or("try again"));
+        Self::new(exit, format!("{what}\n{next_step}"))
     }
 
     /// No node runs with the folder.

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::{Value as Json, json};
-use studiovault_node::config::{Folder, Machine, StudioFile};
+use studiovault_node::config::{Folder, Machine, SignInFile, StudioFile};
 use studiovault_node::node::{cloud_client, keep_login};
 use studiovault_node::uplink::{CloudClient, Code, DeviceFlow, Progress, UplinkError};
+use studiovault_node::wording::parted;
 use studiovault_protocol::api::LoginRequest;
 
 use super::client::{Client, if_running};
@@ -56,20 +57,39 @@ pub(crate) fn login(call: &Call, login: Login) -> Outcome {
     Ok(())
 }
 
-/// Asks the cloud whether it takes a token, before anything is kept: why that stays open, if it does; fails if it does not take it.
+/// Asks the cloud whether it takes a token, before anything is kept: why that stays open, if it does; fails if it does not take it,
+/// or if that stays open and another sign-in would be lost for it.
 async fn try_token(folder: &Folder, token: &str) -> Result<Option<String>, Failure> {
-    let client = way_there(folder)?.1.trying(token.to_owned());
-    match client.ping().await {
+    let (machine, client) = way_there(folder)?;
+    let told = match client.trying(token.to_owned()).ping().await {
         // It does not know the machine yet, which it asks about after the token.
-        Ok(_) | Err(UplinkError::Unknown(_)) => Ok(None),
+        Ok(_) | Err(UplinkError::Unknown(_)) => return Ok(None),
         Err(error @ (UplinkError::Unauthorised(_) | UplinkError::ShutOut)) => {
             let told = error.to_string();
-            let (what, next_step) = told.split_once("; ").unwrap_or((&told, ""));
-            let text = format!("{what}; nothing was kept\n{next_step}");
-            Err(Failure::new(Exit::Refused, text))
+            let (what, next_step) = parted(&told);
+            let text = format!(
+                "{what}; nothing was kept\n{}",
+                next_step.unwrap_or_default()
+            );
+            return Err(Failure::new(Exit::Refused, text));
         }
-        Err(error) => Ok(Some(error.to_string())),
+        Err(error) => error.to_string(),
+    };
+    if !is_signed_in(&machine)? {
+        return Ok(Some(told));
     }
+    let text = format!(
+        "the token was not tried, and the sign-in of before stays: {}\nRun this again when the cloud is in reach; `studiovault doctor` looks at the way there.",
+        parted(&told).0
+    );
+    Err(Failure::new(Exit::Failed, text))
+}
+
+/// Whether the machine has something to sign in with.
+fn is_signed_in(machine: &Machine) -> Result<bool, Failure> {
+    let kept = SignInFile::load(&machine.folder.sign_in_path())?;
+    let cloud = machine.studio.cloud.as_ref();
+    Ok(kept.is_some_and(|kept| !kept.ended) || cloud.is_some_and(|cloud| !cloud.token.is_empty()))
 }
 
 /// This machine, and its way to the cloud.

@@ -90,8 +90,9 @@ pub(crate) fn put(call: &Call, put: Put) -> Outcome {
     };
     let settled = settled_unread(call, &mutation)?;
     let answer = write(call, put.actor, mutation)?;
-    for conflict in settled {
-        eprintln!("{}", words_of_settled(&conflict));
+    let settled = settled.iter().map(words_of_settled);
+    for words in settled.chain(answer.notes.iter().cloned()) {
+        eprintln!("{words}");
     }
     if call.json {
         print_json(&answer);

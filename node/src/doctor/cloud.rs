@@ -1,8 +1,10 @@
 //! The way to the cloud truth: name, connection, certificate, who answers, and whether it takes the token.
 
 use studiovault_protocol::api::{DoctorStage, Stage};
+use studiovault_protocol::author::WAY_BACK;
 
 use super::{CloudAnswer, CloudFacts, failed, has_failed, ok, rests_on, unknown};
+use crate::wording::sentence;
 
 /// The stages of the way, or that there is no cloud.
 pub(super) fn stages(facts: Option<&CloudFacts>) -> Vec<DoctorStage> {
@@ -108,11 +110,7 @@ fn sign_in(facts: &CloudFacts) -> DoctorStage {
             words.clone(),
             "Sign in again with `studiovault login`.",
         ),
-        CloudAnswer::ShutOut(words) => failed(
-            stage,
-            words.clone(),
-            "Ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`.",
-        ),
+        CloudAnswer::ShutOut(words) => failed(stage, words.clone(), &sentence(WAY_BACK)),
         CloudAnswer::Busy(words) => unknown(stage, words.clone()),
         _ => unknown(stage, "nothing was heard of it"),
     }

@@ -3,6 +3,7 @@
 //! Each is judged by links that stand and by fresh meetings of which none came; a meeting speaks for the stage at which it ended.
 
 use studiovault_protocol::api::{DoctorStage, NetworkState, Stage, Status, Warning};
+use studiovault_protocol::author::WAY_BACK;
 use studiovault_protocol::limits::TOLERANCE_MS;
 use studiovault_protocol::membership::Standing;
 use studiovault_protocol::refusal::{RefusalKind, RefusedBy};
@@ -12,6 +13,7 @@ use super::{
 };
 use crate::mesh::Obstacle;
 use crate::runner::{Candidate, Contact, Met};
+use crate::wording::sentence;
 
 /// A meeting is news for so long, ms: everybody is dialled again sooner.
 const FRESH_MS: i64 = 60_000;
@@ -324,8 +326,9 @@ impl Scene<'_> {
     fn revocation(&self) -> DoctorStage {
         let stage = Stage::Revocation;
         if let Some(evidence) = self.shut_out() {
-            let next_step = "Ask an admin: `studiovault readmit` with the recovery kit takes it back, or join anew; what it wrote since waits for a person.";
-            return failed(stage, evidence, next_step);
+            let what_is_left = "What it wrote since is kept: `studiovault export` takes it to another machine, where a person looks at each change.";
+            let next_step = format!("{} {what_is_left}", sentence(WAY_BACK));
+            return failed(stage, evidence, &next_step);
         }
         let knocked = self.turned(Some(RefusedBy::Us), &[RefusalKind::ShutOut]);
         let mut evidence = "this machine belongs".to_owned();

@@ -31,10 +31,12 @@ mod feed;
 mod pace;
 mod policy;
 mod room;
+mod shown;
 
 use faults::Faults;
 use pace::Pace;
 use room::{DISK_LOW, Room};
+use shown::Shown;
 
 /// What the board remembers between snapshots.
 #[derive(Debug, Default)]
@@ -53,8 +55,7 @@ pub struct Board {
     clock: Clock,
     node: NodeView,
     cloud_url: Option<String>,
-    shown: RwLock<Arc<Status>>,
-    applied: RwLock<Arc<str>>,
+    shown: Shown,
     policies: RwLock<Arc<PolicyShelf>>,
     roster: RwLock<Arc<Roster>>,
     holders: RwLock<Arc<Holders>>,
@@ -102,14 +103,12 @@ impl Board {
             warnings: Vec::new(),
             at: clock::wall(),
         };
-        let (shown, recollection) = (RwLock::new(Arc::new(shown)), Mutex::default());
-        let holders = RwLock::default();
+        let (recollection, holders) = (Mutex::default(), RwLock::default());
         Self {
             clock,
             node,
             cloud_url,
-            shown,
-            applied: RwLock::new("0".into()),
+            shown: Shown::new(shown),
             policies: RwLock::new(Arc::new(policies)),
             roster: RwLock::new(Arc::new(roster)),
             holders,
@@ -185,21 +184,22 @@ impl Board {
 
     /// The current snapshot.
     pub fn status(&self) -> Arc<Status> {
-        self.shown
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.shown.status()
+    }
+
+    /// A snapshot that tells of everything that is applied now: of what was just answered for, too.
+    pub async fn status_now(&self) -> Arc<Status> {
+        self.shown.status_now().await
     }
 
     /// What is applied, sooner than the next snapshot says it.
     pub fn applied(&self) -> Arc<str> {
-        let applied = self.applied.read().unwrap_or_else(PoisonError::into_inner);
-        applied.clone()
+        self.shown.applied()
     }
 
     /// Shows what is applied now.
     pub fn show_applied(&self, vv: &str) {
-        *self.applied.write().unwrap_or_else(PoisonError::into_inner) = vv.into();
+        self.shown.apply(vv);
     }
 
     /// Which machines hold what, at the time of the snapshot.
@@ -297,10 +297,9 @@ impl Board {
             at: clock::wall(),
             peers,
         };
-        self.show_applied(&status.applied);
         let holders = Arc::new(Holders::of_engine(engine));
         *self.holders.write().unwrap_or_else(PoisonError::into_inner) = holders;
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(status);
+        self.shown.show(status);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::{RequestBuilder, Response, StatusCode, Url};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use studiovault_protocol::author::WAY_BACK;
 use studiovault_protocol::cloud::{
     BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, EnrolRequest, MEDIA_TYPE,
     NONCE_HEADER, PROOF_HEADER, Pong, Proof, Prover, TailAnswer, TailRequest, Target,
@@ -35,6 +36,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A probe that takes longer counts as unreachable.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The scope that a machine's token has.
+const CARRY: &str = "carry";
+
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
@@ -51,7 +55,7 @@ pub enum UplinkError {
     Impostor,
     /// This machine no longer belongs to the studio.
     #[error(
-        "this machine no longer belongs to the studio, and the cloud serves it no more: it was shut out, or left; ask an admin for an invite, and join anew into an empty folder with `studiovault join CODE --data FOLDER`"
+        "this machine no longer belongs to the studio, and the cloud serves it no more: it was shut out, or left; {WAY_BACK}"
     )]
     ShutOut,
     /// The token is refused.
@@ -209,6 +213,12 @@ impl CloudClient {
         }
         let answered = clock::wall().0;
         self.clock.note(pong.server_time.0, (asked, answered));
+        let scopes = pong.scopes.as_deref().unwrap_or_default();
+        if self.signer.is_some() && !scopes.is_empty() && !scopes.iter().any(|one| one == CARRY) {
+            let allows = scopes.join(", ");
+            let detail = format!("it is for programs (it allows {allows}), and not for a machine");
+            return Err(UplinkError::Unauthorised(detail));
+        }
         Ok(pong)
     }
 

@@ -138,6 +138,9 @@ pub struct Quarantined {
     /// The reason is the cut of its machine.
     #[serde(default)]
     pub beyond_cut: bool,
+    /// What settled it: `fixed` or `discarded`; nothing while somebody has to look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settled: Option<String>,
     /// The author's wall clock.
     pub ts: WallMs,
     /// What is the matter, in words.

@@ -110,6 +110,9 @@ pub enum CloudReason {
         code: String,
         /// The cloud's words.
         detail: String,
+        /// What settled it since: `fixed` or `discarded`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settled: Option<String>,
     },
     /// The cloud breaks on it; it is tried again now and then.
     Stuck {

@@ -60,6 +60,9 @@ pub struct TxAnswer {
     pub receipts: Vec<Option<String>>,
     /// How many creates were left out because their entity exists already.
     pub skipped: u64,
+    /// What stands as it was written and may be another than its author thinks: sentences for that person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The read token after the write: `?at_least=` reads it back.
     pub vv: String,
 }

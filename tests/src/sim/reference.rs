@@ -17,7 +17,7 @@ use studiovault_protocol::vector::Vector;
 
 mod question;
 
-pub use question::{Twins, base, questions, twins};
+pub use question::{Twins, base, life_base, questions, twins};
 
 /// A set of commands by number.
 #[derive(Clone, Default, Debug)]

@@ -78,6 +78,7 @@ fn around() -> Value {
                     "position": count(), "hash": {"type": "string", "pattern": "^[0-9a-f]{64}$"},
                 }))],
             },
+            "scopes": scopes(),
         })),
         "Health": object(&["status", "serverTime"], json!({
             "status": {"const": "ok"}, "serverTime": reference("Time"),

@@ -38,7 +38,10 @@ pub async fn ping(
     if ping.nonce.len() > NONCE_BYTES {
         return Err(Problem::malformed("a nonce over 128 bytes"));
     }
-    let id = asker.holder()?.studio;
+    let holder = asker.holder()?;
+    let id = holder.studio;
+    let scopes = holder.scopes.iter().map(|scope| scope.word().to_owned());
+    let scopes = Some(scopes.collect());
     let studio = app.run(move |truth| Ok(truth.studio(id)?));
     let head = studio.await?.map(|studio| {
         let (position, hash) = studio.state().head;
@@ -48,6 +51,7 @@ pub async fn ping(
         nonce: ping.nonce,
         server_time: wall_now(),
         head,
+        scopes,
     }))
 }
 

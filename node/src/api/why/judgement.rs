@@ -45,8 +45,12 @@ pub(super) enum Here {
 pub(super) enum Said {
     /// All of it is accepted.
     Confirmed,
-    /// A part was not taken.
-    Rejected { code: String, detail: String },
+    /// A part was not taken, and somebody may have settled it since.
+    Rejected {
+        code: String,
+        detail: String,
+        settled: Option<String>,
+    },
     /// It breaks on it.
     Stuck { detail: String },
     /// It holds it, and has not decided.
@@ -259,9 +263,16 @@ fn cloud_reason(subject: &Subject, known: &Known<'_>) -> CloudReason {
             let detail = detail.clone();
             return CloudReason::Stuck { detail };
         }
-        Said::Rejected { code, detail } => {
-            let (code, detail) = (code.clone(), detail.clone());
-            return CloudReason::Rejected { code, detail };
+        Said::Rejected {
+            code,
+            detail,
+            settled,
+        } => {
+            return CloudReason::Rejected {
+                code: code.clone(),
+                detail: detail.clone(),
+                settled: settled.clone(),
+            };
         }
         Said::Confirmed => return CloudReason::Confirmed,
         Said::HeldThere => return CloudReason::Undecided,
@@ -307,10 +318,21 @@ fn cloud_words(reason: &CloudReason) -> (String, Option<&'static str>) {
     match reason {
         CloudReason::NoCloud => ("this studio has no cloud truth".into(), None),
         CloudReason::Confirmed => ("confirmed".into(), None),
-        CloudReason::Rejected { code, detail } => (
-            format!("not taken: {code}, {detail}"),
-            Some("see `studiovault dead-letters`: send it again corrected, or give it up"),
-        ),
+        CloudReason::Rejected {
+            code,
+            detail,
+            settled,
+        } => {
+            let said = format!("not taken: {code}, {detail}");
+            match settled.as_deref() {
+                None => (
+                    said,
+                    Some("see `studiovault dead-letters`: send it again corrected, or give it up"),
+                ),
+                Some("discarded") => (format!("{said}; it was given up since"), None),
+                Some(_) => (format!("{said}; it was sent again corrected since"), None),
+            }
+        }
         CloudReason::Stuck { detail } => (
             format!("the cloud breaks on it: {detail}"),
             Some("it is tried again by itself; see `studiovault dead-letters`"),

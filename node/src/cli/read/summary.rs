@@ -1,7 +1,10 @@
 //! The status in the words of a person: what is safe where, then the figures.
 
+use studiovault_node::wording::sentence;
 use studiovault_protocol::api::{NetworkState, Status};
+use studiovault_protocol::author::WAY_BACK;
 use studiovault_protocol::fault::FaultKind;
+use studiovault_protocol::membership::Standing;
 
 use crate::cli::output::{Table, say};
 
@@ -16,7 +19,7 @@ pub(crate) fn print(status: &Status) {
         node.time_zone,
         node.currency
     );
-    say!("{}", safety(status));
+    say!("{}", outside(status).unwrap_or_else(|| safety(status)));
     let lan = match (status.network, status.peers.len()) {
         (NetworkState::Offline, _) => {
             "off the LAN (`studiovault network on` brings it back)".to_owned()
@@ -64,6 +67,20 @@ pub(crate) fn print(status: &Status) {
     for warning in &status.warnings {
         say!("\n! {}\n  {}", warning.sentence, warning.next_step);
     }
+}
+
+/// What stands above all else on a machine that belongs no more.
+fn outside(status: &Status) -> Option<String> {
+    let mut members = status.members.iter();
+    let own = members.find(|member| member.device == status.node.device)?;
+    if own.standing == Standing::Active {
+        return None;
+    }
+    Some(format!(
+        "This machine no longer belongs to the studio ({}): nothing goes out and nothing comes in. What it wrote is kept here.\n  {}\n  `studiovault export FILE` takes what it holds to another machine, where a person looks at each change.",
+        own.standing.word(),
+        sentence(WAY_BACK)
+    ))
 }
 
 /// The one sentence that people look for.

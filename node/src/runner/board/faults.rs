@@ -9,6 +9,8 @@ use studiovault_protocol::api::Warning;
 use studiovault_protocol::fault::{Fault, FaultKind};
 use studiovault_protocol::time::WallMs;
 
+use crate::wording::{parted, sentence};
+
 /// A fault of which nobody can see the end is shown this long after it was last seen, ms.
 const SHOWN_MS: i64 = 600_000;
 
@@ -39,10 +41,12 @@ impl Faults {
 }
 
 fn warning((kind, words): (FaultKind, &String)) -> Warning {
+    let (what, next_step) = parted(words);
+    let otherwise = "If it goes on, look at the log of `studiovault run`.";
     Warning {
         code: "FAULT".into(),
-        sentence: words.clone(),
-        next_step: "If it goes on, look at the log of `studiovault run`.".into(),
+        sentence: what.to_owned(),
+        next_step: next_step.map_or_else(|| otherwise.to_owned(), sentence),
         kind: Some(kind),
     }
 }

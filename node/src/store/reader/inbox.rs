@@ -199,6 +199,16 @@ impl View<'_> {
         self.letters(&sql, params![limit as i64])
     }
 
+    /// What stands in the place of a command or gives it up: fixed or discarded.
+    pub fn settled(&self, dot: Dot) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT kind FROM replacement JOIN epoch ON epoch.id = replacement.author
+                   WHERE epoch.device = ?1 AND epoch.epoch = ?2 AND counter = ?3 LIMIT 1";
+        let (author, counter) = (dot.author, dot.counter.cast_signed());
+        let key = params![author.device.0, author.epoch.0.cast_signed(), counter];
+        let mut found = self.gather(sql, key, |row| Ok(row.get(0)?))?;
+        Ok(found.pop())
+    }
+
     /// One letter, settled or not.
     pub fn dead_letter(&self, dot: Dot) -> Result<Option<DeadLetterRow>, StoreError> {
         let sql = format!(

@@ -36,6 +36,8 @@ pub struct QuarantineRow {
     pub written_at: WallMs,
     /// Why.
     pub reason: SetAside,
+    /// What settled it: fixed or discarded; `None` while somebody has to look at it.
+    pub settled: Option<String>,
 }
 
 /// What the authors of entries had seen.
@@ -92,7 +94,8 @@ impl View<'_> {
 
     /// What was set aside, newest first.
     pub fn quarantine(&self, limit: usize) -> Result<Vec<QuarantineRow>, StoreError> {
-        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at, reason
+        let sql = "SELECT epoch.name || '.' || counter, entity, entity_type, operation, whole, actor, written_at, reason,
+                   (SELECT kind FROM replacement AS instead WHERE instead.author = quarantine.author AND instead.counter = quarantine.counter LIMIT 1)
                    FROM quarantine JOIN epoch ON epoch.id = quarantine.author
                    ORDER BY written_at DESC, epoch.name, counter LIMIT ?1";
         self.gather(sql, params![limit as i64], |row| {
@@ -111,6 +114,7 @@ impl View<'_> {
                     "role" => SetAside::Role,
                     _ => SetAside::Rewrites,
                 },
+                settled: row.get(8)?,
             })
         })
     }

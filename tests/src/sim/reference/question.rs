@@ -2,17 +2,19 @@
 //!
 //! Ids of conflicts are hashes and left out; everything else is compared.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::{Map, Value as Json};
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{
     Conflict, ConflictKind, Entity, Field, LifeKind, PickRule, Priorities, Register, Sibling, Side,
     SideState,
 };
+use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value;
 
-use super::Deed;
+use super::{Deed, entity};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
@@ -232,6 +234,37 @@ pub fn base(deeds: &[Deed], conflict: &Conflict, priorities: &Priorities) -> Opt
         })
         .collect();
     pick(&siblings, priorities).map(|(best, _)| best.value.clone())
+}
+
+/// What the sides of a conflict over an entity's life both knew of the fields that were written since.
+pub fn life_base(
+    deeds: &[Deed],
+    conflict: &Conflict,
+    (priorities, policy): (&Priorities, &Policy),
+) -> Map<String, Json> {
+    let of_it: Vec<&Deed> = deeds
+        .iter()
+        .filter(|deed| deed.command.entity == conflict.entity)
+        .collect();
+    let is_side = |deed: &&&Deed| conflict.sides.iter().any(|side| side.dot == deed.dot);
+    let sides: Vec<&Deed> = of_it.iter().filter(is_side).copied().collect();
+    // A side that another one had read is where that one began.
+    let began = |deed: &&&Deed| !sides.iter().any(|other| other.sees(deed));
+    let newest: Vec<&Deed> = sides.iter().filter(began).copied().collect();
+    let (known, since): (Vec<Deed>, Vec<Deed>) = of_it
+        .into_iter()
+        .cloned()
+        .partition(|deed| newest.iter().all(|side| side.sees(deed)));
+    if newest.is_empty() || known.is_empty() {
+        return Map::new();
+    }
+    let writes = since.iter().flat_map(|deed| &deed.command.writes);
+    let written: BTreeSet<&str> = writes.map(|write| write.field.as_str()).collect();
+    let shown = entity(conflict.entity, &known, policy).shown(priorities);
+    let fields = shown.fields.into_iter();
+    fields
+        .filter(|(name, _)| written.contains(name.as_str()))
+        .collect()
 }
 
 /// How people read a name: only what the histories write needs to be known here.

@@ -168,13 +168,22 @@ fn every_word_of_the_cloud_is_told_as_it_is() {
     assert_eq!(said(Said::Confirmed), CloudReason::Confirmed);
     assert_eq!(said(Said::HeldThere), CloudReason::Undecided);
     let (code, detail) = ("FORBIDDEN".to_owned(), "no".to_owned());
-    let rejected = Said::Rejected {
+    let rejected = |settled: Option<&str>| Said::Rejected {
         code: code.clone(),
         detail: detail.clone(),
+        settled: settled.map(str::to_owned),
     };
-    let told = cloud(&subject(Here::Shown, rejected), &known);
-    assert_eq!(told.reason, CloudReason::Rejected { code, detail });
-    assert!(told.sentence.contains("FORBIDDEN"));
+    let told = cloud(&subject(Here::Shown, rejected(None)), &known);
+    assert!(matches!(
+        told.reason,
+        CloudReason::Rejected { settled: None, .. }
+    ));
+    assert!(told.sentence.contains("FORBIDDEN") && told.next_step.is_some());
+    for (settled, word) in [("fixed", "sent again"), ("discarded", "given up")] {
+        let told = cloud(&subject(Here::Shown, rejected(Some(settled))), &known);
+        let nothing_to_do = told.sentence.contains(word) && told.next_step.is_none();
+        assert!(nothing_to_do, "{told:?}");
+    }
     let detail = "500".to_owned();
     let stuck = said(Said::Stuck {
         detail: detail.clone(),

@@ -325,6 +325,7 @@ pub(super) fn json(into: &mut Vectors) {
             nonce: "0a1b".into(),
             server_time: WallMs(-1),
             head,
+            scopes: None,
         },
     );
     into.put_json(
