@@ -25,7 +25,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum op { OP_CREATE = 1, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_UNLINK, OP_RENAME, OP_ACK, OP_STRUCK };
+enum op { OP_CREATE = 1, OP_WRITE, OP_TRUNCATE, OP_SYNC, OP_UNLINK, OP_RENAME, OP_ACK, OP_STRUCK, OP_LINK };
 
 #pragma pack(push, 1)
 struct head { uint8_t op; uint64_t number; uint32_t path_length; uint32_t data_length; };
@@ -322,10 +322,10 @@ int unlinkat(int at, const char *name, int flags) {
   return unlinked(real(at, name, flags), ours, path);
 }
 
-static int renamed(int result, int ours, const char *from, const char *to) {
+static int named(enum op op, int result, int ours, const char *from, const char *to) {
   int kept = errno;
   struct iovec target = { (void *)to, strlen(to) };
-  if (result == 0 && ours) append(OP_RENAME, 0, from, &target, 1, target.iov_len);
+  if (result == 0 && ours) append(op, 0, from, &target, 1, target.iov_len);
   errno = kept;
   return result;
 }
@@ -334,14 +334,14 @@ int rename(const char *from, const char *to) {
   REAL(rename)
   char old[PATH_MAX], new[PATH_MAX];
   int ours = path_at(AT_FDCWD, from, old) && path_at(AT_FDCWD, to, new);
-  return renamed(real(from, to), ours, old, new);
+  return named(OP_RENAME, real(from, to), ours, old, new);
 }
 
 int renameat(int from_at, const char *from, int to_at, const char *to) {
   REAL(renameat)
   char old[PATH_MAX], new[PATH_MAX];
   int ours = path_at(from_at, from, old) && path_at(to_at, to, new);
-  return renamed(real(from_at, from, to_at, to), ours, old, new);
+  return named(OP_RENAME, real(from_at, from, to_at, to), ours, old, new);
 }
 
 int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned flags) {
@@ -350,7 +350,21 @@ int renameat2(int from_at, const char *from, int to_at, const char *to, unsigned
   int ours = path_at(from_at, from, old) && path_at(to_at, to, new);
   errno = ENOSYS;
   if (ours && (flags & RENAME_EXCHANGE)) give_up("an exchange of two names is not modelled");
-  return renamed(real(from_at, from, to_at, to, flags), ours, old, new);
+  return named(OP_RENAME, real(from_at, from, to_at, to, flags), ours, old, new);
+}
+
+int link(const char *from, const char *to) {
+  REAL(link)
+  char old[PATH_MAX], new[PATH_MAX];
+  int ours = path_at(AT_FDCWD, from, old) && path_at(AT_FDCWD, to, new);
+  return named(OP_LINK, real(from, to), ours, old, new);
+}
+
+int linkat(int from_at, const char *from, int to_at, const char *to, int flags) {
+  REAL(linkat)
+  char old[PATH_MAX], new[PATH_MAX];
+  int ours = path_at(from_at, from, old) && path_at(to_at, to, new);
+  return named(OP_LINK, real(from_at, from, to_at, to, flags), ours, old, new);
 }
 
 /* Callers fall back to read and write, which are seen. */

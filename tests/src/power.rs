@@ -5,8 +5,11 @@
 //! system. Everything else is at the mercy of the cut's [`Tail`]. `kill -9` alone is [`Tail::Kept`], which is why it
 //! can never find a missing sync.
 
+pub mod errand;
 mod library;
 pub mod machine;
+pub mod objects;
+pub mod place;
 mod record;
 mod replay;
 pub mod store;
@@ -24,7 +27,11 @@ pub use replay::Replay;
 
 use record::{Op, Record};
 
+use crate::processes::{Running, Said, say_in};
 use crate::sim::dice::Dice;
+
+/// The recording library's name beside the log.
+const LIBRARY: &str = "recorder.so";
 
 /// What happens to bytes that were written but not yet synced when the power goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,29 +120,46 @@ impl Recorder {
             .canonicalize()
             .with_context(|| format!("opening {}", folder.display()))?;
         let start = read_files(&folder)?;
+        let scratch = scratch("power")?;
+        std::fs::write(scratch.path().join(LIBRARY), library::recorder()?)?;
         Ok(Recorder {
             folder,
-            scratch: scratch("power")?,
+            scratch,
             start,
         })
     }
 
     /// Makes a command, and every process it starts, record what it writes.
-    pub fn watch(&self, command: &mut Command) -> Result<()> {
-        command.envs(self.variables()?);
-        Ok(())
+    pub fn watch(&self, command: &mut Command) {
+        command.envs(self.variables());
+    }
+
+    /// Runs the real program on a folder to its end, watched.
+    pub fn say(&self, folder: &Path, arguments: &[&str]) -> Said {
+        self.say_with(folder, arguments, &[])
+    }
+
+    /// The same with more in its environment.
+    pub fn say_with(&self, folder: &Path, arguments: &[&str], more: &[(&str, &Path)]) -> Said {
+        let variables = self.variables();
+        say_in(folder, arguments, &[&named(&variables), more].concat())
+    }
+
+    /// Starts the real program on a folder, watched.
+    pub fn start(&self, folder: &Path, arguments: &[&str]) -> Running {
+        Running::start_in(folder, arguments, &named(&self.variables()))
     }
 
     /// What a process needs in its environment to be watched.
     ///
     /// It finds the path of a file for acknowledgements in `POWER_ACK`: each append there is one acknowledgement.
-    pub fn variables(&self) -> Result<[(&'static str, PathBuf); 4]> {
-        Ok([
-            ("LD_PRELOAD", library::recorder()?),
+    pub fn variables(&self) -> [(&'static str, PathBuf); 4] {
+        [
+            ("LD_PRELOAD", self.scratch.path().join(LIBRARY)),
             ("POWER_DIR", self.folder.clone()),
             ("POWER_LOG", self.log()),
             ("POWER_ACK", self.scratch.path().join("acknowledged")),
-        ])
+        ]
     }
 
     /// Notes that somebody outside has now seen `what` acknowledged.
@@ -173,7 +197,7 @@ impl Recording {
     /// Runs a command to its end and records what it does below `folder`; fails if it fails or writes unseen.
     pub fn run(command: &mut Command, folder: &Path) -> Result<Self> {
         let recorder = Recorder::new(folder)?;
-        recorder.watch(command)?;
+        recorder.watch(command);
         let status = command
             .status()
             .with_context(|| format!("starting {command:?}"))?;
@@ -308,6 +332,14 @@ impl Recording {
     pub fn replay(&self) -> Replay {
         Replay::new(Arc::clone(&self.content))
     }
+}
+
+/// Variables as a command takes them.
+fn named<'v>(variables: &'v [(&'static str, PathBuf); 4]) -> Vec<(&'v str, &'v Path)> {
+    let named = variables.iter();
+    named
+        .map(|(name, value)| (*name, value.as_path()))
+        .collect()
 }
 
 /// A temporary folder in memory where there is one: what a replay writes needs no disk.

@@ -9,8 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result, anyhow};
 use serde_json::{Value, json};
+use studiovault_node::config::{Admission, Folder, Kit, Machine, StudioFile};
 use studiovault_protocol::api::TOKEN_FILE;
+use studiovault_protocol::membership::Role;
 
 use crate::lab::machine::path;
 use crate::lab::{Api, studiovault};
@@ -184,6 +187,23 @@ pub fn give_token(folder: &Path, token: &str) {
 pub fn json(folder: &Path, arguments: &[&str]) -> Value {
     let out = done(folder, &[&["--json"], arguments].concat());
     serde_json::from_str(&out).expect("JSON")
+}
+
+/// One more machine of the studio that was founded in `first`, its kit beside it.
+pub fn join(folder: &Path, first: &Path) -> Result<()> {
+    let kit = fs::read_to_string(first.with_extension("kit"))?;
+    let mut kit: Kit = kit.parse().map_err(|error| anyhow!("{error}"))?;
+    let studio = StudioFile::load(&first.join("studio.json"))?;
+    (kit.cloud, kit.records) = (studio.cloud, studio.records);
+    let name = folder.file_name().context("a folder with a name")?;
+    let admission = Admission {
+        name: name.to_string_lossy().into_owned(),
+        role: Role::Member,
+        priority: 0,
+        gateway_preference: 0,
+    };
+    Machine::make(Folder::at(folder), &mut kit, admission)?;
+    Ok(())
 }
 
 /// Waits until something holds, looking whenever the folder's node tells of something.

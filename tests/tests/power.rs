@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 mod power {
+    mod errands;
     mod machine;
     mod recorder;
     mod store;

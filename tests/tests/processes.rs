@@ -30,7 +30,7 @@ use tempfile::TempDir;
 
 use studiovault_lab::lab::till;
 use studiovault_lab::processes::{Running, Said, done, give_token, json, say, until};
-use studiovault_node::config::{Admission, Folder, Kit, Machine, Region, StudioFile};
+use studiovault_node::config::{Folder, Kit, Machine, Region};
 use studiovault_node::driver::{Driver, Event, Random, Setup};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::bundle::{Bundle, Header, Seen};
@@ -38,7 +38,6 @@ use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::Moment;
 use studiovault_protocol::id::{Author, CommandId, EntityId, Epoch, Nonce};
-use studiovault_protocol::membership::Role;
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value as Says;
@@ -74,17 +73,7 @@ impl Place {
     /// One more machine of the same studio.
     fn join(&self, name: &str, first: &Path) -> PathBuf {
         let folder = self.path(name);
-        let kit = fs::read_to_string(first.with_extension("kit")).expect("a kit");
-        let mut kit: Kit = kit.parse().expect("a kit");
-        let studio = StudioFile::load(&first.join("studio.json")).expect("a studio");
-        (kit.cloud, kit.records) = (studio.cloud, studio.records);
-        let admission = Admission {
-            name: name.into(),
-            role: Role::Member,
-            priority: 0,
-            gateway_preference: 0,
-        };
-        Machine::make(Folder::at(&folder), &mut kit, admission).expect("a machine");
+        studiovault_lab::processes::join(&folder, first).expect("a machine");
         folder
     }
 }

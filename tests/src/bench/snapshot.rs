@@ -8,12 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use studiovault_node::config::{Admission, Folder, Kit, Machine, StudioFile};
-use studiovault_protocol::membership::Role;
 
 use super::{Figure, ms, timed};
 use crate::lab::studiovault;
-use crate::processes::{Running, done, json as asked, until};
+use crate::processes::{Running, done, join, json as asked, until};
 
 /// Entities of the studio.
 const ENTITIES: usize = 100_000;
@@ -39,7 +37,8 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
     node.stop();
     let (made, making) = timed(|| asked(&cloud_folder, &["cloud", "snapshot"]));
     let (_, again) = timed(|| asked(&cloud_folder, &["cloud", "snapshot"]));
-    let laptop = join(root, &desk)?;
+    let laptop = root.join("snapshot-laptop");
+    join(&laptop, &desk)?;
     let took = bootstrap(&laptop)?;
     let (length, copying) = copy(&desk.join("studio.db"), &root.join("copy.db"))?;
     let found = asked(&laptop, &["verify"]);
@@ -91,22 +90,6 @@ fn found(desk: &Path, cloud: &Running) -> Result<()> {
         &[&studio[..], &["--cloud", url, "--cloud-token", token]].concat(),
     );
     Ok(())
-}
-
-fn join(root: &Path, desk: &Path) -> Result<PathBuf> {
-    let kit = fs::read_to_string(desk.with_extension("kit"))?;
-    let mut kit: Kit = kit.parse().map_err(|error| anyhow::anyhow!("{error}"))?;
-    let studio = StudioFile::load(&desk.join("studio.json"))?;
-    (kit.cloud, kit.records) = (studio.cloud, studio.records);
-    let folder = root.join("snapshot-laptop");
-    let admission = Admission {
-        name: "laptop".into(),
-        role: Role::Member,
-        priority: 0,
-        gateway_preference: 0,
-    };
-    Machine::make(Folder::at(&folder), &mut kit, admission)?;
-    Ok(folder)
 }
 
 /// Rows of about 300 bytes as a file.

@@ -23,6 +23,9 @@ const TEST_LIMIT: Duration = Duration::from_secs(300);
 /// Cuts of one lap, with each of the three tails.
 #[cfg(target_os = "linux")]
 const CUTS_A_LAP: usize = 60;
+/// The same of each pack, snapshot and bootstrap.
+#[cfg(target_os = "linux")]
+const CUTS_OF_EACH: usize = 12;
 /// A target eats for so long at most before somebody may want an end.
 const MEAL: Duration = Duration::from_secs(20);
 /// Histories between two looks at the clock.
@@ -169,19 +172,31 @@ fn note(came: &mut Came, (name, end): (&str, End), (lines, took): (&[String], Du
     eprintln!("    {word} {name}");
 }
 
-/// Labs in which processes are killed, until the time is over.
+/// Laps, each with a seed of its own, from where the last run ended until the time is over.
+fn laps(
+    slot: &Slot,
+    (first, step): (u64, u64),
+    mut lap: impl FnMut(&mut Came, u64) -> Result<()>,
+) -> Result<Came> {
+    let mut came = Came {
+        next: slot.next.unwrap_or(first),
+        ..Came::default()
+    };
+    while !slot.is_over() {
+        let seed = came.next;
+        came.next += step;
+        lap(&mut came, seed)?;
+    }
+    Ok(came)
+}
+
+/// Labs in which processes are killed.
 #[cfg(target_os = "linux")]
 pub fn kills(slot: &Slot) -> Result<Came> {
     if let Some(reason) = Lab::unavailable() {
         return Ok(skipped(reason));
     }
-    let mut came = Came {
-        next: slot.next.unwrap_or(1_000),
-        ..Came::default()
-    };
-    while !slot.is_over() {
-        let seed = came.next;
-        came.next += 1;
+    laps(slot, (1_000, 1), |came, seed| {
         match killing::run(seed, KILLS_A_LAB) {
             Ok(outcome) => {
                 came.count("kills", outcome.kills);
@@ -196,48 +211,42 @@ pub fn kills(slot: &Slot) -> Result<Came> {
             }
         }
         eprintln!("    {} kills", came.sums.get("kills").unwrap_or(&0));
-    }
-    Ok(came)
+        Ok(())
+    })
 }
 
-/// Cuts at random points of what the store and the real program wrote, until the time is over.
+/// Cuts at random points of what the store and the real program wrote.
 #[cfg(target_os = "linux")]
 pub fn power(slot: &Slot) -> Result<Came> {
-    let mut came = Came {
-        next: slot.next.unwrap_or(1_000),
-        ..Came::default()
-    };
     let writer = this_program()?.with_file_name("store-writer");
     let store = cutting::store::recorded(&writer)?;
     let machines = cutting::machine::recorded()?;
-    came.count(
-        "writes recorded",
-        (store.events() + machines.recording().events()) as u64,
-    );
-    while !slot.is_over() {
-        let seed = came.next;
-        came.next += 1;
+    let place = cutting::place::Place::new()?;
+    let mut came = laps(slot, (1_000, 1), |came, seed| {
         let of = |recording: &cutting::Recording| recording.random_cuts(CUTS_A_LAP, seed);
         let (of_store, of_machines) = (of(&store), of(machines.recording()));
         came.count("cuts of the store", of_store.len() as u64);
         came.count("cuts of the program", of_machines.len() as u64);
-        let (one, other) = std::thread::scope(|scope| {
+        let (one, other, carried) = std::thread::scope(|scope| {
             let one = scope.spawn(|| cutting::store::failing_cuts(&store, &of_store));
             let other = machines.failing_cuts(&of_machines);
-            (one.join().expect("no check panics"), other)
+            let carried = place.random_cuts(CUTS_OF_EACH, seed);
+            (one.join().expect("no check panics"), other, carried)
         });
-        for what in one?.iter().chain(&other?) {
-            came.fail(
-                what,
-                format!("cargo campaign --part power, lap {seed}"),
-                None,
-            );
+        let (tried, of_place) = carried?;
+        came.count("cuts of packs, snapshots and bootstraps", tried as u64);
+        for what in one?.iter().chain(&other?).chain(&of_place) {
+            let replay = format!("cargo campaign --part power, lap {seed}");
+            came.fail(what, replay, None);
         }
-    }
+        Ok(())
+    })?;
+    let written = store.events() + machines.recording().events() + place.events();
+    came.count("writes recorded", written as u64);
     Ok(came)
 }
 
-/// Each call of the disk in a short run of the store going wrong once, in each way, from where the last run ended.
+/// Each call of the disk in packs, bootstraps and a short run of the store going wrong once, in each way, from where the last run ended.
 #[cfg(target_os = "linux")]
 pub fn disk(slot: &Slot) -> Result<Came> {
     let mut came = Came {
@@ -247,20 +256,36 @@ pub fn disk(slot: &Slot) -> Result<Came> {
     let writer = this_program()?.with_file_name("store-writer");
     let whole = cutting::store::recorded_few(&writer)?;
     let of = |fault| (1..=whole.targets(fault)).map(move |number| (fault, number));
-    let all: Vec<(cutting::Fault, u64)> = cutting::Fault::ALL.into_iter().flat_map(of).collect();
-    for _ in 0..all.len() {
+    let of_store: Vec<(cutting::Fault, u64)> =
+        cutting::Fault::ALL.into_iter().flat_map(of).collect();
+    let place = cutting::place::Place::new()?;
+    let of_place = place.faults();
+    let ways = of_place.len() + of_store.len();
+    for _ in 0..ways {
         if slot.is_over() {
             break;
         }
-        let tried = all[came.next as usize % all.len()];
+        let at = came.next as usize % ways;
         came.next += 1;
         came.count("calls that went wrong", 1);
-        if let Err(error) = cutting::store::broken_once(&writer, tried) {
-            let what = format!("{tried:?}: {error:#}");
+        let (tried, name) = match of_place.get(at) {
+            Some((errand, fault)) => (
+                errand.broken_once(*fault),
+                format!("{}, {fault:?}", errand.name()),
+            ),
+            None => {
+                let fault = of_store[at - of_place.len()];
+                (
+                    cutting::store::broken_once(&writer, fault),
+                    format!("the store, {fault:?}"),
+                )
+            }
+        };
+        if let Err(error) = tried {
+            let what = format!("{name}: {error:#}");
             came.fail(&what, "cargo campaign --part disk".into(), None);
         }
     }
-    let ways = all.len();
     came.figures
         .push(format!("{ways} calls and ways in which each can go wrong"));
     Ok(came)
@@ -304,13 +329,7 @@ pub fn fuzz(slot: &Slot) -> Result<Came> {
 
 /// Random histories, merged twice.
 pub fn histories(slot: &Slot) -> Result<Came> {
-    let mut came = Came {
-        next: slot.next.unwrap_or(10_000_000),
-        ..Came::default()
-    };
-    while !slot.is_over() {
-        let seed = came.next;
-        came.next += HISTORIES;
+    laps(slot, (10_000_000, HISTORIES), |came, seed| {
         match merging::compare(seed, HISTORIES) {
             Ok(tally) => {
                 came.count("histories", tally.histories);
@@ -322,6 +341,6 @@ pub fn histories(slot: &Slot) -> Result<Came> {
                 came.fail(&difference, replay, Some(seed));
             }
         }
-    }
-    Ok(came)
+        Ok(())
+    })
 }

@@ -83,7 +83,7 @@ pub const PARTS: &[Part] = &[
     #[cfg(target_os = "linux")]
     Part {
         name: "power",
-        what: "the writes of the store, and of the real program, cut at random points with dropped, torn and kept tails",
+        what: "the writes of the store, of the real program, its packs, snapshots and bootstraps cut at random points with dropped, torn and kept tails",
         weight: 9,
         least: seconds(5),
         run: measures::power,
@@ -91,7 +91,7 @@ pub const PARTS: &[Part] = &[
     #[cfg(target_os = "linux")]
     Part {
         name: "disk",
-        what: "each write and sync of a short run of the store failing once: no room, broken, half of it, not synced",
+        what: "each write and sync of packs, bootstraps and a short run of the store failing once: no room, broken, half of it, not synced",
         weight: 3,
         least: seconds(5),
         run: measures::disk,

@@ -1,33 +1,29 @@
 //! The preloaded library that records, compiled on first use with the machine's C compiler.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, ensure};
-use tempfile::TempDir;
 
 const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/power/recorder.c");
 
-/// Where the compiled library lies; compiled once per process.
-pub(super) fn recorder() -> Result<PathBuf> {
-    static FOLDER: OnceLock<Result<TempDir, String>> = OnceLock::new();
-    let compiled = FOLDER.get_or_init(|| compile().map_err(|error| format!("{error:#}")));
+/// The library's bytes; compiled once per process. Each recorder has a file of its own with them, which goes with it: what only the
+/// end of the process could take away would stay.
+pub(super) fn recorder() -> Result<&'static [u8]> {
+    static LIBRARY: OnceLock<Result<Vec<u8>, String>> = OnceLock::new();
+    let compiled = LIBRARY.get_or_init(|| compile().map_err(|error| format!("{error:#}")));
     match compiled {
-        Ok(folder) => Ok(library_in(folder)),
+        Ok(bytes) => Ok(bytes),
         Err(error) => Err(anyhow::anyhow!("{error}")),
     }
 }
 
-fn library_in(folder: &TempDir) -> PathBuf {
-    folder.path().join("recorder.so")
-}
-
-fn compile() -> Result<TempDir> {
+fn compile() -> Result<Vec<u8>> {
     let folder = super::scratch("power-library")?;
+    let made = folder.path().join("recorder.so");
     let output = Command::new("cc")
         .args(["-std=gnu11", "-O2", "-shared", "-fPIC", "-o"])
-        .arg(library_in(&folder))
+        .arg(&made)
         .args([SOURCE, "-ldl"])
         .output()
         .context("starting `cc`; the power test needs a C compiler")?;
@@ -36,5 +32,5 @@ fn compile() -> Result<TempDir> {
         "cc: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(folder)
+    Ok(std::fs::read(made)?)
 }

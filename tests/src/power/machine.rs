@@ -20,7 +20,7 @@ use super::store::{Decoder, Log};
 use super::{Acked, Cut, Recorder, Recording, Replay, scratch};
 use crate::lab::Api;
 use crate::lab::machine::{create, path, update};
-use crate::processes::{Running, Said, say_in, until};
+use crate::processes::{Running, Said, until};
 
 /// The machines, as folders.
 const NAMES: [&str; 2] = ["desk", "laptop"];
@@ -110,23 +110,13 @@ impl Studio<'_> {
     }
 
     fn say(&self, at: usize, arguments: &[&str]) -> Result<()> {
-        let variables = self.recorder.variables()?;
-        let named: Vec<(&str, &Path)> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_path()))
-            .collect();
-        let Said { code, error, .. } = say_in(&self.folders[at], arguments, &named);
+        let Said { code, error, .. } = self.recorder.say(&self.folders[at], arguments);
         ensure!(code == 0, "{arguments:?}: {error}");
         Ok(())
     }
 
     fn start(&self, at: usize, arguments: &[&str]) -> Result<Running> {
-        let variables = self.recorder.variables()?;
-        let named: Vec<(&str, &Path)> = variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_path()))
-            .collect();
-        let running = Running::start_in(&self.folders[at], arguments, &named);
+        let running = self.recorder.start(&self.folders[at], arguments);
         self.recorder.ack(&format!("runs {at}"))?;
         Ok(running)
     }
@@ -312,10 +302,7 @@ impl Checker {
         if !database.exists() {
             return Ok(Log::default());
         }
-        let store = Store::open(Location::Folder(folder.clone()), &Policy::default())?;
-        store.restore().context("restoring")?;
-        drop(store);
-        let log = self.decoder.log(&folder)?;
+        let log = self.decoder.opened(&folder)?;
         let lost = written.iter().find(|dot| !log.commands.contains(dot));
         ensure!(lost.is_none(), "an acknowledged command is lost: {lost:?}");
         Ok(log)

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 const HEAD: usize = 1 + 8 + 4 + 4;
 const ACK: u8 = 7;
 const STRUCK: u8 = 8;
+const LINK: u8 = 9;
 
 /// Index into the table of paths.
 pub(super) type PathNumber = usize;
@@ -34,6 +35,11 @@ pub(super) enum Op {
     },
     Unlink(PathNumber),
     Rename {
+        from: PathNumber,
+        to: PathNumber,
+    },
+    /// One more name of a file.
+    Link {
         from: PathNumber,
         to: PathNumber,
     },
@@ -85,6 +91,10 @@ pub(super) fn parse(bytes: &[u8], folder: &Path) -> Result<(Vec<Record>, Vec<Pat
             },
             5 => Op::Unlink(paths.number_of(path)?),
             6 => Op::Rename {
+                from: paths.number_of(path)?,
+                to: paths.number_of(&bytes[data_start..end])?,
+            },
+            LINK => Op::Link {
                 from: paths.number_of(path)?,
                 to: paths.number_of(&bytes[data_start..end])?,
             },

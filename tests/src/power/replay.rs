@@ -55,6 +55,7 @@ enum NameChange {
     Add(PathNumber, FileNumber),
     Remove(PathNumber),
     Move(PathNumber, PathNumber),
+    Link(PathNumber, PathNumber),
 }
 
 impl Replay {
@@ -159,6 +160,7 @@ impl Replay {
             Op::Sync { path, until } => self.sync(*path, *until),
             Op::Unlink(path) => self.rename(at, NameChange::Remove(*path)),
             Op::Rename { from, to } => self.rename(at, NameChange::Move(*from, *to)),
+            Op::Link { from, to } => self.rename(at, NameChange::Link(*from, *to)),
             Op::Ack(what) => self.acked.push(what.clone()),
             Op::Struck => {}
         }
@@ -279,6 +281,11 @@ impl NameChange {
             NameChange::Move(from, to) => {
                 if let Some(file) = names.remove(&from) {
                     names.insert(to, file);
+                }
+            }
+            NameChange::Link(from, to) => {
+                if let Some(file) = names.get(&from) {
+                    names.insert(to, *file);
                 }
             }
         }

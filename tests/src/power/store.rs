@@ -39,7 +39,7 @@ pub fn broken_once(writer: &Path, (fault, number): (Fault, u64)) -> Result<bool>
     let recorder = Recorder::new(folder.path())?;
     let mut command = Command::new(writer);
     command.arg(folder.path()).arg(FEW_ROUNDS.to_string());
-    recorder.watch(&mut command)?;
+    recorder.watch(&mut command);
     command
         .env("POWER_FAIL", fault.at(number))
         .env("RUST_BACKTRACE", "0");
@@ -122,6 +122,8 @@ impl Run {
 pub(super) struct Log {
     pub(super) commands: BTreeSet<Dot>,
     bundles: BTreeSet<String>,
+    /// The sum over the state of all entities, where the store was opened.
+    pub(super) state: String,
 }
 
 /// Reads logs; bytes that were read in an earlier cut are not decoded again.
@@ -131,6 +133,16 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
+    /// Opens a folder's store, as a start does, and reads its log.
+    pub(super) fn opened(&mut self, folder: &Path) -> Result<Log> {
+        let store = Store::open(Location::Folder(folder.to_owned()), &Policy::default())?;
+        store.restore().context("restoring")?;
+        let state = store.state_sum().hex();
+        drop(store);
+        let log = self.log(folder)?;
+        Ok(Log { state, ..log })
+    }
+
     pub(super) fn log(&mut self, folder: &Path) -> Result<Log> {
         let database = rusqlite::Connection::open(folder.join("studio.db"))?;
         let check: String = database.query_row("PRAGMA integrity_check", (), |row| row.get(0))?;
