@@ -20,7 +20,7 @@ pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
 pub use secret::{SecretBytes, beside, make_folder, random_bytes, write as write_secret};
 pub use sign_in::SignInFile;
-pub use studio::{CloudAccess, Founder, Settled, StudioFile};
+pub use studio::{CloudAccess, Founder, StudioFile};
 pub use telemetry::TelemetryFile;
 
 use std::fs;

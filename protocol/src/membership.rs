@@ -12,7 +12,7 @@ mod roster;
 
 pub use cuts::Cuts;
 pub use record::{Act, Authority, Cut, RecordError, SignedRecord, Signer};
-pub use rekey::{Keyring, MeshKey, Moved, Rekey, RekeyError};
+pub use rekey::{KeyState, Keyring, MeshKey, Moved, Rekey, RekeyError};
 pub use rights::{Bar, Closed, Rights};
 pub use roster::{Member, Roster, Standing};
 

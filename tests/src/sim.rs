@@ -12,6 +12,7 @@ pub(crate) mod dice;
 mod faults;
 pub mod found;
 pub mod gatekeeper;
+mod keys;
 pub mod large;
 mod liar;
 mod machine;
@@ -211,6 +212,7 @@ fn look(world: &mut World, phase: Phase) -> Result<Phase, u64> {
             if now >= over {
                 world.check_quiet(batches);
                 world.judge();
+                world.judge_keys();
                 return Err(since - healed_at);
             }
             let mut batches = batches;

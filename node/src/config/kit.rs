@@ -75,6 +75,7 @@ impl Kit {
             root: self.root_key().public(),
             mesh_key: derived("studiovault mesh key v1"),
             earlier_keys: Vec::new(),
+            rested_keys: Vec::new(),
             keyring: Keyring::default(),
             discovery_key: derived("studiovault discovery key v1"),
             cloud: self.cloud.clone(),

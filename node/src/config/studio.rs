@@ -8,7 +8,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use studiovault_protocol::id::{PublicKey, StudioId};
 use studiovault_protocol::limits::mesh::MESH_KEYS;
-use studiovault_protocol::membership::{Keyring, Roster, SignedRecord};
+use studiovault_protocol::membership::{KeyState, Keyring, Roster, SignedRecord};
 
 use super::{ConfigError, FOLDER_VERSION, Region, SecretBytes, pretty};
 use super::{read_version, secret};
@@ -41,15 +41,6 @@ pub struct Founder {
     pub cloud: Option<CloudAccess>,
 }
 
-/// Whether every machine has moved to the newest key of the mesh.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Settled {
-    /// All have.
-    Yes,
-    /// Some may not.
-    No,
-}
-
 /// One studio: `studio.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct StudioFile {
@@ -68,6 +59,9 @@ pub struct StudioFile {
     /// The keys before it, the newest first, until every machine has moved on.
     #[serde(default)]
     pub earlier_keys: Vec<SecretBytes>,
+    /// The keys before it once every machine had moved on: in use again while one that had gone is back and knows no other.
+    #[serde(default)]
+    pub rested_keys: Vec<SecretBytes>,
     /// The change that brought the key, and who uses it.
     #[serde(default)]
     pub keyring: Keyring,
@@ -108,19 +102,43 @@ impl StudioFile {
         self.mesh_keys().into_iter().map(tagged).collect()
     }
 
-    /// Takes up a change of the mesh key; once it is settled, the keys before are forgotten.
-    pub fn rekey(&mut self, keyring: &Keyring, settled: Settled) {
-        if let Some(rekey) = &keyring.rekey
-            && rekey.key.0 != self.mesh_key.0
-        {
-            self.earlier_keys.insert(0, self.mesh_key);
-            self.earlier_keys.truncate(MESH_KEYS - 1);
-            self.mesh_key = SecretBytes(rekey.key.0);
+    /// Takes up a change of the mesh key, or that it fell; once it is settled, the keys before rest.
+    pub fn rekey(&mut self, keyring: &Keyring, state: KeyState) {
+        if let Some(rekey) = &keyring.rekey {
+            let key = SecretBytes(rekey.key.0);
+            match state {
+                KeyState::Unfounded if key == self.mesh_key => {
+                    self.wake_earlier();
+                    if let Some(before) = self.earlier_keys.first().copied() {
+                        self.change_key(before);
+                    }
+                }
+                KeyState::Unfounded => {}
+                _ if key != self.mesh_key => self.change_key(key),
+                _ => {}
+            }
         }
-        if settled == Settled::Yes {
-            self.earlier_keys.clear();
+        match state {
+            KeyState::Settled if !self.earlier_keys.is_empty() => {
+                self.rested_keys = std::mem::take(&mut self.earlier_keys);
+            }
+            KeyState::Returning => self.wake_earlier(),
+            _ => {}
         }
         self.keyring = keyring.clone();
+    }
+
+    fn change_key(&mut self, key: SecretBytes) {
+        let before = std::mem::replace(&mut self.mesh_key, key);
+        self.earlier_keys.retain(|earlier| *earlier != key);
+        self.earlier_keys.insert(0, before);
+        self.earlier_keys.truncate(MESH_KEYS - 1);
+    }
+
+    fn wake_earlier(&mut self) {
+        if self.earlier_keys.is_empty() {
+            self.earlier_keys = std::mem::take(&mut self.rested_keys);
+        }
     }
 
     /// What a machine that was paired keeps of its studio.
@@ -137,6 +155,7 @@ impl StudioFile {
             root,
             mesh_key,
             earlier_keys: Vec::new(),
+            rested_keys: Vec::new(),
             keyring: Keyring::default(),
             discovery_key,
             cloud,

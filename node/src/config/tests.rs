@@ -1,5 +1,7 @@
 //! What a folder promises: private keys, one process, nothing touched that a newer program wrote.
 
+use studiovault_protocol::membership::{Authority, KeyState, Keyring, MeshKey, Rekey};
+
 use super::*;
 
 fn admission(name: &str) -> Admission {
@@ -157,4 +159,35 @@ fn another_key_of_the_mesh_changes_what_is_announced() {
     assert_eq!(after.len(), 2);
     assert_eq!(after[1], before[0], "who has not moved knows that one");
     assert_ne!(after[0], before[0]);
+}
+
+#[test]
+fn the_keys_before_rest_once_all_have_moved_and_wake_for_who_is_taken_back_or_when_the_new_one_falls()
+ {
+    let kit = a_kit();
+    let mut studio = kit.studio_file();
+    let first = studio.mesh_key;
+    let roster = studio.roster().expect("a roster");
+    let authority = Authority::root(kit.root_key());
+    let key = SecretBytes([9; 32]);
+    let rekey = Rekey::seal((&roster, &authority), None, MeshKey(key.0));
+    let keyring = Keyring {
+        rekey: Some(rekey),
+        moved: Vec::new(),
+    };
+    let both = vec![key.0, first.0];
+    studio.rekey(&keyring, KeyState::Moving);
+    assert_eq!(studio.mesh_keys(), both);
+    studio.rekey(&keyring, KeyState::Settled);
+    assert_eq!(studio.mesh_keys(), [key.0]);
+    studio.rekey(&keyring, KeyState::Returning);
+    assert_eq!(studio.mesh_keys(), both);
+    studio.rekey(&keyring, KeyState::Settled);
+    // Twice says the same as once.
+    for _ in 0..2 {
+        studio.rekey(&keyring, KeyState::Unfounded);
+        assert_eq!(studio.mesh_keys(), [first.0, key.0]);
+    }
+    studio.rekey(&keyring, KeyState::Moving);
+    assert_eq!(studio.mesh_keys(), both);
 }

@@ -10,7 +10,7 @@ use studiovault_protocol::membership::{Keyring, MeshKey};
 use tokio::sync::oneshot;
 
 use super::Runner;
-use crate::config::{Settled, StudioFile, random_bytes};
+use crate::config::{StudioFile, random_bytes};
 use crate::driver::Event;
 use crate::mesh::MeshCommand;
 
@@ -54,12 +54,7 @@ impl Runner {
         let (keyring, roster) = (engine.keyring().clone(), engine.roster());
         let kept = StudioFile::load(file).and_then(|mut studio| {
             let before = studio.mesh_keys();
-            let settled = if keyring.is_settled(roster) {
-                Settled::Yes
-            } else {
-                Settled::No
-            };
-            studio.rekey(&keyring, settled);
+            studio.rekey(&keyring, keyring.state(roster));
             studio.save(file)?;
             Ok((before, studio))
         });

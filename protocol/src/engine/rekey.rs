@@ -46,7 +46,7 @@ impl Engine {
                 return;
             }
         }
-        if rekey.without.contains(&self.me.device) {
+        if rekey.leaves_out(self.me.device, &self.roster) {
             return;
         }
         let own = Moved::seal(self.me.device, &rekey, &self.me.secret);
@@ -97,15 +97,18 @@ impl Engine {
         let Some(rekey) = &self.lan.keyring.rekey else {
             return;
         };
-        if !rekey.without.contains(&device) {
+        if !rekey.leaves_out(device, &self.roster) {
             fx.sends.push((link, Frame::Rekey(Box::new(rekey.clone()))));
             fx.sends
                 .push((link, Frame::Moved(self.lan.keyring.moved.clone())));
         }
     }
 
-    /// A link that was made under an earlier key.
+    /// A link that was made under an earlier key. Beside a key that fell with its signer's right every other one is as good.
     pub(super) fn restrict(&mut self, link: LinkId) {
+        if self.lan.keyring.rekey.is_some() && self.founded().is_none() {
+            return;
+        }
         if let Some(state) = self.links.get_mut(&link) {
             state.under_earlier_key = true;
         }

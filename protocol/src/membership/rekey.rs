@@ -83,6 +83,11 @@ impl Rekey {
         (self.number, self.hash())
     }
 
+    /// Whether it is kept from a device: it had gone when the key was made, and the root key has not taken it back.
+    pub fn leaves_out(&self, device: DeviceId, roster: &Roster) -> bool {
+        self.without.contains(&device) && !roster.is_taken_back(device)
+    }
+
     /// Whether somebody signed it who may, by this roster.
     pub fn check(&self, roster: &Roster) -> Result<(), RekeyError> {
         let ascends = self.without.windows(2).all(|pair| pair[0] < pair[1]);
@@ -145,13 +150,49 @@ pub struct Keyring {
     pub moved: Vec<Moved>,
 }
 
+/// What the keys before the newest one are still good for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyState {
+    /// Somebody who belongs may not use the newest yet: those before it are accepted for hello, roster and key.
+    Moving,
+    /// All who belong use it.
+    Settled,
+    /// Somebody who had gone when it was made is back and knows only those before it.
+    Returning,
+    /// Whoever signed it had no right to, as is known by now: the one before it is the newest again.
+    Unfounded,
+}
+
 impl Keyring {
+    /// What holds of it by this roster.
+    pub fn state(&self, roster: &Roster) -> KeyState {
+        let Some(rekey) = &self.rekey else {
+            return KeyState::Moving;
+        };
+        if rekey.check(roster).is_err() {
+            return KeyState::Unfounded;
+        }
+        if self.is_settled(roster) {
+            return KeyState::Settled;
+        }
+        let back = |device: &&DeviceId| roster.is_taken_back(**device) && !self.has_moved(**device);
+        match rekey.without.iter().find(back) {
+            Some(_) => KeyState::Returning,
+            None => KeyState::Moving,
+        }
+    }
+
+    fn has_moved(&self, device: DeviceId) -> bool {
+        self.moved.iter().any(|word| word.device == device)
+    }
+
     /// Whether every device that belongs is known to use the newest key, so that the ones before are needed no more. The cloud truth
     /// has no part in the mesh.
-    pub fn is_settled(&self, roster: &Roster) -> bool {
-        let moved = |device| self.moved.iter().any(|word| word.device == device);
+    fn is_settled(&self, roster: &Roster) -> bool {
         let mut active = roster.members().filter(|member| member.is_active());
         self.rekey.is_some()
-            && active.all(|member| member.grant.role == Role::Cloud || moved(member.grant.device))
+            && active.all(|member| {
+                member.grant.role == Role::Cloud || self.has_moved(member.grant.device)
+            })
     }
 }

@@ -363,6 +363,12 @@ impl Roster {
         lifts.sort_unstable();
         Some(Act::Readmit(grant, lifts))
     }
+    /// Whether a device belongs by a word of the root key that took it back.
+    pub fn is_taken_back(&self, device: DeviceId) -> bool {
+        let member = self.members.get(&device).filter(|m| m.is_active());
+        let record = member.and_then(|member| self.record(member.record));
+        record.is_some_and(|record| matches!(record.act, Act::Readmit(..)))
+    }
     /// Equal on two machines exactly when they hold the same records.
     pub fn digest(&self) -> Hash {
         let mut hasher = blake3::Hasher::new();

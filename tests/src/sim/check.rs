@@ -166,6 +166,7 @@ impl World {
         self.outside = self.outsiders();
         self.bring_together();
         let unrest = self.unrest().or_else(|| self.still_served());
+        let unrest = unrest.or_else(|| self.keys_apart());
         unrest.or_else(|| self.unwritten())
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use studiovault_node::config::StudioFile;
 use studiovault_node::driver::{Driver, Event};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::id::{Author, DeviceId};
@@ -29,6 +30,8 @@ pub struct Node {
     pub secret: SecretKey,
     /// Which of the first grants is its own.
     pub grant: usize,
+    /// What it keeps of its studio: the keys under the mesh.
+    pub studio: StudioFile,
     /// Its process.
     pub process: Process,
     /// Which run of it.
@@ -51,17 +54,26 @@ pub struct Node {
 
 impl Node {
     /// A machine that was never switched on.
-    pub fn asleep(own: (DeviceId, SecretKey), grant: usize, policy: &Policy) -> Self {
+    pub fn asleep(
+        own: (DeviceId, SecretKey),
+        grant: usize,
+        (policy, studio): (&Policy, StudioFile),
+    ) -> Self {
         let store = Store::open(Location::Memory, policy).expect("memory always opens");
-        Self::over(own, grant, store)
+        Self::over(own, grant, (store, studio))
     }
 
     /// A machine with that disk, switched off.
-    pub fn over((device, secret): (DeviceId, SecretKey), grant: usize, store: Store) -> Self {
+    pub fn over(
+        (device, secret): (DeviceId, SecretKey),
+        grant: usize,
+        (store, studio): (Store, StudioFile),
+    ) -> Self {
         Self {
             device,
             secret,
             grant,
+            studio,
             process: Process::Down(Box::new(store)),
             run: 0,
             boot_at: 0,

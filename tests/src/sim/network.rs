@@ -45,11 +45,15 @@ impl World {
     }
 
     fn connect(&mut self, from: usize, to: usize) {
+        let Some(is_earlier) = self.gate(from, to) else {
+            return;
+        };
         let name = self.wire_name();
         let wire = Wire {
             ends: [from, to],
             is_open: [true; 2],
             is_ready: [false; 2],
+            is_earlier,
             is_dead: false,
             streams: [Stream::default(), Stream::default()],
         };
@@ -69,9 +73,13 @@ impl World {
         };
         let (here, there) = (wire.ends[end], wire.ends[1 - end]);
         wire.is_ready[end] = true;
+        let is_earlier = wire.is_earlier[end];
         if wire.is_open[end] {
-            let key = self.nodes[there].secret.public();
-            self.tell(here, Event::Opened(link_id(name, end), key));
+            let (link, key) = (link_id(name, end), self.nodes[there].secret.public());
+            self.tell(here, Event::Opened(link, key));
+            if is_earlier {
+                self.tell(here, Event::Restrict(link));
+            }
         }
         self.release_one(name);
     }

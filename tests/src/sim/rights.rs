@@ -164,6 +164,7 @@ impl World {
     /// The recovery kit is fetched: some of those outside are taken back.
     pub fn readmit(&mut self) {
         self.outside = self.outsiders();
+        self.change_last_key();
         let Some(mut ruin) = self.ruin.take_if(|ruin| ruin.rights.is_some()) else {
             return;
         };

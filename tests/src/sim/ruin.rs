@@ -11,6 +11,7 @@ use studiovault_protocol::membership::{Act, Role, SignedRecord};
 
 use super::Cast;
 use super::dice::Dice;
+use super::keys::Keys;
 use super::machine::{Node, Process, held_on};
 use super::rights::Rights;
 use super::world::{Happening, World};
@@ -51,6 +52,8 @@ pub enum Blow {
     PutBack(usize, u64),
     /// Somebody's right to belong ends.
     Right,
+    /// Somebody changes the key under the mesh.
+    Key,
 }
 
 /// What befalls machines in one world.
@@ -61,6 +64,8 @@ pub struct Ruin {
     every_ms: u64,
     /// Who loses the right to belong, if anybody does.
     pub rights: Option<Rights>,
+    /// Who changes the key under the mesh, if anybody does.
+    pub keys: Option<Keys>,
     weights: [u64; KINDS.len()],
     /// Copies of disks that are going to be put back.
     copies: BTreeMap<u64, Store>,
@@ -89,6 +94,7 @@ impl Ruin {
             dice,
             root,
             rights: (cast == Cast::Rights).then(|| Rights::draw(seed)),
+            keys: (cast == Cast::Rights).then(|| Keys::draw(seed)).flatten(),
             every_ms,
             weights,
             copies: BTreeMap::new(),
@@ -133,6 +139,7 @@ impl World {
                 self.after(next, Happening::Blow(Blow::Next));
             }
             Blow::Right => self.end_some_right(ruin.rights.as_mut().expect("it was drawn")),
+            Blow::Key => self.change_some_key(ruin.keys.as_mut().expect("it was drawn")),
             Blow::PutBack(at, number) => {
                 let copy = ruin.copies.remove(&number);
                 let copy = copy.expect("a copy is put back once");
@@ -188,7 +195,7 @@ impl World {
         let disk = node.disk().expect("it was just there");
         let disk = disk.copied(&self.policy).expect("memory copies");
         let own = (node.device, node.secret.clone());
-        let mut twin = Node::over(own, node.grant, disk);
+        let mut twin = Node::over(own, node.grant, (disk, node.studio.clone()));
         (twin.skew, twin.no_uplink) = (node.skew, node.no_uplink);
         self.nodes.push(twin);
         let plan = &mut self.plan;

@@ -37,6 +37,8 @@ pub struct Wire {
     pub is_open: [bool; 2],
     /// Which of them has heard that it is there.
     pub is_ready: [bool; 2],
+    /// For which of them it was made under an earlier key of the mesh.
+    pub is_earlier: [bool; 2],
     /// It broke: nothing that is put on it ever arrives, whether or not the ends have noticed.
     pub is_dead: bool,
     /// From end 0 to end 1, and back.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use studiovault_node::config::Region;
 use studiovault_node::driver::{Driver, Event, Output, Random, Request, Setup};
 use studiovault_protocol::engine::Identity;
-use studiovault_protocol::event::{Moment, UplinkEvent};
+use studiovault_protocol::event::{Moment, Notice, UplinkEvent};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
 use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
@@ -20,6 +20,7 @@ use super::check::Checks;
 use super::clouds::Cloud;
 use super::dice::Dice;
 use super::faults::Undo;
+use super::keys::studio_file;
 use super::liar::Liar;
 use super::machine::{Node, Process};
 use super::newer::Newer;
@@ -152,7 +153,8 @@ impl World {
             let role = ruin.as_ref().map_or(Role::Member, |_| Ruin::role(at));
             let grant = SignedRecord::by_root(studio, grant(device, &secret, (at, role)), &root);
             records.push(grant);
-            let mut node = Node::asleep((device, secret), at, &policy);
+            let mut node =
+                Node::asleep((device, secret), at, (&policy, studio_file(&empty_roster)));
             (node.skew, node.no_uplink) = (plan.skews[at], !plan.uplinks[at]);
             nodes.push(node);
         }
@@ -214,10 +216,13 @@ impl World {
             self.after(700, Happening::Newer);
         }
         if let Some(ruin) = &self.ruin {
-            let ends_rights = ruin.rights.is_some();
+            let (ends_rights, changes_keys) = (ruin.rights.is_some(), ruin.keys.is_some());
             self.after(1_000, Happening::Blow(Blow::Next));
             if ends_rights {
                 self.after(3_000, Happening::Blow(Blow::Right));
+            }
+            if changes_keys {
+                self.after(2_000, Happening::Blow(Blow::Key));
             }
         }
     }
@@ -302,7 +307,12 @@ impl World {
         if let Some(forgot) = forgot.filter(|_| self.liar.as_ref().is_none_or(|l| l.at != at)) {
             self.checks.violated(forgot);
         }
-        self.nodes[at].process = Process::Up(Box::new(driver));
+        let node = &mut self.nodes[at];
+        node.process = Process::Up(Box::new(driver));
+        // Before anything else, as the real one does.
+        let keyring = Some(&node.studio.keyring).filter(|keyring| keyring.rekey.is_some());
+        let known = keyring.map(|keyring| Event::Keyring(Box::new(keyring.clone())));
+        node.inbox.extend(known);
         self.trace.note(
             self.now,
             format_args!("node {at} starts, run {run:016x}"),
@@ -404,6 +414,9 @@ impl World {
             self.answered(at, ticket, answer);
         }
         for notice in notices {
+            if matches!(notice, Notice::Rekeyed) {
+                self.rekeyed(at);
+            }
             self.trace
                 .note(self.now, format_args!("node {at}: {notice:?}"), &[]);
         }

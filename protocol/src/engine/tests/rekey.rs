@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keys::Purpose;
-use crate::membership::{Authority, Grant, Keyring, MeshKey, Moved, Rekey, Role, Signer};
+use crate::membership::{Authority, Grant, KeyState, Keyring, MeshKey, Moved, Rekey, Role, Signer};
 
 fn roster_of(known: &[u8]) -> Roster {
     let mut roster = Roster::new(STUDIO, root().public()).expect("a key");
@@ -132,18 +132,16 @@ fn the_earlier_keys_are_needed_until_every_active_device_signed_that_it_moved() 
         moved: Vec::new(),
     };
     for n in [1, 2, 3] {
-        assert!(!keyring.is_settled(&roster), "before {n}");
+        assert_eq!(keyring.state(&roster), KeyState::Moving, "before {n}");
         let word = Moved::seal(device(n), &rekey, &secret(n));
         assert!(word.holds(&roster));
         keyring.moved.push(word);
     }
-    assert!(keyring.is_settled(&roster));
+    assert_eq!(keyring.state(&roster), KeyState::Settled);
     let forged = Moved::seal(device(2), &rekey, &secret(3));
     assert!(!forged.holds(&roster));
-    assert!(
-        !Keyring::default().is_settled(&roster),
-        "there was no change"
-    );
+    let none = Keyring::default();
+    assert_eq!(none.state(&roster), KeyState::Moving, "there was no change");
 }
 
 /// Three machines in a row; the first two are admins.
@@ -210,4 +208,48 @@ fn an_admin_that_was_shut_out_cannot_keep_its_key_by_the_highest_number() {
     room.give(0, give(rekey));
     room.settle();
     assert_eq!([0, 2].map(|at| key_at(&room, at)), [Some(key); 2]);
+}
+
+#[test]
+fn whom_the_root_key_takes_back_is_told_the_key_that_was_made_without_it() {
+    let mut room = two_admins_and_a_member();
+    room.link(0, 2);
+    room.settle();
+    let gone = device(3);
+    changed(&mut room, 0, &RosterChange::Revoke(gone));
+    let key = MeshKey([7; 32]);
+    let rekey = room.engines[0].word_rekey(key).expect("it is an admin");
+    room.give(0, give(rekey));
+    room.settle();
+    let state = |room: &Room| room.engines[0].keyring().state(room.engines[0].roster());
+    assert_eq!((state(&room), key_at(&room, 2)), (KeyState::Settled, None));
+    let act = room.engines[0].roster().readmission(gone);
+    let back = SignedRecord::by_root(STUDIO, act.expect("it is out"), &root());
+    changed(&mut room, 0, &RosterChange::Signed(Box::new(back)));
+    assert_eq!(
+        state(&room),
+        KeyState::Returning,
+        "the key before is needed again"
+    );
+    room.link(0, 2);
+    room.settle();
+    assert_eq!(key_at(&room, 2), Some(key));
+    assert_eq!(state(&room), KeyState::Settled);
+}
+
+#[test]
+fn a_key_of_an_admin_that_had_been_shut_out_falls_with_its_right() {
+    let mut room = two_admins_and_a_member();
+    let engine = &room.engines[0];
+    let cut = engine.word(&RosterChange::Revoke(device(2)), WallMs(0));
+    let cut = cut.expect("it is an admin");
+    // It has not heard of it, and changes the key.
+    let rekey = room.engines[1].word_rekey(MeshKey([8; 32]));
+    room.give(1, give(rekey.expect("it believes that it may")));
+    room.settle();
+    assert_eq!(key_at(&room, 0), Some(MeshKey([8; 32])));
+    room.give(0, Input::Record(Box::new(cut)));
+    room.settle();
+    let engine = &room.engines[0];
+    assert_eq!(engine.keyring().state(engine.roster()), KeyState::Unfounded);
 }
