@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 mod check;
+pub mod churn;
 mod clouds;
 pub(crate) mod dice;
 mod faults;

@@ -50,6 +50,18 @@ fn machines_that_lose_the_right_to_belong_keep_nobody_from_agreeing() {
     assert_eq!(counted, 60);
 }
 
+/// `cargo campaign churn` does it 10,000 times, until rosters are full.
+#[test]
+fn machines_that_come_and_go_are_one_with_the_others_each_time() {
+    let mut rows = 0;
+    let churned = sim::churn::measure(40, &mut |row| {
+        rows += 1;
+        assert!(row.records > 40, "{row}");
+    });
+    let churned = churned.expect("nothing goes wrong");
+    assert_eq!((churned.events, churned.studios, rows), (40, 1, 1));
+}
+
 /// Its frames and batches are bent, forged, withheld and told again until the world is healed; then all agree, the liar too.
 #[test]
 fn a_member_that_lies_keeps_nobody_from_agreeing() {

@@ -78,12 +78,11 @@ impl StudioFile {
     pub fn roster(&self) -> Result<Roster, String> {
         let mut roster =
             Roster::new(self.studio, self.root).ok_or("the root key is not a usable key")?;
-        for record in &self.records {
-            roster
-                .insert(record.clone())
-                .map_err(|error| error.to_string())?;
+        let taken = roster.take_in(&self.records);
+        match taken.into_iter().find_map(Result::err) {
+            Some(error) => Err(error.to_string()),
+            None => Ok(roster),
         }
-        Ok(roster)
     }
 
     /// The keys of the mesh, the newest first.
@@ -119,7 +118,8 @@ impl StudioFile {
             }
         }
         match state {
-            KeyState::Settled if !self.earlier_keys.is_empty() => {
+            KeyState::Settled => {
+                self.wake_earlier();
                 self.rested_keys = std::mem::take(&mut self.earlier_keys);
             }
             KeyState::Returning => self.wake_earlier(),
@@ -136,9 +136,11 @@ impl StudioFile {
     }
 
     fn wake_earlier(&mut self) {
-        if self.earlier_keys.is_empty() {
-            self.earlier_keys = std::mem::take(&mut self.rested_keys);
-        }
+        let rested = std::mem::take(&mut self.rested_keys);
+        let unknown = |key: &SecretBytes| *key != self.mesh_key && !self.earlier_keys.contains(key);
+        let woken: Vec<SecretBytes> = rested.into_iter().filter(unknown).collect();
+        self.earlier_keys.extend(woken);
+        self.earlier_keys.truncate(MESH_KEYS - 1);
     }
 
     /// What a machine that was paired keeps of its studio.

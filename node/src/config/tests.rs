@@ -190,4 +190,18 @@ fn the_keys_before_rest_once_all_have_moved_and_wake_for_who_is_taken_back_or_wh
     }
     studio.rekey(&keyring, KeyState::Moving);
     assert_eq!(studio.mesh_keys(), both);
+    // Whoever was away for several changes comes back as well.
+    let mut last = keyring;
+    for number in 10..12 {
+        let next = Rekey::seal(
+            (&roster, &authority),
+            last.rekey.as_ref(),
+            MeshKey([number; 32]),
+        );
+        last.rekey = Some(next);
+        studio.rekey(&last, KeyState::Settled);
+        assert_eq!(studio.mesh_keys(), [[number; 32]]);
+    }
+    studio.rekey(&last, KeyState::Returning);
+    assert_eq!(studio.mesh_keys(), [[11; 32], [10; 32], key.0, first.0]);
 }

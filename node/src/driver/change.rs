@@ -15,7 +15,12 @@ impl Step<'_> {
                 let hash = record.hash();
                 self.input(Input::Record(Box::new(record)))?;
                 let taken = self.engine.roster().record(hash).is_some();
-                taken.then_some(()).ok_or(ChangeRefused::NotTaken)
+                let is_full = self.engine.roster().is_full();
+                let refused = match is_full {
+                    true => ChangeRefused::Full,
+                    false => ChangeRefused::NotTaken,
+                };
+                taken.then_some(()).ok_or(refused)
             }
             Err(refused) => Err(refused),
         };
@@ -33,6 +38,7 @@ mod tests {
     use studiovault_protocol::event::Moment;
     use studiovault_protocol::id::{DeviceId, Epoch, StudioId};
     use studiovault_protocol::keys::SecretKey;
+    use studiovault_protocol::limits;
     use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
     use studiovault_protocol::policy::Policy;
     use studiovault_protocol::time::{MonoMs, Now, WallMs};
@@ -57,23 +63,33 @@ mod tests {
         DeviceId([n; 16])
     }
 
+    fn admin(n: u8, version: u32) -> SignedRecord {
+        let grant = Grant {
+            device: device(n),
+            key: key(n).public(),
+            name: format!("machine {n}"),
+            role: Role::Admin,
+            priority: 0,
+            gateway_preference: 0,
+            version,
+        };
+        SignedRecord::by_root(STUDIO, grant, &key(9))
+    }
+
+    fn two_admins() -> Roster {
+        let mut roster = Roster::new(STUDIO, key(9).public()).expect("a usable key");
+        for n in [1, 2] {
+            roster.insert(admin(n, 1)).expect("the root's own record");
+        }
+        roster
+    }
+
     /// The first of two admins.
     fn one_of_two() -> Driver {
-        let root = key(9);
-        let mut roster = Roster::new(STUDIO, root.public()).expect("a usable key");
-        for n in [1, 2] {
-            let grant = Grant {
-                device: device(n),
-                key: key(n).public(),
-                name: format!("machine {n}"),
-                role: Role::Admin,
-                priority: 0,
-                gateway_preference: 0,
-                version: 1,
-            };
-            let record = SignedRecord::by_root(STUDIO, grant, &root);
-            roster.insert(record).expect("the root's own record");
-        }
+        knowing(two_admins())
+    }
+
+    fn knowing(roster: Roster) -> Driver {
         let policy = Policy::default();
         let store = Store::open(Location::Memory, &policy).expect("memory opens");
         let identity = Identity {
@@ -115,6 +131,33 @@ mod tests {
         let members = driver.engine().roster().members();
         let admins = members.filter(|member| member.grant.role == Role::Admin);
         assert_eq!(admins.count(), 1);
+    }
+
+    #[test]
+    fn a_full_roster_says_so_and_still_shuts_machines_out() {
+        let mut roster = two_admins();
+        roster.extend((2..=limits::ROSTER_RECORDS as u32).map(|version| admin(2, version)));
+        assert!(roster.is_full());
+        let mut driver = knowing(roster);
+        let admit = RosterChange::Admit {
+            device: device(3),
+            key: key(3).public(),
+            name: "newcomer".into(),
+            place: MEMBER,
+        };
+        let revoke = RosterChange::Revoke(device(2));
+        let events = vec![
+            Event::Change(1, Box::new(admit)),
+            Event::Change(2, Box::new(revoke)),
+        ];
+        let output = step(&mut driver, events);
+        let answers = [(1, Err(ChangeRefused::Full)), (2, Ok(()))];
+        assert_eq!(output.changes, answers);
+        let words = ChangeRefused::Full.to_string();
+        assert!(
+            words.contains("4096") && words.contains("studiovault init"),
+            "{words}"
+        );
     }
 
     #[test]

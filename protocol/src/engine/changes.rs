@@ -80,9 +80,16 @@ pub enum ChangeRefused {
     TooLong,
     /// The roster did not take the record.
     #[error(
-        "the roster did not take it: it is full, not signed by who may, or this machine's chain of grants is too long; use this studio's recovery kit"
+        "the roster did not take it: it is not signed by who may, or this machine's chain of grants is too long; use this studio's recovery kit"
     )]
     NotTaken,
+    /// A studio remembers for good whom it let in and out.
+    #[error(
+        "this studio has let in and out as many machines as one studio can ({} records). Those that belong work on, and {} records are kept for shutting machines out and for taking leave; for new machines found another studio with `studiovault init`",
+        limits::ROSTER_RECORDS,
+        limits::ROSTER_RESERVE
+    )]
+    Full,
 }
 
 impl Engine {

@@ -17,8 +17,9 @@ impl Engine {
         fx: &mut Effects,
     ) {
         let mut news = Vec::new();
-        for record in records {
-            match self.roster.insert(record.clone()) {
+        let taken = self.roster.take_in(&records);
+        for (record, taken) in records.into_iter().zip(taken) {
+            match taken {
                 Ok(true) => news.push(record),
                 // What it rests on has not come yet; beats tell that the rosters differ, and it comes again.
                 Ok(false) | Err(RecordError::Unfounded) => {}

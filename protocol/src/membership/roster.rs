@@ -104,11 +104,24 @@ impl Roster {
 
     /// Takes a record in. `Ok(true)` if it was new.
     pub fn insert(&mut self, record: SignedRecord) -> Result<bool, RecordError> {
-        let new = self.keep(record)?;
-        if new {
+        let mut taken = self.take_in(std::slice::from_ref(&record));
+        taken.pop().expect("one for each")
+    }
+
+    /// Takes in what it can of many records, each after those that it rests on, and tells of each what [`Self::insert`] would. What they
+    /// come to is worked out once: it costs as much as the roster is long.
+    pub fn take_in(&mut self, records: &[SignedRecord]) -> Vec<Result<bool, RecordError>> {
+        let each = records.iter().map(|record| self.keep(record.clone()));
+        let taken: Vec<_> = each.collect();
+        if taken.contains(&Ok(true)) {
             self.settle();
         }
-        Ok(new)
+        taken
+    }
+
+    /// Whether there is room for cuts alone, or for nothing any more.
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= limits::ROSTER_RECORDS - limits::ROSTER_RESERVE
     }
 
     /// Takes in what it can of many records, each after those that it rests on.
@@ -194,7 +207,7 @@ impl Roster {
             }
         }
         let mut cuts = Cuts::default();
-        for cut in endings.cuts.iter().map(|(cut, _)| cut) {
+        for (cut, _) in endings.cuts.values().flatten() {
             cuts.lower(cut.device, &cut.stands);
         }
         let mut members: BTreeMap<DeviceId, (bool, &Entry)> = BTreeMap::new();
@@ -410,10 +423,8 @@ fn member(entry: &Entry, stands: bool, endings: &Endings<'_>) -> Member {
         None if stands => Standing::Active,
         None => Standing::Void,
     };
-    let lowered = endings
-        .lowered
-        .iter()
-        .any(|(device, above, _)| *device == grant.device && *above > rank(entry));
+    let mut lowered = endings.lowered_of(grant.device);
+    let lowered = lowered.any(|(above, _)| *above > rank(entry));
     if grant.role == Role::Admin && lowered {
         grant.role = Role::Member;
     }
@@ -425,34 +436,42 @@ fn member(entry: &Entry, stands: bool, endings: &Endings<'_>) -> Member {
     }
 }
 
-/// Everything that ends rights.
+/// Everything that ends rights, by whose: asked for every grant, and there are about as many of them.
 struct Endings<'a> {
-    cuts: Vec<(&'a super::Cut, Standing)>,
-    lowered: Vec<(DeviceId, (u32, Hash), &'a [Hash])>,
+    cuts: BTreeMap<DeviceId, Vec<(&'a super::Cut, Standing)>>,
+    lowered: BTreeMap<DeviceId, Vec<Lowered<'a>>>,
 }
+
+/// A place that is no admin's: its rank, and what it leaves standing of what the admin signed.
+type Lowered<'a> = ((u32, Hash), &'a [Hash]);
 
 impl<'a> Endings<'a> {
     fn of(entries: &'a [Entry], lifted: &BTreeSet<Hash>) -> Self {
-        let held = entries.iter().filter(|entry| !lifted.contains(&entry.hash));
-        let cuts = held.filter_map(|entry| match &entry.record.act {
-            Act::Revoke(cut) => Some((cut, Standing::Revoked)),
-            Act::Retire(cut) => Some((cut, Standing::Retired)),
-            _ => None,
-        });
-        let lowered = entries.iter().filter_map(|entry| {
-            let device = entry.record.grant()?.device;
-            Some((device, rank(entry), entry.record.lowers()?))
-        });
-        Self {
-            cuts: cuts.collect(),
-            lowered: lowered.collect(),
+        let (mut cuts, mut lowered) = (BTreeMap::new(), BTreeMap::new());
+        for entry in entries {
+            let ends = match &entry.record.act {
+                Act::Revoke(cut) => Some((cut, Standing::Revoked)),
+                Act::Retire(cut) => Some((cut, Standing::Retired)),
+                _ => None,
+            };
+            if let Some((cut, standing)) = ends.filter(|_| !lifted.contains(&entry.hash)) {
+                let of: &mut Vec<_> = cuts.entry(cut.device).or_default();
+                of.push((cut, standing));
+            }
+            if let (Some(grant), Some(keeps)) = (entry.record.grant(), entry.record.lowers()) {
+                let of: &mut Vec<Lowered<'_>> = lowered.entry(grant.device).or_default();
+                of.push((rank(entry), keeps));
+            }
         }
+        Self { cuts, lowered }
     }
 
     fn of_device(&self, device: DeviceId) -> impl Iterator<Item = &(&'a super::Cut, Standing)> {
-        self.cuts
-            .iter()
-            .filter(move |(cut, _)| cut.device == device)
+        self.cuts.get(&device).into_iter().flatten()
+    }
+
+    fn lowered_of(&self, device: DeviceId) -> impl Iterator<Item = &Lowered<'a>> {
+        self.lowered.get(&device).into_iter().flatten()
     }
 
     /// Whether whatever ended the right of that grant's holder leaves what has this hash standing.
@@ -461,9 +480,8 @@ impl<'a> Endings<'a> {
         let kept = |keeps: &[Hash]| keeps.binary_search(&hash).is_ok();
         self.of_device(device).all(|(cut, _)| kept(&cut.keeps))
             && self
-                .lowered
-                .iter()
-                .filter(|(of, above, _)| *of == device && *above > rank(signer))
-                .all(|(_, _, keeps)| kept(keeps))
+                .lowered_of(device)
+                .filter(|(above, _)| *above > rank(signer))
+                .all(|(_, keeps)| kept(keeps))
     }
 }

@@ -61,6 +61,12 @@ enum Campaign {
         #[arg(long, value_delimiter = ',', default_values_t = [5, 10, 20, 50, 200])]
         machines: Vec<usize>,
     },
+    /// Machines that come and go in the simulator: what each costs as the roster grows.
+    Churn {
+        /// Joins and leaves in all.
+        #[arg(long, default_value_t = 10_000)]
+        events: u64,
+    },
     /// Compares the merge with a second, naive one on random histories.
     Histories {
         /// How many.
@@ -152,6 +158,7 @@ fn main() -> Result<()> {
             }
             Ok(())
         }
+        Campaign::Churn { events } => sim::churn::campaign(events).map_err(anyhow::Error::msg),
         Campaign::Histories { count, seed } => {
             let tally = histories::compare(seed, count).map_err(anyhow::Error::msg)?;
             println!("{tally:#?}");

@@ -96,6 +96,15 @@ pub fn scale(slot: &Slot) -> Result<Came> {
     own(slot, &["large", "--machines", machines])
 }
 
+/// Machines that come and go.
+pub fn churn(slot: &Slot) -> Result<Came> {
+    let events = match slot.left() > Duration::from_secs(1_500) {
+        true => "10000",
+        false => "1000",
+    };
+    own(slot, &["churn", "--events", events])
+}
+
 /// Twenty real machines.
 #[cfg(target_os = "linux")]
 pub fn crowd(slot: &Slot) -> Result<Came> {

@@ -56,6 +56,13 @@ pub const PARTS: &[Part] = &[
         least: seconds(30),
         run: measures::scale,
     },
+    Part {
+        name: "churn",
+        what: "machines that join and leave in the simulator while the roster grows: 1,000, or 10,000 where there is time",
+        weight: 2,
+        least: seconds(30),
+        run: measures::churn,
+    },
     #[cfg(target_os = "linux")]
     Part {
         name: "crowd",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use studiovault_node::driver::Driver;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::engine::FeedAlarm;
+use studiovault_protocol::engine::{ChangeRefused, FeedAlarm};
 use studiovault_protocol::id::{Author, DeviceId, EntityId, Hash};
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::merge::StateSum;
@@ -46,6 +46,8 @@ pub struct Checks {
     pub quiet: Option<BTreeMap<&'static str, u64>>,
     /// Who said of which gateway that it keeps the feed back.
     pub withholders: BTreeSet<(usize, DeviceId)>,
+    /// Why the last change of the roster was not made that somebody asked for in vain.
+    pub refused_change: Option<ChangeRefused>,
     /// What was promised to whom.
     pub promises: Promises,
     wire: BTreeMap<(Author, u64), Hash>,
@@ -56,6 +58,12 @@ impl Checks {
     /// Something is wrong; the first word counts.
     pub fn violated(&mut self, what: String) {
         self.violation.get_or_insert(what);
+    }
+
+    /// A machine left in peace: what it promised the others hold. What was compared up to now is not compared again.
+    pub fn leaves(&mut self, at: usize) {
+        self.promises.leaves(at);
+        self.sums.clear();
     }
 
     /// Counts a fault.

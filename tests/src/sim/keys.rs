@@ -6,12 +6,16 @@
 
 use studiovault_node::config::{Region, SecretBytes, StudioFile};
 use studiovault_node::driver::Event;
+use studiovault_protocol::limits::mesh::MESH_KEYS;
 use studiovault_protocol::membership::{MeshKey, Rekey, Roster};
 
 use super::dice::Dice;
 use super::machine::Node;
 use super::ruin::Blow;
 use super::world::{Happening, World};
+
+/// Changes of the key in one world: a machine that missed more than are kept beside the newest comes back by an invite alone.
+const CHANGES: usize = MESH_KEYS - 1;
 
 /// How often the key is changed in one world, and to what.
 pub struct Keys {
@@ -25,7 +29,7 @@ impl Keys {
     /// From the seed, with dice of its own; in two worlds of five nobody changes it.
     pub fn draw(seed: u64) -> Option<Self> {
         let mut dice = Dice::new(seed ^ 0x04e1_5000_04e1_5000);
-        let every_ms = dice.between(1_500, 10_000);
+        let every_ms = dice.between(2_000, 12_000);
         dice.happens(600).then_some(Self {
             dice,
             every_ms,
@@ -54,6 +58,11 @@ impl World {
             let engine = node.driver().map(|driver| driver.engine());
             engine.is_some_and(|engine| engine.authority().is_some())
         };
+        // Of two machines that are one device the word of one counts for both, and the other comes in no more.
+        let is_double = (0..self.nodes.len()).any(|at| self.is_doubled(at));
+        if is_double || keys.made.len() >= CHANGES {
+            return;
+        }
         let admins: Vec<usize> = (0..self.nodes.len())
             .filter(|at| is_admin(&self.nodes[*at]))
             .collect();

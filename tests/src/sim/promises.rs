@@ -30,6 +30,12 @@ impl Promises {
         self.current.insert(at, author);
     }
 
+    /// A machine is no more, and its place is another one's from now on.
+    pub fn leaves(&mut self, at: usize) {
+        self.current.remove(&at);
+        self.writers.retain(|_, writer| *writer != at);
+    }
+
     /// A person was told that this is durable.
     pub fn acknowledged(&mut self, author: Author, last: u64) {
         for held in [&mut self.kept, &mut self.due] {

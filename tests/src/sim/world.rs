@@ -409,6 +409,7 @@ impl World {
                 format!("node {at} changes the roster ({ticket}): {answer:?}"),
             );
             self.trace.note(now, format_args!("{what}"), &[]);
+            self.checks.refused_change = answer.err().or(self.checks.refused_change.take());
         }
         for (ticket, answer) in answers {
             self.answered(at, ticket, answer);
