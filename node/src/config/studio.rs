@@ -101,29 +101,25 @@ impl StudioFile {
         self.mesh_keys().into_iter().map(tagged).collect()
     }
 
-    /// Takes up a change of the mesh key, or that it fell; once it is settled, the keys before rest.
-    pub fn rekey(&mut self, keyring: &Keyring, state: KeyState) {
-        if let Some(rekey) = &keyring.rekey {
-            let key = SecretBytes(rekey.key.0);
-            match state {
-                KeyState::Unfounded if key == self.mesh_key => {
-                    self.wake_earlier();
-                    if let Some(before) = self.earlier_keys.first().copied() {
-                        self.change_key(before);
-                    }
-                }
-                KeyState::Unfounded => {}
-                _ if key != self.mesh_key => self.change_key(key),
-                _ => {}
+    /// Takes up a change of the mesh key, or that one fell with its signer's right; once all use it, the keys before rest.
+    pub fn rekey(&mut self, keyring: &Keyring, roster: &Roster) {
+        self.wake_earlier();
+        let fallen = keyring.fallen(roster);
+        let stands = |key: &&SecretBytes| fallen.iter().all(|fallen| fallen.0 != key.0);
+        let changed = keyring.in_force(roster);
+        let key = match changed {
+            Some(rekey) => Some(SecretBytes(rekey.key.0)),
+            // What was in use before any change.
+            None => {
+                let mut known = std::iter::once(&self.mesh_key).chain(&self.earlier_keys);
+                known.find(stands).copied()
             }
+        };
+        if let Some(key) = key.filter(|key| *key != self.mesh_key) {
+            self.change_key(key);
         }
-        match state {
-            KeyState::Settled => {
-                self.wake_earlier();
-                self.rested_keys = std::mem::take(&mut self.earlier_keys);
-            }
-            KeyState::Returning => self.wake_earlier(),
-            _ => {}
+        if keyring.state(roster) == KeyState::Settled {
+            self.rested_keys = std::mem::take(&mut self.earlier_keys);
         }
         self.keyring = keyring.clone();
     }

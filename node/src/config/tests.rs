@@ -1,6 +1,9 @@
 //! What a folder promises: private keys, one process, nothing touched that a newer program wrote.
 
-use studiovault_protocol::membership::{Authority, KeyState, Keyring, MeshKey, Rekey};
+use studiovault_protocol::membership::{
+    Act, Authority, Cut, Keyring, MeshKey, Moved, Rekey, Roster, SignedRecord, Signer,
+};
+use studiovault_protocol::time::WallMs;
 
 use super::*;
 
@@ -162,46 +165,62 @@ fn another_key_of_the_mesh_changes_what_is_announced() {
 }
 
 #[test]
-fn the_keys_before_rest_once_all_have_moved_and_wake_for_who_is_taken_back_or_when_the_new_one_falls()
- {
-    let kit = a_kit();
-    let mut studio = kit.studio_file();
-    let first = studio.mesh_key;
-    let roster = studio.roster().expect("a roster");
-    let authority = Authority::root(kit.root_key());
-    let key = SecretBytes([9; 32]);
-    let rekey = Rekey::seal((&roster, &authority), None, MeshKey(key.0));
-    let keyring = Keyring {
-        rekey: Some(rekey),
-        moved: Vec::new(),
+fn the_keys_before_rest_once_all_have_moved_and_wake_for_whoever_has_not_or_when_the_new_one_falls()
+{
+    let mut kit = a_kit();
+    let (root, mut studio) = (kit.root_key(), kit.studio_file());
+    let first = studio.mesh_key.0;
+    let grant = |n: u8, role| Grant {
+        device: DeviceId([n; 16]),
+        key: SecretKey::from_seed([n; 32]).public(),
+        name: format!("machine {n}"),
+        role,
+        priority: 0,
+        gateway_preference: 0,
+        version: 1,
     };
-    let both = vec![key.0, first.0];
-    studio.rekey(&keyring, KeyState::Moving);
-    assert_eq!(studio.mesh_keys(), both);
-    studio.rekey(&keyring, KeyState::Settled);
-    assert_eq!(studio.mesh_keys(), [key.0]);
-    studio.rekey(&keyring, KeyState::Returning);
-    assert_eq!(studio.mesh_keys(), both);
-    studio.rekey(&keyring, KeyState::Settled);
+    kit.grant(grant(1, Role::Admin));
+    let mut roster = kit.studio_file().roster().expect("a roster");
+    let admin = |roster: &Roster| {
+        let Some(Signer::Holder(under)) = roster.signer(DeviceId([1; 16])) else {
+            unreachable!("it is an admin")
+        };
+        Authority::holder(under, SecretKey::from_seed([1; 32]))
+    };
+    let mut keyring = Keyring::default();
+    for number in [7, 8] {
+        let key = MeshKey([number; 32]);
+        let rekey = Rekey::seal((&roster, &admin(&roster)), keyring.rekey.as_ref(), key);
+        let own = Moved::seal(DeviceId([1; 16]), &rekey, &SecretKey::from_seed([1; 32]));
+        keyring = Keyring {
+            before: keyring.rekey.into_iter().chain(keyring.before).collect(),
+            rekey: Some(rekey),
+            moved: vec![own],
+        };
+        studio.rekey(&keyring, &roster);
+        assert_eq!(studio.mesh_keys(), [[number; 32]], "all use it");
+    }
+    let all = [[8; 32], [7; 32], first];
+    let late = SignedRecord::by_root(kit.studio, grant(2, Role::Member), &root);
+    roster.insert(late).expect("the root signed it");
+    studio.rekey(&keyring, &roster);
+    assert_eq!(
+        studio.mesh_keys(),
+        all,
+        "one may know none of them but the first"
+    );
+    let cut = Cut {
+        device: DeviceId([1; 16]),
+        stands: Vec::new(),
+        keeps: Vec::new(),
+        at: WallMs(0),
+    };
+    let fell = SignedRecord::seal(kit.studio, Act::Revoke(cut), &Authority::root(root));
+    roster.insert(fell).expect("the root signed it");
     // Twice says the same as once.
     for _ in 0..2 {
-        studio.rekey(&keyring, KeyState::Unfounded);
-        assert_eq!(studio.mesh_keys(), [first.0, key.0]);
+        studio.rekey(&keyring, &roster);
+        assert_eq!(studio.mesh_keys()[0], first, "neither was signed by right");
+        assert_eq!(studio.mesh_keys().len(), 3);
     }
-    studio.rekey(&keyring, KeyState::Moving);
-    assert_eq!(studio.mesh_keys(), both);
-    // Whoever was away for several changes comes back as well.
-    let mut last = keyring;
-    for number in 10..12 {
-        let next = Rekey::seal(
-            (&roster, &authority),
-            last.rekey.as_ref(),
-            MeshKey([number; 32]),
-        );
-        last.rekey = Some(next);
-        studio.rekey(&last, KeyState::Settled);
-        assert_eq!(studio.mesh_keys(), [[number; 32]]);
-    }
-    studio.rekey(&last, KeyState::Returning);
-    assert_eq!(studio.mesh_keys(), [[11; 32], [10; 32], key.0, first.0]);
 }

@@ -54,7 +54,7 @@ impl Runner {
         let (keyring, roster) = (engine.keyring().clone(), engine.roster());
         let kept = StudioFile::load(file).and_then(|mut studio| {
             let before = studio.mesh_keys();
-            studio.rekey(&keyring, keyring.state(roster));
+            studio.rekey(&keyring, roster);
             studio.save(file)?;
             Ok((before, studio))
         });

@@ -4,6 +4,7 @@
 use super::{ChangeRefused, Engine};
 use crate::event::{Effects, LinkId, Notice};
 use crate::id::DeviceId;
+use crate::limits::mesh::MESH_KEYS;
 use crate::membership::{Keyring, MeshKey, Moved, Rekey, RekeyError};
 use crate::wire::Frame;
 
@@ -16,7 +17,8 @@ impl Engine {
     /// The change to a key that was drawn, signed by this machine.
     pub fn word_rekey(&self, key: MeshKey) -> Result<Rekey, ChangeRefused> {
         let authority = self.authority().ok_or(ChangeRefused::NotAdmin)?;
-        let rekey = Rekey::seal((&self.roster, &authority), self.founded(), key);
+        let after = self.lan.keyring.in_force(&self.roster);
+        let rekey = Rekey::seal((&self.roster, &authority), after, key);
         let checked = rekey.check(&self.roster);
         checked.map(|()| rekey).map_err(|_| ChangeRefused::NotTaken)
     }
@@ -50,7 +52,10 @@ impl Engine {
             return;
         }
         let own = Moved::seal(self.me.device, &rekey, &self.me.secret);
+        let held = std::mem::take(&mut self.lan.keyring);
+        let before = held.rekey.into_iter().chain(held.before);
         self.lan.keyring = Keyring {
+            before: before.take(MESH_KEYS - 1).collect(),
             rekey: Some(rekey),
             moved: vec![own],
         };
@@ -94,7 +99,7 @@ impl Engine {
 
     /// Shows a peer the key, unless it is left out, and who uses it.
     pub(super) fn tell_key(&self, (link, device): (LinkId, DeviceId), fx: &mut Effects) {
-        let Some(rekey) = &self.lan.keyring.rekey else {
+        let Some(rekey) = self.lan.keyring.in_force(&self.roster) else {
             return;
         };
         if !rekey.leaves_out(device, &self.roster) {

@@ -148,6 +148,9 @@ pub struct Keyring {
     pub rekey: Option<Rekey>,
     /// Who uses its key, one word a device.
     pub moved: Vec<Moved>,
+    /// The changes before it, the newest first: one of them holds again if its signer turns out to have had no right.
+    #[serde(default)]
+    pub before: Vec<Rekey>,
 }
 
 /// What the keys before the newest one are still good for.
@@ -157,29 +160,31 @@ pub enum KeyState {
     Moving,
     /// All who belong use it.
     Settled,
-    /// Somebody who had gone when it was made is back and knows only those before it.
-    Returning,
-    /// Whoever signed it had no right to, as is known by now: the one before it is the newest again.
+    /// Whoever signed it had no right to, as is known by now: the last one that was signed by right is in use again.
     Unfounded,
 }
 
 impl Keyring {
     /// What holds of it by this roster.
     pub fn state(&self, roster: &Roster) -> KeyState {
-        let Some(rekey) = &self.rekey else {
-            return KeyState::Moving;
-        };
-        if rekey.check(roster).is_err() {
-            return KeyState::Unfounded;
+        match &self.rekey {
+            Some(rekey) if rekey.check(roster).is_err() => KeyState::Unfounded,
+            Some(_) if self.is_settled(roster) => KeyState::Settled,
+            _ => KeyState::Moving,
         }
-        if self.is_settled(roster) {
-            return KeyState::Settled;
-        }
-        let back = |device: &&DeviceId| roster.is_taken_back(**device) && !self.has_moved(**device);
-        match rekey.without.iter().find(back) {
-            Some(_) => KeyState::Returning,
-            None => KeyState::Moving,
-        }
+    }
+
+    /// The newest change that somebody signed who may.
+    pub fn in_force(&self, roster: &Roster) -> Option<&Rekey> {
+        let mut held = self.rekey.iter().chain(&self.before);
+        held.find(|rekey| rekey.check(roster).is_ok())
+    }
+
+    /// The keys of changes that nobody signed who may.
+    pub fn fallen(&self, roster: &Roster) -> Vec<MeshKey> {
+        let held = self.rekey.iter().chain(&self.before);
+        let fallen = held.filter(|rekey| rekey.check(roster).is_err());
+        fallen.map(|rekey| rekey.key).collect()
     }
 
     fn has_moved(&self, device: DeviceId) -> bool {

@@ -108,11 +108,9 @@ impl World {
         let Some(engine) = node.driver().map(|driver| driver.engine()) else {
             return;
         };
-        let (keyring, state) = (
-            engine.keyring().clone(),
-            engine.keyring().state(engine.roster()),
-        );
-        node.studio.rekey(&keyring, state);
+        let (keyring, roster) = (engine.keyring().clone(), engine.roster().clone());
+        let state = keyring.state(&roster);
+        node.studio.rekey(&keyring, &roster);
         let keys = node.studio.mesh_keys().len();
         let now = self.now;
         self.trace
@@ -138,10 +136,9 @@ impl World {
             return Some(format!("nodes {first} and {other} have other keys"));
         }
         let roster = driver.engine().roster();
-        let held = running.iter().filter_map(|(_, driver)| {
-            let rekey = driver.engine().keyring().rekey.as_ref();
-            rekey.filter(|rekey| rekey.check(roster).is_ok())
-        });
+        let held = running
+            .iter()
+            .filter_map(|(_, driver)| driver.engine().keyring().in_force(roster));
         let newest = held.max_by_key(|rekey| rekey.rank());
         newest
             .filter(|newest| newest.key.0 != key(first).0)

@@ -129,7 +129,7 @@ fn the_earlier_keys_are_needed_until_every_active_device_signed_that_it_moved() 
     let roster = roster_of(&[1, 2, 3]);
     let mut keyring = Keyring {
         rekey: Some(rekey.clone()),
-        moved: Vec::new(),
+        ..Keyring::default()
     };
     for n in [1, 2, 3] {
         assert_eq!(keyring.state(&roster), KeyState::Moving, "before {n}");
@@ -252,4 +252,6 @@ fn a_key_of_an_admin_that_had_been_shut_out_falls_with_its_right() {
     room.settle();
     let engine = &room.engines[0];
     assert_eq!(engine.keyring().state(engine.roster()), KeyState::Unfounded);
+    assert_eq!(engine.keyring().in_force(engine.roster()), None);
+    assert_eq!(engine.keyring().fallen(engine.roster()), [MeshKey([8; 32])]);
 }
