@@ -14,8 +14,8 @@ use studiovault_protocol::wire::Frame;
 
 use super::machine::Node;
 use super::promises::Promises;
-use super::wire::Wire;
-use super::world::{World, word};
+use super::wire::{Wire, word};
+use super::world::World;
 
 /// Bundles kept to come again out of the blue.
 const ECHOES: usize = 200;

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use studiovault_protocol::event::LinkId;
+use studiovault_protocol::wire::Frame;
 
 /// What travels.
 #[derive(Clone, Debug)]
@@ -61,4 +62,28 @@ pub fn link_id(wire: u64, end: usize) -> LinkId {
 /// The link and the end of a name.
 pub fn of_link(link: LinkId) -> (u64, usize) {
     (link.0 / 2, (link.0 % 2) as usize)
+}
+
+/// What a frame is called.
+pub fn word(frame: &Frame) -> &'static str {
+    match frame {
+        Frame::Hello(_) => "hello",
+        Frame::Refuse(_) => "refuse",
+        Frame::Roster(_) => "roster",
+        Frame::Policy(_) => "policy",
+        Frame::Beat(_) => "beat",
+        Frame::Frontier(_) => "frontier",
+        Frame::Links(_) => "links",
+        Frame::Want { .. } => "want",
+        Frame::Block { .. } => "block",
+        Frame::Credit { .. } => "credit",
+        Frame::Push(_) => "push",
+        Frame::Held(_) => "held",
+        Frame::WantFeed(_) => "want-feed",
+        Frame::Pages(_) => "pages",
+        Frame::Statuses(_) => "statuses",
+        Frame::Gone(_) => "gone",
+        Frame::Rekey(_) => "rekey",
+        Frame::Moved(_) => "moved",
+    }
 }

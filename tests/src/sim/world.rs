@@ -27,7 +27,7 @@ use super::newer::Newer;
 use super::plan::Plan;
 use super::ruin::{Blow, Ruin};
 use super::trace::Trace;
-use super::wire::{Wire, of_link};
+use super::wire::{Wire, of_link, word};
 
 /// Virtual time 0 on people's clocks.
 const START_WALL: i64 = 1_764_000_000_000;
@@ -386,6 +386,14 @@ impl World {
         self.look_at(at);
     }
 
+    fn noticed(&mut self, at: usize, notice: &Notice) {
+        self.trace
+            .note(self.now, format_args!("node {at}: {notice:?}"), &[]);
+        if matches!(notice, Notice::Rekeyed) {
+            self.rekeyed(at);
+        }
+    }
+
     fn carry_out(&mut self, at: usize, output: Output) {
         let Output {
             sends,
@@ -414,13 +422,7 @@ impl World {
         for (ticket, answer) in answers {
             self.answered(at, ticket, answer);
         }
-        for notice in notices {
-            if matches!(notice, Notice::Rekeyed) {
-                self.rekeyed(at);
-            }
-            self.trace
-                .note(self.now, format_args!("node {at}: {notice:?}"), &[]);
-        }
+        notices.iter().for_each(|notice| self.noticed(at, notice));
         for (link, bytes) in sends {
             let (wire, end) = of_link(link);
             let frame = Frame::decode(&bytes).expect("the product sends what it can read");
@@ -457,30 +459,6 @@ impl World {
         if again {
             self.poke(at, 0);
         }
-    }
-}
-
-/// What a frame is called.
-pub fn word(frame: &Frame) -> &'static str {
-    match frame {
-        Frame::Hello(_) => "hello",
-        Frame::Refuse(_) => "refuse",
-        Frame::Roster(_) => "roster",
-        Frame::Policy(_) => "policy",
-        Frame::Beat(_) => "beat",
-        Frame::Frontier(_) => "frontier",
-        Frame::Links(_) => "links",
-        Frame::Want { .. } => "want",
-        Frame::Block { .. } => "block",
-        Frame::Credit { .. } => "credit",
-        Frame::Push(_) => "push",
-        Frame::Held(_) => "held",
-        Frame::WantFeed(_) => "want-feed",
-        Frame::Pages(_) => "pages",
-        Frame::Statuses(_) => "statuses",
-        Frame::Gone(_) => "gone",
-        Frame::Rekey(_) => "rekey",
-        Frame::Moved(_) => "moved",
     }
 }
 
