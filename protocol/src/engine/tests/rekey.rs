@@ -228,7 +228,7 @@ fn whom_the_root_key_takes_back_is_told_the_key_that_was_made_without_it() {
     changed(&mut room, 0, &RosterChange::Signed(Box::new(back)));
     assert_eq!(
         state(&room),
-        KeyState::Returning,
+        KeyState::Moving,
         "the key before is needed again"
     );
     room.link(0, 2);
