@@ -33,6 +33,8 @@ const EVENT_QUEUE: usize = 64;
 
 /// For each half of the goodbye: taking the record back, and ending the mDNS thread.
 const GOODBYE_STEP: Duration = Duration::from_millis(500);
+/// Between the two: the mDNS thread says it a second time 120 ms after the first.
+const GOODBYE_AGAIN: Duration = Duration::from_millis(150);
 
 /// What discovery needs to start.
 #[derive(Clone)]
@@ -141,6 +143,8 @@ async fn say_goodbye(daemon: &ServiceDaemon, full_name: &str) {
     if let Ok(done) = daemon.unregister(full_name) {
         // On a timeout the record runs out by itself.
         let _ = tokio::time::timeout(GOODBYE_STEP, done.recv_async()).await;
+        // The mDNS thread says it once more, for whoever missed the packet, unless it is ended before.
+        tokio::time::sleep(GOODBYE_AGAIN).await;
     }
     if let Ok(done) = daemon.shutdown() {
         let _ = tokio::time::timeout(GOODBYE_STEP, done.recv_async()).await;

@@ -4,7 +4,7 @@ use studiovault_protocol::api::{DoctorStage, Stage};
 use studiovault_protocol::author::WAY_BACK;
 
 use super::{CloudAnswer, CloudFacts, failed, has_failed, ok, rests_on, unknown};
-use crate::wording::sentence;
+use crate::wording::{parted, sentence};
 
 /// The stages of the way, or that there is no cloud.
 pub(super) fn stages(facts: Option<&CloudFacts>) -> Vec<DoctorStage> {
@@ -107,10 +107,10 @@ fn sign_in(facts: &CloudFacts) -> DoctorStage {
         CloudAnswer::Echoed { .. } => ok(stage, "the token is taken"),
         CloudAnswer::SignIn(words) => failed(
             stage,
-            words.clone(),
+            parted(words).0,
             "Sign in again with `studiovault login`.",
         ),
-        CloudAnswer::ShutOut(words) => failed(stage, words.clone(), &sentence(WAY_BACK)),
+        CloudAnswer::ShutOut(words) => failed(stage, parted(words).0, &sentence(WAY_BACK)),
         CloudAnswer::Busy(words) => unknown(stage, words.clone()),
         _ => unknown(stage, "nothing was heard of it"),
     }

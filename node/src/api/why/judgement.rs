@@ -59,6 +59,19 @@ pub(super) enum Said {
     Nothing,
 }
 
+impl Subject {
+    /// Whether somebody corrected it, took it over or gave it up after the cloud truth had not taken it.
+    fn is_settled(&self) -> bool {
+        matches!(
+            self.said,
+            Said::Rejected {
+                settled: Some(_),
+                ..
+            }
+        )
+    }
+}
+
 /// What is known of the studio.
 #[derive(Debug)]
 pub(super) struct Known<'s> {
@@ -97,7 +110,10 @@ fn machine(member: &MemberView, subject: &Subject, known: &Known<'_>) -> WhyMach
         true => subject.here != Here::Absent,
         false => known.holders.contains(&member.device),
     };
-    let (sentence, next_step) = words(&reason, known);
+    let (sentence, mut next_step) = words(&reason, known);
+    if own && subject.is_settled() {
+        next_step = None;
+    }
     WhyMachine {
         device: member.device,
         name: member.name.clone(),

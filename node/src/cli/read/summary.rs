@@ -64,7 +64,10 @@ pub(crate) fn print(status: &Status) {
         }
         say!("\n{}", table.text().trim_end());
     }
-    for warning in &status.warnings {
+    let is_outside = outside(status).is_some();
+    let said_above = [FaultKind::ShutOut, FaultKind::Refused].map(Some);
+    let warnings = status.warnings.iter();
+    for warning in warnings.filter(|w| !is_outside || !said_above.contains(&w.kind)) {
         say!("\n! {}\n  {}", warning.sentence, warning.next_step);
     }
 }
@@ -116,7 +119,7 @@ fn cloud(status: &Status) -> String {
     let reach = match (cloud.reachable, cloud.authorised) {
         (false, _) => "not in reach of this machine",
         (true, false) if cloud.problem_kind == Some(FaultKind::ShutOut) => {
-            "no longer serves this machine: it was shut out, or left (an admin's invite lets it in again)"
+            "no longer serves this machine: it was shut out, or left"
         }
         (true, false) => "refuses the token (sign in again with `studiovault login`)",
         (true, true) => "in reach",

@@ -179,10 +179,14 @@ fn every_word_of_the_cloud_is_told_as_it_is() {
         CloudReason::Rejected { settled: None, .. }
     ));
     assert!(told.sentence.contains("FORBIDDEN") && told.next_step.is_some());
+    let here = &machines(&subject(Here::SetAside, rejected(None)), &known)[0];
+    assert!(here.next_step.is_some(), "somebody has to look at it");
     for (settled, word) in [("fixed", "sent again"), ("discarded", "given up")] {
         let told = cloud(&subject(Here::Shown, rejected(Some(settled))), &known);
         let nothing_to_do = told.sentence.contains(word) && told.next_step.is_none();
         assert!(nothing_to_do, "{told:?}");
+        let here = &machines(&subject(Here::SetAside, rejected(Some(settled))), &known)[0];
+        assert_eq!((here.holds, &here.next_step), (true, &None));
     }
     let detail = "500".to_owned();
     let stuck = said(Said::Stuck {
