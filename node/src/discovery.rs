@@ -12,7 +12,9 @@ mod tests;
 
 use std::{net::SocketAddr, time::Duration};
 
-use mdns_sd::{DaemonEvent, Receiver, RecvError, ServiceDaemon, ServiceEvent, ServiceInfo};
+use mdns_sd::{
+    DaemonEvent, Receiver, RecvError, ServiceDaemon, ServiceEvent, ServiceInfo, UnregisterStatus,
+};
 use thiserror::Error;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -142,9 +144,11 @@ pub fn start(
 async fn say_goodbye(daemon: &ServiceDaemon, full_name: &str) {
     if let Ok(done) = daemon.unregister(full_name) {
         // On a timeout the record runs out by itself.
-        let _ = tokio::time::timeout(GOODBYE_STEP, done.recv_async()).await;
-        // The mDNS thread says it once more, for whoever missed the packet, unless it is ended before.
-        tokio::time::sleep(GOODBYE_AGAIN).await;
+        let said = tokio::time::timeout(GOODBYE_STEP, done.recv_async()).await;
+        if let Ok(Ok(UnregisterStatus::OK)) = said {
+            // The mDNS thread says it once more, for whoever missed the packet, unless it is ended before.
+            tokio::time::sleep(GOODBYE_AGAIN).await;
+        }
     }
     if let Ok(done) = daemon.shutdown() {
         let _ = tokio::time::timeout(GOODBYE_STEP, done.recv_async()).await;

@@ -266,6 +266,9 @@ pub struct Pong {
     pub scopes: Option<Vec<String>>,
 }
 
+/// The scope of a machine's token.
+pub const CARRY: &str = "carry";
+
 /// Where a feed ends, in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct PongHead {

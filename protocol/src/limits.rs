@@ -47,7 +47,7 @@ pub const POLICY_TYPES: usize = 256;
 pub const POLICY_FIELDS: usize = 256;
 /// The most that a policy may allow for one text: a command with its other fields must fit.
 pub const TEXT_BYTES: u32 = 48 * 1024;
-/// Signed records of one roster: about two thousand machines that came and went, since whom a studio let in and out it remembers for good.
+/// Signed records of one roster: some 1,800 machines that came and went, since whom a studio let in and out it remembers for good.
 /// Whoever comes fetches and checks all of them, and each that comes or goes makes everybody work out anew what they come to: a few ms.
 pub const ROSTER_RECORDS: usize = 4096;
 /// Records of a roster that only revocations and retirements may fill: no flood of grants keeps one out.

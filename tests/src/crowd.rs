@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::lab::machine::create;
 use crate::lab::{Lab, Machine, Studio};
+use crate::system::{processor_ticks, resident_kib};
 
 /// Longer than anything takes.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -54,28 +55,20 @@ impl fmt::Display for Figures {
     }
 }
 
-fn pid(machine: &Machine) -> Result<u64> {
+fn pid(machine: &Machine) -> Result<u32> {
     let api = std::fs::read_to_string(machine.folder().join("api.json"))?;
     let api: Value = serde_json::from_str(&api)?;
-    api["pid"].as_u64().context("a process")
+    Ok(u32::try_from(api["pid"].as_u64().context("a process")?)?)
 }
 
 /// Seconds of processor that a process has taken.
-fn processor(pid: u64) -> Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name in brackets may hold spaces; user and system time are the 14th and 15th field.
-    let after = stat.rsplit_once(')').context("a process has a name")?.1;
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let ticks = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / TICKS)
+fn processor(pid: u32) -> Result<f64> {
+    Ok(processor_ticks(pid)? as f64 / TICKS)
 }
 
 /// What a process holds in memory of its own, MiB.
-fn memory_mib(pid: u64) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.context("its memory")?.trim().trim_end_matches(" kB");
-    Ok(kib.parse::<f64>()? / 1024.0)
+fn memory_mib(pid: u32) -> Result<f64> {
+    Ok(resident_kib(pid)? as f64 / 1024.0)
 }
 
 /// Percent of a core and bytes in a second of each machine while nothing happens.

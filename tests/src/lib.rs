@@ -27,4 +27,7 @@ pub mod sabotage;
 pub mod served;
 pub mod sim;
 pub mod skipped;
+#[cfg(target_os = "linux")]
+pub mod system;
 pub mod tidy;
+pub mod writes;

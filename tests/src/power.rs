@@ -328,6 +328,26 @@ impl Recording {
         Acked(told.collect())
     }
 
+    /// The cuts of which what is left breaks a promise, each with what; `holds` is given that folder and what had been acknowledged.
+    pub fn failing_cuts(
+        &self,
+        what: &str,
+        cuts: &[Cut],
+        mut holds: impl FnMut(&Path, &[String]) -> Result<()>,
+    ) -> Result<Vec<String>> {
+        let scratch = scratch("power-cut")?;
+        let left = scratch.path().join("left");
+        let mut replay = self.replay();
+        let mut failing = Vec::new();
+        for cut in cuts {
+            let Acked(told) = replay.materialise(*cut, &left)?;
+            if let Err(error) = holds(&left, &told) {
+                failing.push(format!("{what}, {cut:?}: {error:#}"));
+            }
+        }
+        Ok(failing)
+    }
+
     /// A replay from the beginning; each thread has its own.
     pub fn replay(&self) -> Replay {
         Replay::new(Arc::clone(&self.content))

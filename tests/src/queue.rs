@@ -8,12 +8,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use studiovault_cloud::{BareError, BareTruth, Founding};
 use studiovault_node::config::Region;
-use studiovault_node::driver::{Driver, Event, Random, Request, Setup, WriteRequest};
+use studiovault_node::driver::{Driver, Event, Random, Request, Setup};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::api::Counts;
-use studiovault_protocol::author::Mutation;
 use studiovault_protocol::cloud::EnrolRequest;
-use studiovault_protocol::command::{Change, Command, Op};
+use studiovault_protocol::command::{Change, Command};
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::{Moment, OrderKind, UplinkEvent, UplinkFailure};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
@@ -22,6 +21,8 @@ use studiovault_protocol::membership::{Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
 use studiovault_protocol::value::Value;
+
+use crate::writes::{create, transaction};
 
 /// Virtual ms from a request to its answer.
 const ROUND_TRIP_MS: u64 = 20;
@@ -320,25 +321,10 @@ impl World {
                 "as it should be".to_owned()
             };
             let fields = serde_json::json!({"name": format!("Customer {number}"), "notes": notes});
-            let serde_json::Value::Object(fields) = fields else {
-                unreachable!("an object")
-            };
-            Mutation {
-                entity_type: "client".into(),
-                entity: None,
-                op: Op::Create,
-                fields,
-                read: None,
-                replaces: None,
-            }
+            create("client", fields)
         };
         self.tickets += 1;
-        let request = WriteRequest {
-            actor: "ines".into(),
-            mutations: numbers.map(mutation).collect(),
-            together: false,
-            skip_existing: false,
-        };
+        let request = transaction("ines", numbers.map(mutation).collect());
         let requests = self.step(vec![Event::Write(self.tickets, request)]);
         let probes = requests
             .iter()

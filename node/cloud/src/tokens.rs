@@ -3,6 +3,7 @@
 //! Only a hash is stored. Tokens are 32 random bytes, so a plain hash cannot be searched backwards.
 
 use serde::{Deserialize, Serialize};
+use studiovault_protocol::cloud::CARRY;
 use studiovault_protocol::id::{DeviceId, Hash, StudioId};
 
 use crate::secrets;
@@ -25,7 +26,7 @@ impl Scope {
         match self {
             Self::Read => "read",
             Self::Sync => "sync",
-            Self::Carry => "carry",
+            Self::Carry => CARRY,
         }
     }
 

@@ -14,7 +14,7 @@ use studiovault_node::config::{
 };
 use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
-use studiovault_protocol::cloud::{EnrolAnswer, EnrolRequest, Prover};
+use studiovault_protocol::cloud::{CARRY, EnrolAnswer, EnrolRequest, Prover};
 use studiovault_protocol::id::{Dot, StudioId};
 use studiovault_protocol::membership::{Role, SignedRecord};
 
@@ -271,7 +271,7 @@ async fn enrol(
         genesis,
     };
     let answer = cloud.enrol(&request).await.map_err(refused)?;
-    let wish = json!({"studio": studio, "scopes": ["carry"]});
+    let wish = json!({"studio": studio, "scopes": [CARRY]});
     let minted: Minted = cloud.post_json("tokens", &wish).await.map_err(refused)?;
     let access = CloudAccess {
         token: minted.token,

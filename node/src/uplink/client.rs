@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_protocol::author::WAY_BACK;
 use studiovault_protocol::cloud::{
-    BatchAnswer, BatchRequest, Changes, ChangesRequest, EnrolAnswer, EnrolRequest, MEDIA_TYPE,
-    NONCE_HEADER, PROOF_HEADER, Pong, Proof, Prover, TailAnswer, TailRequest, Target,
+    BatchAnswer, BatchRequest, CARRY, Changes, ChangesRequest, EnrolAnswer, EnrolRequest,
+    MEDIA_TYPE, NONCE_HEADER, PROOF_HEADER, Pong, Proof, Prover, TailAnswer, TailRequest, Target,
 };
 use studiovault_protocol::id::{Hash, StudioId};
 use studiovault_protocol::keys::SecretKey;
@@ -35,9 +35,6 @@ const ANSWER_BYTES: usize = 8 * 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// A probe that takes longer counts as unreachable.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// The scope that a machine's token has.
-const CARRY: &str = "carry";
 
 /// Why a request came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -213,13 +210,16 @@ impl CloudClient {
         }
         let answered = clock::wall().0;
         self.clock.note(pong.server_time.0, (asked, answered));
-        let scopes = pong.scopes.as_deref().unwrap_or_default();
-        if self.signer.is_some() && !scopes.is_empty() && !scopes.iter().any(|one| one == CARRY) {
-            let allows = scopes.join(", ");
-            let detail = format!("it is for programs (it allows {allows}), and not for a machine");
-            return Err(UplinkError::Unauthorised(detail));
+        let for_programs = |scopes: &&Vec<String>| !scopes.iter().any(|one| one == CARRY);
+        match pong.scopes.as_ref().filter(for_programs) {
+            Some(scopes) if self.signer.is_some() => {
+                let allows = scopes.join(", ");
+                Err(UplinkError::Unauthorised(format!(
+                    "it is for programs (it allows {allows}), and not for a machine"
+                )))
+            }
+            _ => Ok(pong),
         }
-        Ok(pong)
     }
 
     /// By how much the cloud's clock is off, as its answers show it.

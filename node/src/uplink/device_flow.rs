@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, Url};
 use serde::Deserialize;
 use studiovault_protocol::api::{LoginRequest, Renewal};
+use studiovault_protocol::cloud::CARRY;
 use studiovault_protocol::id::{DeviceId, StudioId};
 
 use super::client::{CloudClient, UplinkError, bounded, is_loopback, unreachable};
@@ -109,7 +110,7 @@ impl DeviceFlow {
         let (studio, device) = (studio.to_string(), device.to_string());
         let form = form_text(&[
             ("client_id", CLIENT),
-            ("scope", "carry"),
+            ("scope", CARRY),
             ("studio", &studio),
             ("device", &device),
             ("device_name", name),

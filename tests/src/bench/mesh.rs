@@ -10,6 +10,7 @@ use super::agent::{Agent, Answer, Order, now_ns};
 use super::{Figure, ms, percentile, rate, studio};
 use crate::lab::{Host, Lab};
 use crate::skipped::skipped;
+use crate::system::{processor_ticks, resident_kib};
 
 /// Nodes of the mesh.
 const NODES: usize = 5;
@@ -310,7 +311,12 @@ fn join(mesh: &mut Mesh, commands: u64) -> Result<Figure> {
 /// Five idle nodes: processor and bytes; and memory.
 fn idle(mesh: &Mesh) -> Result<Vec<Figure>> {
     const WATCH: Duration = Duration::from_secs(20);
-    let ticks = || -> Result<u64> { mesh.agents.iter().map(|agent| cpu_ticks(agent.id())).sum() };
+    let ticks = || -> Result<u64> {
+        mesh.agents
+            .iter()
+            .map(|agent| processor_ticks(agent.id()))
+            .sum()
+    };
     let (cpu, bytes) = (ticks()?, mesh.bytes()?);
     std::thread::sleep(WATCH);
     let (cpu, bytes) = (ticks()? - cpu, mesh.bytes()? - bytes);
@@ -344,32 +350,6 @@ fn idle(mesh: &Mesh) -> Result<Vec<Figure>> {
             rss <= 80 * 1024,
         ),
     ])
-}
-
-/// User and system clock ticks (10 ms) of a process; in percent of a core per second they are the same number.
-fn cpu_ticks(id: u32) -> Result<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
-    let fields: Vec<&str> = stat
-        .rsplit(')')
-        .next()
-        .unwrap_or("")
-        .split_whitespace()
-        .collect();
-    let tick = |at: usize| -> Result<u64> { Ok(fields.get(at).context("a field")?.parse()?) };
-    Ok(tick(11)? + tick(12)?)
-}
-
-fn resident_kib(id: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("a size")?;
-    Ok(line
-        .split_whitespace()
-        .nth(1)
-        .context("a number")?
-        .parse()?)
 }
 
 /// Measures.

@@ -8,9 +8,9 @@ use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 use studiovault_node::config::{Admission, Folder, Founder, Kit, Machine};
 use studiovault_node::node::{Announce, Node, NodeConfig, WriteRequest};
-use studiovault_protocol::author::Mutation;
-use studiovault_protocol::command::Op;
 use studiovault_protocol::membership::Role;
+
+use crate::writes::{create, object, transaction};
 
 /// Makes `count` machines of one new studio without a cloud, each in a folder of its own below `root`.
 pub fn machines(root: &Path, count: usize) -> Result<Vec<Machine>> {
@@ -66,28 +66,13 @@ pub fn row(number: usize) -> Map<String, Value> {
         "shoot_date": "2026-11-20",
         "notes": notes,
     });
-    let Value::Object(fields) = fields else {
-        unreachable!("an object")
-    };
-    fields
+    object(fields)
 }
 
 /// A transaction that creates `count` new rows.
 pub fn creates(from: usize, count: usize) -> WriteRequest {
-    let mutation = |number| Mutation {
-        entity_type: "project".into(),
-        entity: None,
-        op: Op::Create,
-        fields: row(number),
-        read: None,
-        replaces: None,
-    };
-    WriteRequest {
-        actor: "bench".into(),
-        mutations: (from..from + count).map(mutation).collect(),
-        together: false,
-        skip_existing: false,
-    }
+    let rows = (from..from + count).map(|number| create("project", row(number)));
+    transaction("bench", rows.collect())
 }
 
 /// Writes `count` rows in transactions of `size`.

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use serde_json::json;
 use studiovault_lab::power::studio::{Member, moment};
+use studiovault_lab::writes;
 use studiovault_node::driver::{Driver, Event, Output, WriteRequest};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::api::vv_text;
@@ -195,25 +196,11 @@ fn frames(output: Output) -> Vec<Event> {
 
 fn create(number: u32, part: u32) -> Mutation {
     let fields = json!({"name": format!("Client {number}-{part}"), "notes": "x".repeat(150), "tags": ["new"]});
-    mutation(None, Op::Create, fields)
+    writes::create("client", fields)
 }
 
 fn edit(entity: EntityId, number: u32) -> Mutation {
     let fields =
         json!({"phone": number.to_string(), "tags": {"add": [format!("tag {}", number % 5)]}});
-    mutation(Some(entity), Op::Update, fields)
-}
-
-fn mutation(entity: Option<EntityId>, op: Op, fields: serde_json::Value) -> Mutation {
-    let serde_json::Value::Object(fields) = fields else {
-        unreachable!("fields are an object")
-    };
-    Mutation {
-        entity_type: "client".to_owned(),
-        entity,
-        op,
-        fields,
-        read: None,
-        replaces: None,
-    }
+    writes::mutation("client", Some(entity), Op::Update, fields)
 }

@@ -6,9 +6,7 @@ use studiovault_cloud::{BareTruth, Founding};
 use studiovault_node::config::Region;
 use studiovault_node::driver::{Driver, Event, Output, Random, Request, Setup, WriteRequest};
 use studiovault_node::store::{Location, Store};
-use studiovault_protocol::author::Mutation;
 use studiovault_protocol::cloud::EnrolRequest;
-use studiovault_protocol::command::Op;
 use studiovault_protocol::engine::Identity;
 use studiovault_protocol::event::{LinkId, Moment, UplinkEvent};
 use studiovault_protocol::id::{Author, DeviceId, Epoch, StudioId};
@@ -16,6 +14,8 @@ use studiovault_protocol::keys::SecretKey;
 use studiovault_protocol::membership::{Authority, Grant, Role, Roster, SignedRecord};
 use studiovault_protocol::policy::{Policy, SignedPolicy};
 use studiovault_protocol::time::{MonoMs, Now, WallMs};
+
+use crate::writes::{create, transaction};
 
 /// The wall clock of the first round.
 const WALL: i64 = 1_790_000_000_000;
@@ -243,20 +243,5 @@ fn write(round: u64, at: usize) -> WriteRequest {
             serde_json::json!({"title": format!("Wedding {round}/{at}"), "notes": "church, then garden"}),
         )
     };
-    let serde_json::Value::Object(fields) = fields else {
-        unreachable!("an object")
-    };
-    WriteRequest {
-        actor: "mara".into(),
-        mutations: vec![Mutation {
-            entity_type: entity_type.into(),
-            entity: None,
-            op: Op::Create,
-            fields,
-            read: None,
-            replaces: None,
-        }],
-        together: false,
-        skip_existing: false,
-    }
+    transaction("mara", vec![create(entity_type, fields)])
 }

@@ -16,7 +16,7 @@ use studiovault_protocol::pack::Part;
 use tempfile::TempDir;
 
 use super::store::Decoder;
-use super::{Acked, Cut, Fault, Recorder, Recording, Tail, read_files, scratch};
+use super::{Cut, Fault, Recorder, Recording, Tail, read_files, scratch};
 use crate::processes::{Said, done, say};
 
 /// In an errand's words, before a path below its folder.
@@ -233,17 +233,8 @@ impl Errand {
 
     /// The cuts that broke something, each with what.
     pub fn failing_cuts(&self, cuts: &[Cut], reader: &mut Reader) -> Result<Vec<String>> {
-        let scratch = scratch("power-errand")?;
-        let left = scratch.path().join("left");
-        let mut replay = self.recording.replay();
-        let mut failing = Vec::new();
-        for cut in cuts {
-            let Acked(told) = replay.materialise(*cut, &left)?;
-            if let Err(error) = self.holds(&left, !told.is_empty(), reader) {
-                failing.push(format!("{}, {cut:?}: {error:#}", self.task.name));
-            }
-        }
-        Ok(failing)
+        let holds = |left: &Path, told: &[String]| self.holds(left, !told.is_empty(), reader);
+        self.recording.failing_cuts(self.task.name, cuts, holds)
     }
 
     /// Whether what is left is what may be.

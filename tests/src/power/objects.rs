@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use studiovault_protocol::snapshot::Manifest;
 
 use super::errand::copy;
-use super::{Acked, Cut, Recording, scratch};
+use super::{Cut, Recording, scratch};
 use crate::processes::{Running, json};
 
 /// The objects' folder in a cloud's.
@@ -41,17 +41,8 @@ impl Objects {
 
     /// The cuts that broke something, each with what.
     pub fn failing_cuts(&self, cuts: &[Cut]) -> Result<Vec<String>> {
-        let scratch = scratch("power-objects")?;
-        let left = scratch.path().join("left");
-        let mut replay = self.recording.replay();
-        let mut failing = Vec::new();
-        for cut in cuts {
-            let Acked(told) = replay.materialise(*cut, &left)?;
-            if let Err(error) = hold(&left, told.last()) {
-                failing.push(format!("snapshots, {cut:?}: {error:#}"));
-            }
-        }
-        Ok(failing)
+        let holds = |left: &Path, told: &[String]| hold(left, told.last());
+        self.recording.failing_cuts("snapshots", cuts, holds)
     }
 
     /// A cloud truth over what a cut leaves, beside its database: it makes the next snapshot, and that is whole.

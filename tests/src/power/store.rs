@@ -2,21 +2,20 @@
 //! Who writes is a program of its own, `store-writer`; what it promised stands in the recording.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use studiovault_node::driver::{Driver, Event, WriteRequest};
+use studiovault_node::driver::{Driver, Event};
 use studiovault_node::store::{Location, Store};
 use studiovault_protocol::api::vv_text;
-use studiovault_protocol::author::Mutation;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::command::Op;
 use studiovault_protocol::id::Dot;
 use studiovault_protocol::policy::Policy;
 
 use super::studio::{Member, moment};
 use super::{Acked, Cut, Fault, Recorder, Recording, Tail, scratch};
+use crate::writes::{create, transaction};
 
 /// Enough for several checkpoints.
 const ROUNDS: u32 = 240;
@@ -214,23 +213,8 @@ fn promised(folder: &Path, known: &[Fact], decoder: &mut Decoder) -> Result<Driv
 }
 
 fn write_on(driver: &mut Driver) -> Result<()> {
-    let serde_json::Value::Object(fields) = serde_json::json!({"name": "After the cut"}) else {
-        unreachable!("fields are an object")
-    };
-    let create = Mutation {
-        entity_type: "client".to_owned(),
-        entity: None,
-        op: Op::Create,
-        fields,
-        read: None,
-        replaces: None,
-    };
-    let request = WriteRequest {
-        actor: "Ana".to_owned(),
-        mutations: vec![create],
-        together: false,
-        skip_existing: false,
-    };
+    let client = create("client", serde_json::json!({"name": "After the cut"}));
+    let request = transaction("Ana", vec![client]);
     let output = driver.step(moment(2), vec![Event::Write(1, request)]);
     let (_, answer) = output.answers.first().context("a write is answered")?;
     let written = answer
@@ -243,16 +227,7 @@ fn write_on(driver: &mut Driver) -> Result<()> {
 /// The cuts that lost or broke something, each with what.
 pub fn failing_cuts(recording: &Recording, cuts: &[Cut]) -> Result<Vec<String>> {
     let (run, mut decoder) = (Run::of(recording)?, Decoder::default());
-    let folder = scratch("power-cut")?;
-    let into: PathBuf = folder.path().join("files");
-    let mut replay = recording.replay();
-    let mut failing = Vec::new();
-    for cut in cuts {
-        let Acked(told) = replay.materialise(*cut, &into)?;
-        let known = &run.facts[..told.len()];
-        if let Err(error) = check(&into, known, (&run, &mut decoder)) {
-            failing.push(format!("{cut:?}: {error:#}"));
-        }
-    }
-    Ok(failing)
+    recording.failing_cuts("the store", cuts, |left, told| {
+        check(left, &run.facts[..told.len()], (&run, &mut decoder))
+    })
 }

@@ -7,9 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use studiovault_node::driver::{Event, WriteRequest};
-use studiovault_protocol::author::Mutation;
-use studiovault_protocol::command::Op;
+use studiovault_node::driver::Event;
 use studiovault_protocol::engine::{ChangeRefused, Place, RosterChange};
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::keys::SecretKey;
@@ -22,6 +20,7 @@ use super::large::run_until;
 use super::machine::Node;
 use super::plan::Plan;
 use super::world::World;
+use crate::writes::{create, transaction};
 
 /// Machines that stay; the first two are admins.
 const STAYING: usize = 3;
@@ -44,7 +43,7 @@ pub struct Row {
     bytes: u64,
     busy: Duration,
     slowest_ms: u64,
-    memory: u64,
+    memory_kib: u64,
 }
 
 /// What a run came to.
@@ -75,7 +74,7 @@ impl fmt::Display for Row {
             each(self.bytes as f64),
             each(self.busy.as_secs_f64()) * 1e3,
             self.slowest_ms,
-            self.memory >> 20
+            self.memory_kib >> 10
         )
     }
 }
@@ -169,7 +168,7 @@ impl Studio {
             let is_over = joined.is_none() || churned.events >= events;
             if is_over || rows.next_if(|due| records >= *due).is_some() {
                 row.records = records;
-                row.memory = memory();
+                row.memory_kib = memory_kib();
                 told(&row);
                 row = Row::default();
             }
@@ -235,23 +234,8 @@ impl Studio {
     }
 
     fn write(&mut self) {
-        let serde_json::Value::Object(fields) = json!({"name": "Silva"}) else {
-            unreachable!("fields are an object")
-        };
-        let create = Mutation {
-            entity_type: "client".into(),
-            entity: None,
-            op: Op::Create,
-            fields,
-            read: None,
-            replaces: None,
-        };
-        let request = WriteRequest {
-            actor: "guest".into(),
-            mutations: vec![create],
-            together: false,
-            skip_existing: false,
-        };
+        let client = create("client", json!({"name": "Silva"}));
+        let request = transaction("guest", vec![client]);
         self.world.ticket += 1;
         let write = Event::Write(self.world.ticket, request);
         self.world.tell(GUEST, write);
@@ -326,9 +310,10 @@ fn same(world: &World, count: usize) -> bool {
     first.is_some() && (1..count).all(|at| state(at) == first)
 }
 
-/// Bytes of this process in memory; 0 where the system does not say.
-fn memory() -> u64 {
-    let told = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = told.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.unwrap_or(0u64) * 4096
+/// What this process holds in memory, KiB; 0 where the system does not say.
+fn memory_kib() -> u64 {
+    #[cfg(target_os = "linux")]
+    return crate::system::resident_kib(std::process::id()).unwrap_or(0);
+    #[cfg(not(target_os = "linux"))]
+    return 0;
 }

@@ -1,6 +1,6 @@
 //! People and programs at the machines: they create, edit from old readings, delete, restore, sell, void and settle.
 
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Value as Json, json};
 use studiovault_node::driver::{Event, WriteError, WriteRequest, Written};
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
@@ -9,27 +9,10 @@ use studiovault_protocol::merge::{Entity, Priorities};
 use studiovault_protocol::vector::Vector;
 
 use super::world::{Happening, World};
+use crate::writes::mutation;
 
 /// Readings that a machine's people remember.
 const READS: usize = 6;
-
-fn object(json: Json) -> Map<String, Json> {
-    match json {
-        Json::Object(map) => map,
-        _ => unreachable!("only objects are given"),
-    }
-}
-
-fn mutation(entity_type: &str, entity: Option<EntityId>, op: Op, fields: Json) -> Mutation {
-    Mutation {
-        entity_type: entity_type.into(),
-        entity,
-        op,
-        fields: object(fields),
-        read: None,
-        replaces: None,
-    }
-}
 
 impl World {
     /// Somebody somewhere writes.

@@ -10,7 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use form_urlencoded::parse;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use studiovault_protocol::cloud::PROOF_HEADER;
+use studiovault_protocol::cloud::{CARRY, PROOF_HEADER};
 
 use super::access::{Asker, proven};
 use super::{App, PREFIX};
@@ -119,7 +119,7 @@ impl Form {
         if name.len() > NAME_BYTES || name.chars().any(char::is_control) {
             return Err(wrong("`device_name` takes up to 64 plain bytes"));
         }
-        let scope = Scope::of_word(self.get("scope").unwrap_or("carry"));
+        let scope = Scope::of_word(self.get("scope").unwrap_or(CARRY));
         let text = "`scope` is one of carry (for machines), sync and read";
         let scope = scope.ok_or_else(|| Refusal::OAuth("invalid_scope", text.into()))?;
         Ok(Wish {

@@ -19,7 +19,8 @@ pub(crate) fn print(status: &Status) {
         node.time_zone,
         node.currency
     );
-    say!("{}", outside(status).unwrap_or_else(|| safety(status)));
+    let outside = outside(status);
+    say!("{}", outside.clone().unwrap_or_else(|| safety(status)));
     let lan = match (status.network, status.peers.len()) {
         (NetworkState::Offline, _) => {
             "off the LAN (`studiovault network on` brings it back)".to_owned()
@@ -64,10 +65,9 @@ pub(crate) fn print(status: &Status) {
         }
         say!("\n{}", table.text().trim_end());
     }
-    let is_outside = outside(status).is_some();
     let said_above = [FaultKind::ShutOut, FaultKind::Refused].map(Some);
     let warnings = status.warnings.iter();
-    for warning in warnings.filter(|w| !is_outside || !said_above.contains(&w.kind)) {
+    for warning in warnings.filter(|w| outside.is_none() || !said_above.contains(&w.kind)) {
         say!("\n! {}\n  {}", warning.sentence, warning.next_step);
     }
 }
