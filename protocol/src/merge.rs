@@ -19,7 +19,7 @@ pub use base::{base, life_base};
 pub use conflict::{Conflict, ConflictKind, Side, SideState};
 pub use entity::{Entity, Record, StateSum, fold};
 pub use entry::{breach, set_aside};
-pub use field::{ElementSet, Field, LostSide, Register, Sibling};
+pub use field::{ElementSet, Field, LostSide, Register, Sibling, Top};
 pub use key::{
     KeyClaim, KeyHash, Proposal, arrange, folded, key_conflict, key_conflict_id, key_hash,
     proposal, proposals,
@@ -35,24 +35,46 @@ use crate::vector::{Epochs, Vector};
 
 /// The number of the fold: one higher with every program that reads more of a log than the one before (an operation, an envelope),
 /// or makes another state of it. A store whose rows were made under another number is folded anew.
-pub const FOLD: u32 = 1;
+pub const FOLD: u32 = 2;
 
-/// What a command supersedes: what its author had read.
+/// What a command supersedes: what its author had read, as far as its bundle had seen that. What a liar names beyond counts for
+/// nothing, so nothing that comes later is ever superseded, and the order of arrival leaves no trace.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The known epochs.
-    pub epochs: &'a Epochs,
-    /// What was applied and shown when the entity was read.
-    pub vector: &'a Vector,
-    /// With no context of its own, a command has also seen its author's path up to the command before.
-    pub own: Option<Dot>,
+    epochs: &'a Epochs,
+    past: &'a Vector,
+    own: Dot,
+    read: Option<&'a Vector>,
 }
 
-impl Context<'_> {
+impl<'a> Context<'a> {
+    /// Of the command `dot`: what its bundle saw of others (`past`) and its author's path before it, or of that what `read`
+    /// names. `epochs` knows all that its bundle rests on.
+    pub fn new(
+        epochs: &'a Epochs,
+        (past, dot): (&'a Vector, Dot),
+        read: Option<&'a Vector>,
+    ) -> Self {
+        Self {
+            epochs,
+            past,
+            own: dot.author.at(dot.counter.saturating_sub(1)),
+            read,
+        }
+    }
+
     /// Whether the command supersedes what `dot` wrote.
     pub fn covers(&self, dot: Dot) -> bool {
-        self.own.is_some_and(|own| self.epochs.reaches(own, dot))
-            || self.vector.covers(self.epochs, dot)
+        let Some(read) = self.read else {
+            return self.holds(dot);
+        };
+        let mut tips = read.tips_of(dot.author.device).iter();
+        tips.any(|tip| self.epochs.reaches(*tip, dot) && self.holds(*tip))
+    }
+
+    /// Whether its bundle had seen what `dot` wrote.
+    fn holds(&self, dot: Dot) -> bool {
+        self.epochs.reaches(self.own, dot) || self.past.covers(self.epochs, dot)
     }
 }
 

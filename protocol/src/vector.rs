@@ -148,13 +148,15 @@ impl Vector {
 
     /// Whether `dot` is covered.
     pub fn covers(&self, epochs: &Epochs, dot: Dot) -> bool {
-        let from = self
-            .tips
-            .partition_point(|tip| tip.author.device < dot.author.device);
-        self.tips[from..]
-            .iter()
-            .take_while(|tip| tip.author.device == dot.author.device)
-            .any(|tip| epochs.reaches(*tip, dot))
+        let mut tips = self.tips_of(dot.author.device).iter();
+        tips.any(|tip| epochs.reaches(*tip, dot))
+    }
+
+    /// The tips of one device: of a machine in normal life at most one.
+    pub fn tips_of(&self, device: DeviceId) -> &[Dot] {
+        let from = self.tips.partition_point(|tip| tip.author.device < device);
+        let many = self.tips[from..].partition_point(|tip| tip.author.device == device);
+        &self.tips[from..from + many]
     }
 
     /// Adds `dot` and everything before it.
@@ -186,12 +188,7 @@ impl Vector {
     pub fn meet(&self, epochs: &Epochs, other: &Vector) -> Vector {
         let mut both = Vector::default();
         for one in &self.tips {
-            let from = other
-                .tips
-                .partition_point(|tip| tip.author.device < one.author.device);
-            let of_device = other.tips[from..]
-                .iter()
-                .take_while(|tip| tip.author.device == one.author.device);
+            let of_device = other.tips_of(one.author.device).iter();
             for dot in of_device.filter_map(|tip| epochs.meet(*one, *tip)) {
                 both.join(epochs, dot);
             }

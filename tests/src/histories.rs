@@ -1,5 +1,5 @@
-//! Random histories of machines that restart, are cloned, come back from backups and read too early, told twice: to the
-//! product's merge and to the naive one.
+//! Random histories of machines that restart, are cloned, come back from backups, read too early and lie about what they read,
+//! told twice: to the product's merge and to the naive one. In some the cloud came late, so that much was accepted at once.
 //!
 //! What a command had seen is known here as a set, from how it came about; the product is told by vectors and has to work it out.
 
@@ -61,8 +61,9 @@ impl Tally {
 struct Told {
     dot: Dot,
     command: Command,
-    before: Option<Dot>,
     past: Vector,
+    /// Its author's own commands up to it.
+    path: Bits,
     saw: Bits,
     known: Bits,
     verdict: Option<Verdict>,
@@ -109,19 +110,14 @@ type States = BTreeMap<EntityId, Entity>;
 impl History {
     fn record(&self, at: usize, is_decided: bool) -> Record<'_> {
         let told = &self.told[at];
-        let own = match told.command.ctx {
-            Some(_) => None,
-            None => told.before,
-        };
-        let vector = told.command.ctx.as_ref().unwrap_or(&told.past);
         Record {
             command: &told.command,
             dot: told.dot,
-            ctx: Context {
-                epochs: &self.epochs,
-                vector,
-                own,
-            },
+            ctx: Context::new(
+                &self.epochs,
+                (&told.past, told.dot),
+                told.command.ctx.as_ref(),
+            ),
             verdict: told.verdict.as_ref().filter(|_| is_decided),
         }
     }
@@ -180,7 +176,7 @@ impl History {
                 let id = told.command.entity;
                 let state = states.get_mut(&id).expect("an applied command");
                 let unnamed = told.command.op == Op::Create && !state.life.names(told.dot);
-                if unnamed || state.must_fold(&told.command, &verdict.outcome) {
+                if unnamed || state.must_fold((told.dot, &told.command), verdict) {
                     *state = self.folded(id, done, |at| taken.contains(&at));
                 } else {
                     state.accept(&told.command, (told.dot, verdict.position), &self.policy);

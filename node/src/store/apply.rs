@@ -6,7 +6,7 @@
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::EntityId;
-use studiovault_protocol::merge::Record;
+use studiovault_protocol::merge::{Context, Record};
 use studiovault_protocol::receipt::shown;
 use studiovault_protocol::vector::Vector;
 
@@ -59,7 +59,7 @@ impl Batch<'_> {
                 stale.push((command.entity, Decider::Command(dot, command.ts)));
                 continue;
             }
-            let ctx = history::context(rules.epochs, past, (dot, command));
+            let ctx = Context::new(rules.epochs, (past, dot), command.ctx.as_ref());
             loaded.entity.apply(
                 &Record {
                     command,

@@ -109,7 +109,7 @@ impl Batch<'_> {
                     loaded.stale |= self.store.lifts_bar(named, &verdict, rules)?;
                     let entity = &loaded.entity;
                     let beside = command.op == Op::Create && !entity.life.names(dot);
-                    if !loaded.stale && !beside && !entity.must_fold(command, &verdict.outcome) {
+                    if !loaded.stale && !beside && !entity.must_fold((dot, command), &verdict) {
                         loaded
                             .entity
                             .accept(command, (dot, verdict.position), rules.policy);
@@ -235,11 +235,7 @@ fn alone<'a>(
     Record {
         command,
         dot,
-        ctx: Context {
-            epochs: rules.epochs,
-            vector: &NOTHING,
-            own: None,
-        },
+        ctx: Context::new(rules.epochs, (&NOTHING, dot), None),
         verdict: Some(verdict),
     }
 }

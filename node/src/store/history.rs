@@ -6,8 +6,7 @@ use std::rc::Rc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value as Json;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::command::Command;
-use studiovault_protocol::id::{Dot, EntityId, Hash};
+use studiovault_protocol::id::{EntityId, Hash};
 use studiovault_protocol::merge::{
     self, Conflict, ConflictKind, Context, Entity, Outcome, Record, Verdict, fold,
 };
@@ -34,26 +33,6 @@ pub(super) struct Piece {
     pub verdicts: HashMap<u64, Verdict>,
     /// The counters of its commands that are barred.
     barred: Vec<u64>,
-}
-
-/// The context of a command: its own if it names one, else what its bundle saw and its author's path up to the one before.
-pub(super) fn context<'a>(
-    epochs: &'a Epochs,
-    past: &'a Vector,
-    (dot, command): (Dot, &'a Command),
-) -> Context<'a> {
-    match &command.ctx {
-        Some(vector) => Context {
-            epochs,
-            vector,
-            own: None,
-        },
-        None => Context {
-            epochs,
-            vector: past,
-            own: Some(dot.author.at(dot.counter - 1)),
-        },
-    }
 }
 
 /// Reads back a bundle as this store wrote it, from the columns `bytes` and `hash`.
@@ -161,7 +140,7 @@ impl History {
                 .commands()
                 .filter(move |(_, command)| command.entity == id)
                 .map(move |(dot, command)| {
-                    let ctx = context(epochs, &piece.past, (dot, command));
+                    let ctx = Context::new(epochs, (&piece.past, dot), command.ctx.as_ref());
                     let verdict = piece.verdicts.get(&dot.counter);
                     (
                         piece,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{
     Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Register,
-    Sibling, Survivor,
+    Sibling, Survivor, Top,
 };
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::value::Value;
@@ -148,12 +148,15 @@ impl Writer<'_> {
             self.body = postcard::to_extend(&lost.code, body).expect("codes always encode");
             self.value(&lost.value);
         }
-        match register.top {
+        match &register.top {
             None => self.number(0),
-            Some((position, dot)) => {
-                self.number(position + 1);
-                let at = self.dot(dot);
-                self.number(at);
+            Some(top) => {
+                self.number(top.position + 1);
+                self.number(top.dots.len() as u64);
+                for dot in &top.dots {
+                    let at = self.dot(*dot);
+                    self.number(at);
+                }
             }
         }
     }
@@ -310,8 +313,12 @@ impl Reader<'_> {
             });
         }
         if let Some(position) = self.number()?.checked_sub(1) {
-            let at = self.number()?;
-            register.top = Some((position, self.stamp(at)?.0));
+            let mut dots = Vec::new();
+            for _ in 0..self.number()? {
+                let at = self.number()?;
+                dots.push(self.stamp(at)?.0);
+            }
+            register.top = Some(Top { position, dots });
         }
         Some(register)
     }

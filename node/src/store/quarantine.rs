@@ -83,11 +83,8 @@ impl Batch<'_> {
         past: &Vector,
         rules: &Rules<'_>,
     ) -> Result<bool, StoreError> {
-        let context = Context {
-            epochs: rules.epochs,
-            vector: past,
-            own: Some(bundle.author().at(bundle.first() - 1)),
-        };
+        let first = bundle.author().at(bundle.first());
+        let context = Context::new(rules.epochs, (past, first), None);
         let found = breach(bundle, (&context, rules.policy), |command| {
             self.earlier(command, rules)
         })?;

@@ -207,18 +207,7 @@ fn defined(
             .filter(|(_, command, _)| command.entity == id)
             .filter(|(dot, command, _)| counts(rights.bar(*dot, command), verdicts.get(dot)))
             .map(|(dot, command, past)| {
-                let ctx = match &command.ctx {
-                    Some(vector) => Context {
-                        epochs: index.epochs(),
-                        vector,
-                        own: None,
-                    },
-                    None => Context {
-                        epochs: index.epochs(),
-                        vector: past,
-                        own: Some(dot.author.at(dot.counter - 1)),
-                    },
-                };
+                let ctx = Context::new(index.epochs(), (past, dot), command.ctx.as_ref());
                 Record {
                     command,
                     dot,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::first_create;
 use super::{Code, Context, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome};
-use super::{Register, Sibling, Survivor, Verdict};
+use super::{Register, Sibling, Survivor, Top, Verdict};
 use crate::command::{Change, Command, Op};
 use crate::id::{Dot, EntityId};
 use crate::policy::{FieldRule, Policy, Rule, TypeRule};
@@ -63,6 +63,7 @@ pub fn fold<'a>(
             entity.step(record, policy);
         }
     }
+    entity.settle_leaders(&records);
     if entity.life.has_delete() {
         let standing: Vec<&Record> = records.iter().filter(|record| record.stands()).collect();
         for write in &mut entity.life.writes {
@@ -250,16 +251,30 @@ impl Entity {
 
     /// Whether a verdict on an already applied command can only be taken up by folding the entity anew. So it is as well for an
     /// accepted create that [`Life::names`] does not know.
-    pub fn must_fold(&self, command: &Command, outcome: &Outcome) -> bool {
+    pub fn must_fold(&self, (dot, command): (Dot, &Command), verdict: &Verdict) -> bool {
         if self.needs_history(command) {
             return true;
         }
-        match outcome {
+        match verdict.outcome {
             Outcome::Merged(_) | Outcome::Rejected { .. } => true,
             Outcome::Accepted => command.writes.iter().any(|write| {
                 matches!(self.fields.get(&write.field),
-                    Some(Field::Register(register)) if register.siblings.len() > 1)
+                    Some(Field::Register(register)) if !register.stands_alone(verdict.position, dot))
             }),
+        }
+    }
+
+    /// Who leads is known once every accepted write is.
+    fn settle_leaders(&mut self, records: &[Record]) {
+        for field in self.fields.values_mut() {
+            let Field::Register(Register { siblings, top, .. }) = field else {
+                continue;
+            };
+            for sibling in siblings {
+                let mut wrote = records.iter().filter(|record| record.dot == sibling.dot);
+                let leads = |top: &Top| wrote.any(|r| top.is_led_by(r.dot, &r.ctx));
+                sibling.leads = top.as_ref().is_some_and(leads);
+            }
         }
     }
 
@@ -298,7 +313,7 @@ impl Entity {
                 &record.ctx,
             ),
             (field, change) => {
-                if !field.gather(change, record.dot) {
+                if !field.gather(change, (record.dot, &record.ctx)) {
                     self.opaque = true;
                 }
             }

@@ -199,15 +199,14 @@ mod tests {
         fn records(&self) -> Vec<Record<'_>> {
             let numbered = self.commands.iter().enumerate();
             numbered
-                .map(|(at, (command, vector, verdict))| Record {
-                    command,
-                    dot: author(at as u8 + 1).at(1),
-                    ctx: Context {
-                        epochs: &self.epochs,
-                        vector,
-                        own: None,
-                    },
-                    verdict: verdict.as_ref(),
+                .map(|(at, (command, vector, verdict))| {
+                    let dot = author(at as u8 + 1).at(1);
+                    Record {
+                        command,
+                        dot,
+                        ctx: Context::new(&self.epochs, (vector, dot), None),
+                        verdict: verdict.as_ref(),
+                    }
                 })
                 .collect()
         }
@@ -292,11 +291,7 @@ mod tests {
             Vec::new()
         };
         let (epochs, vector) = (epochs(), Vector::from_tips(tips).expect("sorted"));
-        let context = Context {
-            epochs: &epochs,
-            vector: &vector,
-            own: None,
-        };
+        let context = Context::new(&epochs, (&vector, author(2).at(1)), None);
         let held = |_: &Command| Ok::<_, ()>(vec![(author(1).at(1), sale(10))]);
         let found = breach(
             &bundle.expect("a bundle"),

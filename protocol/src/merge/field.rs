@@ -1,6 +1,6 @@
 //! One field's state by its rule: a register with siblings, an observed-remove set, or a counter.
 //!
-//! A register keeps its siblings sorted by dot; the highest accepted write (`top`) decides which of them lead.
+//! A register keeps its siblings sorted by dot; what the cloud accepted last (`top`) decides which of them lead.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Sibling {
     pub value: Value,
     /// The feed position of its accepting verdict.
     pub accepted: Option<u64>,
-    /// It is, or supersedes, the write accepted at the field's highest feed position.
+    /// It is, or supersedes, what was accepted at the field's highest feed position ([`Top`]).
     pub leads: bool,
 }
 
@@ -48,25 +48,45 @@ pub struct Register {
     pub siblings: Vec<Sibling>,
     /// Sorted by dot.
     pub lost: Vec<LostSide>,
-    /// The highest accepted write: its feed position and dot.
-    pub top: Option<(u64, Dot)>,
+    /// What the cloud accepted last.
+    pub top: Option<Top>,
+}
+
+/// The writes accepted at a field's highest feed position. One, but for position 0: what stood when the feed began leads
+/// together, so that open conflicts stay open; of these, all that no other of them supersedes.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Top {
+    /// In the feed; 0 for what stood when it began.
+    pub position: u64,
+    /// Sorted, never empty.
+    pub dots: Vec<Dot>,
+}
+
+impl Top {
+    fn of(position: u64, dot: Dot) -> Self {
+        let dots = vec![dot];
+        Self { position, dots }
+    }
+
+    /// Whether a write is, or supersedes, one of these.
+    pub(super) fn is_led_by(&self, dot: Dot, ctx: &Context) -> bool {
+        self.dots.iter().any(|top| *top == dot || ctx.covers(*top))
+    }
 }
 
 impl Register {
-    /// Applies a standing write; `accepted` is its verdict's position, if it has one already.
+    /// Applies a standing write. Exact for one without a verdict; with one, who leads is worked out when all are applied
+    /// ([`super::fold`]).
     pub fn write(&mut self, sibling: Sibling, ctx: &Context) {
-        let led = |other: &Sibling| other.leads && ctx.covers(other.dot);
-        let succeeds = self.siblings.iter().any(led);
         self.siblings.retain(|other| !ctx.covers(other.dot));
         self.lost.retain(|side| !ctx.covers(side.dot));
         let dot = sibling.dot;
-        let at = self.siblings.partition_point(|other| other.dot < dot);
-        let accepted = sibling.accepted;
-        let leads = succeeds || self.top.is_some_and(|(_, top)| ctx.covers(top));
-        self.siblings.insert(at, Sibling { leads, ..sibling });
-        if let Some(position) = accepted {
-            self.raise_top(position, dot);
+        if let Some(position) = sibling.accepted {
+            self.raise_top((position, dot), ctx);
         }
+        let leads = self.top.as_ref().is_some_and(|top| top.is_led_by(dot, ctx));
+        let at = self.siblings.partition_point(|other| other.dot < dot);
+        self.siblings.insert(at, Sibling { leads, ..sibling });
         if Bug::LosersDropped.is_on() {
             let newest = self.siblings.iter().map(|sibling| sibling.ts).max();
             self.siblings.retain(|sibling| Some(sibling.ts) == newest);
@@ -79,35 +99,30 @@ impl Register {
         self.lost.insert(at, side);
     }
 
-    /// Marks the write of `dot` accepted. Exact only with at most one sibling, which then is it or supersedes it; with more
-    /// the entity is folded anew (see [`super::Entity::must_fold`]).
-    pub fn accept(&mut self, position: u64, dot: Dot) {
-        if let Some(sibling) = self.siblings.iter_mut().find(|sibling| sibling.dot == dot) {
-            sibling.accepted = Some(position);
-        }
-        if self.top.is_none_or(|top| (position, dot) > top) {
-            self.top = Some((position, dot));
-            self.siblings
-                .iter_mut()
-                .for_each(|sibling| sibling.leads = true);
-        }
+    /// Whether [`Self::accept`] is exact: the write stands alone, and is accepted after all others.
+    pub fn stands_alone(&self, position: u64, dot: Dot) -> bool {
+        let last = |top: &Top| top.position < position;
+        self.top.as_ref().is_none_or(last)
+            && matches!(&self.siblings[..], [only] if only.dot == dot)
     }
 
-    /// In causal order nothing applied before can supersede the newest write, so it alone leads; what stood when the feed
-    /// began (position 0) leads together, so that open conflicts stay open.
-    fn raise_top(&mut self, position: u64, dot: Dot) {
-        let stood = position == 0 && self.top.is_none_or(|(top, _)| top == 0);
-        if stood {
-            self.top = self.top.max(Some((position, dot)));
-            let sibling = self.siblings.iter_mut().find(|sibling| sibling.dot == dot);
-            sibling.expect("it was just written").leads = true;
-        } else if self.top.is_none_or(|top| (position, dot) > top) {
-            self.top = Some((position, dot));
-            for sibling in &mut self.siblings {
-                sibling.leads = sibling.dot == dot;
+    /// Marks the write of `dot` accepted, where it [stands alone](Self::stands_alone).
+    pub fn accept(&mut self, position: u64, dot: Dot) {
+        for sibling in &mut self.siblings {
+            (sibling.accepted, sibling.leads) = (Some(position), true);
+        }
+        self.top = Some(Top::of(position, dot));
+    }
+
+    fn raise_top(&mut self, (position, dot): (u64, Dot), ctx: &Context) {
+        match &mut self.top {
+            Some(top) if (top.position, position) == (0, 0) => {
+                top.dots.retain(|other| !ctx.covers(*other));
+                let at = top.dots.partition_point(|other| *other < dot);
+                top.dots.insert(at, dot);
             }
-        } else if let Some(sibling) = self.siblings.iter_mut().find(|s| s.dot == dot) {
-            sibling.leads |= self.top.is_some_and(|(_, top)| top == dot);
+            Some(top) if (top.position, top.dots[0]) > (position, dot) => {}
+            top => *top = Some(Top::of(position, dot)),
         }
     }
 }
@@ -135,13 +150,14 @@ impl ElementSet {
         }
     }
 
-    fn remove(&mut self, element: &Value, seen: &[Dot]) {
+    /// Takes out the adds that the remove names, of those that its author had seen.
+    fn remove(&mut self, element: &Value, seen: &[Dot], ctx: &Context) {
         if let Ok(at) = self
             .elements
             .binary_search_by(|(other, _)| other.cmp(element))
         {
             let dots = &mut self.elements[at].1;
-            dots.retain(|dot| !seen.contains(dot));
+            dots.retain(|dot| !(seen.contains(dot) && ctx.covers(*dot)));
             if dots.is_empty() {
                 self.elements.remove(at);
             }
@@ -178,7 +194,7 @@ impl Field {
     }
 
     /// Applies a change of a set or a counter. `false` if the change is of another kind than the field: it does not apply.
-    pub fn gather(&mut self, change: &Change, dot: Dot) -> bool {
+    pub fn gather(&mut self, change: &Change, (dot, ctx): (Dot, &Context)) -> bool {
         match (self, change) {
             (Self::Set(set), Change::Add(elements)) => {
                 elements.iter().for_each(|element| set.add(element, dot));
@@ -186,7 +202,7 @@ impl Field {
             (Self::Set(set), Change::Remove(elements)) => {
                 elements
                     .iter()
-                    .for_each(|(element, seen)| set.remove(element, seen));
+                    .for_each(|(element, seen)| set.remove(element, seen, ctx));
             }
             // Wrapping keeps the sum independent of the order; the policy's limits keep it far from the edge.
             (Self::Counter(sum), Change::Increment(by)) => *sum = sum.wrapping_add(*by),

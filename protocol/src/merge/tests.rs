@@ -1,5 +1,6 @@
 //! Merge laws: whatever the order in which commands and verdicts arrive, the state is one function of their set.
 
+mod contexts;
 mod counter_examples;
 mod laws;
 mod machine;
@@ -195,18 +196,14 @@ fn history(steps: &[Step]) -> History {
 impl History {
     fn record<'a>(&'a self, at: usize, verdict: Option<&'a Verdict>) -> Record<'a> {
         let deed = &self.deeds[at];
-        let own = match deed.command.ctx {
-            Some(_) => None,
-            None => deed.before,
-        };
         Record {
             command: &deed.command,
             dot: deed.dot,
-            ctx: Context {
-                epochs: &self.epochs,
-                vector: deed.command.ctx.as_ref().unwrap_or(&deed.past),
-                own,
-            },
+            ctx: Context::new(
+                &self.epochs,
+                (&deed.past, deed.dot),
+                deed.command.ctx.as_ref(),
+            ),
             verdict,
         }
     }
@@ -279,7 +276,7 @@ impl History {
                 taken.push(next);
                 let deed = &self.deeds[next];
                 let verdict = deed.verdict.as_ref().expect("the feed holds verdicts");
-                if entity.must_fold(&deed.command, &verdict.outcome) {
+                if entity.must_fold((deed.dot, &deed.command), verdict) {
                     entity = self.fold(done, |at| taken.contains(&at));
                 } else {
                     entity.accept(&deed.command, (deed.dot, verdict.position), &policy);

@@ -19,8 +19,9 @@ const HOT: u8 = 3;
 struct Machine {
     device: DeviceId,
     epoch: Option<Epoch>,
-    /// The end of its own path.
+    /// The end of its own path, and all of it.
     last: Option<Dot>,
+    path: Bits,
     known: Bits,
     vector: Vector,
     skew_ms: i64,
@@ -46,6 +47,7 @@ impl Making {
             device: DeviceId([n + 1; 16]),
             epoch: None,
             last: None,
+            path: Bits::default(),
             known: Bits::default(),
             vector: Vector::EMPTY,
             skew_ms: dice.between(0, 400_000).cast_signed() - 200_000,
@@ -108,7 +110,7 @@ impl Making {
     }
 
     fn write(&mut self, at: usize) {
-        let stale = self.dice.happens(150);
+        let reading = self.dice.below(100);
         let skew = match self.dice.below(200) {
             0 => 3 * 86_400_000,
             _ => self.machines[at].skew_ms,
@@ -116,30 +118,63 @@ impl Making {
         let machine = self.machines[at].clone();
         let author = self.author(at);
         let dot = author.at(machine.last.map_or(0, |last| last.counter) + 1);
-        let (saw, ctx) = match stale {
-            true => (machine.read.0.clone(), Some(machine.read.1.clone())),
-            false => (machine.known.clone(), None),
+        let (saw, ctx) = match reading {
+            0..=14 => (machine.read.0.clone(), Some(machine.read.1.clone())),
+            15..=17 => self.lie(&machine.known),
+            _ => (machine.known.clone(), None),
         };
         let number = self.told.len();
+        let mut path = machine.path.clone();
+        path.insert(number);
         let ts = 1_700_000_000_000 + number as i64 * 20_000 + skew;
         let mut command = self.wish(&saw);
         (command.ctx, command.ts) = (ctx, WallMs(ts));
         self.told.push(Told {
             dot,
             command,
-            before: machine.last,
+            path: path.clone(),
             past: machine.vector.clone(),
             saw,
             known: machine.known.clone(),
             verdict: None,
         });
         let machine = &mut self.machines[at];
-        machine.last = Some(dot);
+        (machine.last, machine.path) = (Some(dot), path);
         machine.known.insert(number);
         machine.vector.join(&self.epochs, dot);
         if self.dice.happens(300) {
             machine.read = (machine.known.clone(), machine.vector.clone());
         }
+    }
+
+    /// A context with holes, of what others know, of what nobody wrote yet: of it counts what is known to whoever says it.
+    fn lie(&mut self, known: &Bits) -> (Bits, Option<Vector>) {
+        let other = self.dice.place(self.machines.len());
+        let mut tips = self.machines[other].vector.tips().to_vec();
+        tips.retain(|_| self.dice.happens(600));
+        for tip in &mut tips {
+            match self.dice.below(10) {
+                0 => tip.counter += self.dice.below(9),
+                1..=3 => *tip = self.earlier(*tip),
+                _ => {}
+            }
+        }
+        let mut saw = Bits::default();
+        for (number, told) in self.told.iter().enumerate() {
+            if known.contains(number) && tips.contains(&told.dot) {
+                saw.unite(&told.path);
+            }
+        }
+        (saw, Vector::from_tips(tips))
+    }
+
+    /// Some command of the same run, no later than that one.
+    fn earlier(&mut self, tip: Dot) -> Dot {
+        let dots = self.told.iter().map(|told| told.dot);
+        let before: Vec<Dot> = dots
+            .filter(|dot| dot.author == tip.author && dot.counter <= tip.counter)
+            .collect();
+        before[self.dice.place(before.len())]
     }
 
     fn author(&mut self, at: usize) -> Author {
@@ -261,9 +296,20 @@ impl Making {
         }
     }
 
-    /// The cloud hears a part of it, in a causal order of its own.
+    /// The cloud hears a part of it, in a causal order of its own. If it came late, what one machine knew then stood already.
     fn decide(&mut self) {
-        let most = self.dice.below(self.told.len() as u64 + 1);
+        if self.dice.happens(250) {
+            let founder = self.dice.place(self.told.len());
+            for number in 0..=founder {
+                if number == founder || self.told[founder].known.contains(number) {
+                    let (position, outcome) = (0, Outcome::Accepted);
+                    self.told[number].verdict = Some(Verdict { position, outcome });
+                }
+            }
+        }
+        let undecided = self.told.iter().filter(|told| told.verdict.is_none());
+        let most = undecided.count() as u64;
+        let most = self.dice.below(most + 1);
         for position in 1..=most {
             let ready = ready(&self.told, |at| self.told[at].verdict.is_some());
             let at = ready[self.dice.place(ready.len())];

@@ -9,11 +9,10 @@ use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::id::{Author, DeviceId, Dot, EntityId};
 use studiovault_protocol::merge::{
     Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
-    Register, Sibling, Survivor, Verdict,
+    Register, Sibling, Survivor, Top, Verdict,
 };
 use studiovault_protocol::policy::{Policy, Rule, TypeRule};
 use studiovault_protocol::value::{Value, ValueKind};
-use studiovault_protocol::vector::Vector;
 
 mod question;
 
@@ -40,6 +39,16 @@ impl Bits {
             .iter_mut()
             .zip(&other.0)
             .for_each(|(mine, theirs)| *mine |= theirs);
+    }
+    /// The same with all of another set.
+    pub fn with(mut self, other: &Self) -> Self {
+        self.unite(other);
+        self
+    }
+    /// Whether all of another set is in.
+    pub fn holds(&self, other: &Self) -> bool {
+        let mine = self.0.iter().copied().chain(std::iter::repeat(0));
+        mine.zip(&other.0).all(|(mine, theirs)| theirs & !mine == 0)
     }
     /// Whether a command is in.
     pub fn contains(&self, at: usize) -> bool {
@@ -180,14 +189,15 @@ fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
                 .for_each(|path| past.unite(path));
             let mut path = previous.map(|dot| paths[&dot].clone()).unwrap_or_default();
             for (dot, command) in bundle.commands() {
-                let saw = match &command.ctx {
-                    Some(vector) => covered(vector, rulings, &paths),
-                    None => {
-                        let mut saw = past.clone();
-                        saw.unite(&path);
-                        saw
-                    }
-                };
+                let mut saw = past.clone();
+                saw.unite(&path);
+                if let Some(vector) = &command.ctx {
+                    let tips = vector.tips().iter();
+                    let read = tips.filter_map(|tip| rulings.path(*tip, &paths));
+                    saw = read
+                        .filter(|path| saw.holds(path))
+                        .fold(Bits::default(), Bits::with);
+                }
                 let number = done.len();
                 path.insert(number);
                 paths.insert(dot, path.clone());
@@ -220,18 +230,6 @@ fn unread(bundle: &Bundle) -> impl Iterator<Item = Dot> {
     let counters = bundle.first()..=bundle.last();
     let unread = counters.filter(|_| bundle.newer().is_some());
     unread.map(|counter| bundle.author().at(counter))
-}
-
-fn covered(vector: &Vector, rulings: &Rulings, paths: &BTreeMap<Dot, Bits>) -> Bits {
-    let mut bits = Bits::default();
-    for tip in vector.tips() {
-        bits.unite(
-            rulings
-                .path(*tip, paths)
-                .expect("a context names only what its author had applied"),
-        );
-    }
-    bits
 }
 
 fn entity(id: EntityId, all: &[Deed], policy: &Policy) -> Entity {
@@ -396,13 +394,13 @@ fn register(name: &str, (rule, kind): (Rule, ValueKind), allowed: &[&Deed]) -> O
         return None;
     }
     let uncovered = |d: &Deed| !standing.iter().any(|other| other.sees(d));
-    let top = standing
-        .iter()
-        .filter_map(|d| Some((d.accepted()?, d.dot)))
-        .max();
-    let leader = top.and_then(|(_, dot)| standing.iter().find(|d| d.dot == dot));
+    let leaders = leaders(&standing);
+    let top = leaders.first().and_then(|first| first.accepted());
     let mut register = Register {
-        top,
+        top: top.map(|position| Top {
+            position,
+            dots: leaders.iter().map(|d| d.dot).collect(),
+        }),
         ..Register::default()
     };
     for d in standing.iter().filter(|d| uncovered(d)) {
@@ -411,7 +409,7 @@ fn register(name: &str, (rule, kind): (Rule, ValueKind), allowed: &[&Deed]) -> O
             ts: d.command.ts,
             value: d.value(name)?.clone(),
             accepted: d.accepted(),
-            leads: leader.is_some_and(|top| top.dot == d.dot || d.sees(top)),
+            leads: leaders.iter().any(|top| top.dot == d.dot || d.sees(top)),
         });
     }
     for d in writes.iter().filter(|d| is_side(d) && uncovered(d)) {
@@ -429,8 +427,27 @@ fn register(name: &str, (rule, kind): (Rule, ValueKind), allowed: &[&Deed]) -> O
     Some(Field::Register(register))
 }
 
+/// The writes accepted last. What stood when the feed began was accepted together, but for what another of it supersedes.
+fn leaders<'d, 'a>(standing: &[&'d Deed<'a>]) -> Vec<&'d Deed<'a>> {
+    let accepted = || standing.iter().copied().filter(|d| d.accepted().is_some());
+    let Some(last) = accepted().max_by_key(|d| (d.accepted(), d.dot)) else {
+        return Vec::new();
+    };
+    if last.accepted() != Some(0) {
+        return vec![last];
+    }
+    let mut newest: Vec<&Deed> = accepted()
+        .filter(|d| !accepted().any(|other| other.sees(d)))
+        .collect();
+    newest.sort_by_key(|d| d.dot);
+    newest
+}
+
 /// Standing changes of one field that are not writes.
-fn changes<'a>(name: &'a str, allowed: &'a [&Deed]) -> impl Iterator<Item = (Dot, &'a Change)> {
+fn changes<'a>(
+    name: &'a str,
+    allowed: &'a [&'a Deed<'a>],
+) -> impl Iterator<Item = (&'a Deed<'a>, &'a Change)> {
     let standing = allowed.iter().filter(move |d| d.lost(name).is_none());
     standing.flat_map(move |d| {
         let writes = d
@@ -438,36 +455,41 @@ fn changes<'a>(name: &'a str, allowed: &'a [&Deed]) -> impl Iterator<Item = (Dot
             .writes
             .iter()
             .filter(move |write| write.field == name);
-        writes.map(|write| (d.dot, &write.change))
+        writes.map(|write| (*d, &write.change))
     })
 }
 
+/// An element is in if somebody added it and nobody who had seen that took it out.
 fn set(name: &str, allowed: &[&Deed]) -> Option<Field> {
-    let (mut added, mut removed, mut any) = (BTreeSet::new(), BTreeSet::new(), false);
-    for (dot, change) in changes(name, allowed) {
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    for (d, change) in changes(name, allowed) {
         match change {
-            Change::Add(elements) => added.extend(elements.iter().map(|e| (e, dot))),
-            Change::Remove(elements) => {
-                for (element, dots) in elements {
-                    removed.extend(dots.iter().map(|dot| (element, *dot)));
-                }
-            }
-            _ => continue,
+            Change::Add(elements) => added.extend(elements.iter().map(|e| (e, d.dot, d))),
+            Change::Remove(elements) => removed.push((d, elements)),
+            _ => {}
         }
-        any = true;
     }
+    let any = !(added.is_empty() && removed.is_empty());
+    let taken_out = |element: &Value, add: &Deed| {
+        removed.iter().filter(|(d, _)| d.sees(add)).any(|(_, all)| {
+            all.iter()
+                .any(|(e, dots)| e == element && dots.contains(&add.dot))
+        })
+    };
+    added.sort_by_key(|(element, dot, _)| (*element, *dot));
+    added.dedup_by_key(|(element, dot, _)| (*element, *dot));
     let mut set = ElementSet::default();
-    for (element, dot) in added.difference(&removed) {
+    for (element, dot, _) in added.into_iter().filter(|(e, _, d)| !taken_out(e, d)) {
         match set.elements.last_mut() {
-            Some((last, dots)) if last == *element => dots.push(*dot),
-            _ => set.elements.push(((*element).clone(), vec![*dot])),
+            Some((last, dots)) if last == element => dots.push(dot),
+            _ => set.elements.push((element.clone(), vec![dot])),
         }
     }
     any.then_some(Field::Set(set))
 }
 
 fn counter(name: &str, allowed: &[&Deed]) -> Option<Field> {
-    let by = |(_, change): (Dot, &Change)| match change {
+    let by = |(_, change): (&Deed, &Change)| match change {
         Change::Increment(by) => Some(*by),
         _ => None,
     };

@@ -87,33 +87,19 @@ pub enum Ruling<'a> {
 }
 
 impl<'a> Case<'a> {
+    /// What it supersedes.
     fn context(&self) -> Context<'a> {
-        context((&self.command.ctx, self.dot), (self.past, self.epochs))
+        Context::new(
+            self.epochs,
+            (self.past, self.dot),
+            self.command.ctx.as_ref(),
+        )
     }
-}
 
-/// What a command supersedes: what it names, else all that its bundle saw and its author's path before it.
-pub fn context<'a>(
-    (named, dot): (&'a Option<Vector>, Dot),
-    (past, epochs): (&'a Vector, &'a Epochs),
-) -> Context<'a> {
-    match named {
-        Some(vector) => Context {
-            epochs,
-            vector,
-            own: None,
-        },
-        None => Context {
-            epochs,
-            vector: past,
-            own: own_path(dot),
-        },
+    /// What its author held when it wrote it.
+    fn held(&self) -> Context<'a> {
+        Context::new(self.epochs, (self.past, self.dot), None)
     }
-}
-
-/// The author's own command before.
-fn own_path(dot: Dot) -> Option<Dot> {
-    (dot.counter > 1).then(|| dot.author.at(dot.counter - 1))
 }
 
 impl<'a> Bench<'a> {
@@ -419,7 +405,7 @@ impl Past {
         Record {
             command,
             dot,
-            ctx: context((&command.ctx, dot), (&self.bundle.1, epochs)),
+            ctx: Context::new(epochs, (&self.bundle.1, dot), command.ctx.as_ref()),
             verdict: self.row.verdict.as_ref(),
         }
     }
@@ -438,13 +424,9 @@ pub fn content_of(command: &Command) -> Hash {
 
 /// Whether a command claims to have read what its bundle had not seen: it would supersede what nobody can have shown.
 fn reaches_beyond(case: &Case<'_>) -> bool {
-    let whole = Context {
-        epochs: case.epochs,
-        vector: case.past,
-        own: own_path(case.dot),
-    };
+    let held = case.held();
     let claimed = case.command.ctx.as_ref().map_or(&[][..], |ctx| ctx.tips());
-    claimed.iter().any(|tip| !whole.covers(*tip))
+    claimed.iter().any(|tip| !held.covers(*tip))
 }
 
 fn mismatch() -> Refusal {

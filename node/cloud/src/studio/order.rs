@@ -11,7 +11,6 @@ use studiovault_protocol::log::{Admission, LogIndex};
 use studiovault_protocol::merge::{Context, Entity, Field, Priorities, Register, Sibling};
 use studiovault_protocol::vector::Vector;
 
-use super::bench::context;
 use super::intake::Arrival;
 
 /// Bundles that are arranged at most: the work grows with their square.
@@ -113,7 +112,7 @@ fn wishes(
         let mut register = Register::default();
         for bid in &bids {
             let past = pasts[bid.arrival].as_ref().expect("only fresh bundles bid");
-            let ctx: Context<'_> = context((&bid.ctx, bid.sibling.dot), (past, log.epochs()));
+            let ctx = Context::new(log.epochs(), (past, bid.sibling.dot), bid.ctx.as_ref());
             register.write(bid.sibling.clone(), &ctx);
         }
         let Some((pick, rivals)) = contenders((entity, field), register, priorities) else {

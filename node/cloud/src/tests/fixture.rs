@@ -394,13 +394,7 @@ impl Machine {
         let mut records: BTreeMap<EntityId, Vec<Record<'_>>> = BTreeMap::new();
         for (bundle, past) in &self.applied {
             for (dot, command) in bundle.commands() {
-                let vector = command.ctx.as_ref().unwrap_or(past);
-                let own = command.ctx.is_none() && dot.counter > 1;
-                let ctx = Context {
-                    epochs: self.log.epochs(),
-                    vector,
-                    own: own.then(|| dot.author.at(dot.counter - 1)),
-                };
+                let ctx = Context::new(self.log.epochs(), (past, dot), command.ctx.as_ref());
                 records.entry(command.entity).or_default().push(Record {
                     command,
                     dot,

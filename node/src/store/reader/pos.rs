@@ -3,6 +3,7 @@
 //! Totals are folded from the entries at every question; nothing is counted beside them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use rusqlite::{OptionalExtension, params};
 use studiovault_protocol::api::SetAside;
@@ -43,19 +44,15 @@ pub struct QuarantineRow {
 /// What the authors of entries had seen.
 struct Contexts {
     epochs: Epochs,
-    seen: BTreeMap<Dot, (Vector, Option<Dot>)>,
+    /// By entry what its bundle had seen, and what its author had read, where it says so.
+    seen: BTreeMap<Dot, (Rc<Vector>, Option<Vector>)>,
 }
 
 impl Contexts {
     fn saw(&self, one: Dot, other: Dot) -> bool {
         let seen = self.seen.get(&one);
-        seen.is_some_and(|(vector, own)| {
-            let context = Context {
-                epochs: &self.epochs,
-                vector,
-                own: *own,
-            };
-            context.covers(other)
+        seen.is_some_and(|(past, read)| {
+            Context::new(&self.epochs, (past, one), read.as_ref()).covers(other)
         })
     }
 }
@@ -192,7 +189,7 @@ impl View<'_> {
             let history = history::read(self.connection, authors, row)?;
             let mut records = history.records(entry.id, &contexts.epochs);
             let made = records.find(|(_, record)| record.dot == entry.dot);
-            let seen = made.map(|(_, made)| (made.ctx.vector.clone(), made.ctx.own));
+            let seen = made.map(|(piece, made)| (Rc::clone(&piece.past), made.command.ctx.clone()));
             drop(records);
             contexts.seen.extend(seen.map(|seen| (entry.dot, seen)));
         }

@@ -151,6 +151,12 @@ impl Machine {
         self.verdicts.insert(dot, Verdict { position, outcome });
     }
 
+    /// The feed began when the command stood already.
+    pub fn stood(&mut self, dot: Dot) {
+        let (position, outcome) = (0, Outcome::Accepted);
+        self.verdicts.insert(dot, Verdict { position, outcome });
+    }
+
     pub fn entity(&self, id: EntityId) -> Entity {
         let policy = Policy::default();
         let commands = self.order.iter().flat_map(|(bundle, past)| {
@@ -164,14 +170,7 @@ impl Machine {
                 .map(|(dot, command, past)| Record {
                     command,
                     dot,
-                    ctx: Context {
-                        epochs: self.log.epochs(),
-                        vector: command.ctx.as_ref().unwrap_or(past),
-                        own: match command.ctx {
-                            Some(_) => None,
-                            None => Some(dot.author.at(dot.counter - 1)),
-                        },
-                    },
+                    ctx: Context::new(self.log.epochs(), (past, dot), command.ctx.as_ref()),
                     verdict: self.verdicts.get(&dot),
                 });
         fold("project", id, records, &policy)

@@ -263,11 +263,7 @@ fn two_hundred_thousand_random_commands_fold_to_one_state_and_never_panic() {
             .map(|(dot, command, verdict, vector)| Record {
                 command,
                 dot: *dot,
-                ctx: Context {
-                    epochs: &epochs,
-                    vector: command.ctx.as_ref().unwrap_or(vector),
-                    own: None,
-                },
+                ctx: Context::new(&epochs, (vector, *dot), command.ctx.as_ref()),
                 verdict: verdict.as_ref(),
             })
             .collect();
@@ -304,7 +300,7 @@ fn stepped(records: &[Record<'_>], policy: &Policy) {
         };
         entity.apply(&undecided, policy);
         if let Some(verdict) = record.verdict
-            && !entity.must_fold(record.command, &verdict.outcome)
+            && !entity.must_fold((record.dot, record.command), verdict)
         {
             entity.accept(record.command, (record.dot, verdict.position), policy);
         }

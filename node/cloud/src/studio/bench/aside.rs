@@ -6,7 +6,7 @@ use studiovault_protocol::id::Dot;
 use studiovault_protocol::merge::{Code, Context, Outcome, breach};
 use studiovault_protocol::vector::{Epochs, Vector};
 
-use super::{Bench, Past, own_path};
+use super::{Bench, Past};
 use crate::decide::Refusal;
 use crate::store::StoreError;
 
@@ -17,11 +17,8 @@ impl Bench<'_> {
         bundle: &Bundle,
         (past, epochs): (&Vector, &Epochs),
     ) -> Result<Option<Vec<Outcome>>, StoreError> {
-        let context = Context {
-            epochs,
-            vector: past,
-            own: own_path(bundle.author().at(bundle.first())),
-        };
+        let first = bundle.author().at(bundle.first());
+        let context = Context::new(epochs, (past, first), None);
         let policy = self.policy.clone();
         let found = breach(bundle, (&context, &policy), |command| {
             match self.entry_of(command) {

@@ -8,7 +8,7 @@ use studiovault_protocol::id::Dot;
 use studiovault_protocol::merge::{Code, Entity, Outcome, Verdict, fold};
 
 use super::{Bench, Case, Past, Ruling, Slot, mismatch, reaches_beyond, repeated};
-use super::{beyond, content_of, own_path};
+use super::{beyond, content_of};
 use crate::decide::{Refusal, known};
 use crate::store::{HistoryRow, Place, StoreError};
 
@@ -33,18 +33,13 @@ impl Bench<'_> {
             return Ok(StandIn::None);
         };
         let refused = |code, detail: &str| Ok(StandIn::Refused(Refusal::new(code, detail)));
-        let whole = studiovault_protocol::merge::Context {
-            epochs: case.epochs,
-            vector: case.past,
-            own: own_path(case.dot),
-        };
         let unseen = "it stands in the place of a command that its author had not received";
         let Some(bundle) = self.session.bundle_of(self.studio, target)? else {
             return refused(Code::ValidationFailed, unseen);
         };
         let place = (bundle, target.counter);
         let held = self.session.held(place)?;
-        let Some(held) = held.filter(|_| whole.covers(target)) else {
+        let Some(held) = held.filter(|_| case.held().covers(target)) else {
             return refused(Code::ValidationFailed, unseen);
         };
         let first = self.session.first_of(place)?;

@@ -5,7 +5,7 @@ use crate::cloud::{EnrolAnswer, EnrolRequest, Pong, PongHead, Proof, Prover, Sum
 use crate::membership::{Act, Authority, Cut};
 use crate::merge::{
     ElementSet, Entity, Field, KeyClaim, KeyHash, Life, LifeKind, LifeWrite, LostLife, LostSide,
-    Register, Sibling, Survivor,
+    Register, Sibling, Survivor, Top,
 };
 use crate::pack::{Label, Part, Place, Scope, Sealer};
 use crate::pairing::{Answered, Code as Spoken, Host, Message, Offered, Welcome};
@@ -258,7 +258,10 @@ pub(super) fn entity() -> Entity {
             code: Code::DuplicateKey,
             rejected: true,
         }],
-        top: Some((300, dot)),
+        top: Some(Top {
+            position: 300,
+            dots: vec![dot],
+        }),
     };
     let set = ElementSet {
         elements: vec![(Value::Int(-5), vec![dot])],
