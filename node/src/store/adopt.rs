@@ -93,7 +93,7 @@ impl Batch<'_> {
             let id = EntityId(id);
             if let Some(loaded) = self.touched.entities.load(self.store, id)? {
                 applied.entities.push((id, loaded.type_name.clone()));
-                self.refold(id, Decider::Policy, (rules, applied))?;
+                self.refold([(id, Decider::Policy)], (rules, applied))?;
             }
             if self.touched.entities.len() > ROUND {
                 self.flush()?;

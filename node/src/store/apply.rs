@@ -11,8 +11,9 @@ use studiovault_protocol::receipt::shown;
 use studiovault_protocol::vector::Vector;
 
 use super::batch::{Applied, Batch};
+use super::history::{self, Pieces};
 use super::ledger::{self, Decider};
-use super::{Rules, StoreError, history, put_encoded, receipt, touched};
+use super::{Rules, StoreError, put_encoded, receipt, touched};
 
 impl Batch<'_> {
     /// Applies a bundle; one that was applied before changes nothing.
@@ -80,18 +81,28 @@ impl Batch<'_> {
                 applied,
             );
         }
-        for (entity, decider) in stale {
-            self.refold(entity, decider, (rules, applied))?;
-        }
+        self.refold(stale, (rules, applied))?;
         self.settle_letters(bundle)?;
         Ok(())
     }
 
-    /// Folds an entity anew from its whole history.
+    /// Folds entities anew, each from its whole history. What they were written in together is read once.
     pub(super) fn refold(
         &mut self,
-        id: EntityId,
-        decider: Decider,
+        stale: impl IntoIterator<Item = (EntityId, Decider)>,
+        (rules, applied): (&Rules<'_>, &mut Applied),
+    ) -> Result<(), StoreError> {
+        let mut pieces = Pieces::default();
+        for (id, decider) in stale {
+            self.refold_one((id, decider), &mut pieces, (rules, applied))?;
+        }
+        Ok(())
+    }
+
+    fn refold_one(
+        &mut self,
+        (id, decider): (EntityId, Decider),
+        pieces: &mut Pieces,
         (rules, applied): (&Rules<'_>, &mut Applied),
     ) -> Result<(), StoreError> {
         self.write_waiting()?;
@@ -101,7 +112,8 @@ impl Batch<'_> {
             .entities
             .peek(id)
             .expect("only a loaded entity is folded anew");
-        let history = history::read(&self.store.connection, &self.store.authors, loaded.row)?;
+        let log = (&self.store.connection, &self.store.authors);
+        let history = history::read_with(pieces, log, loaded.row)?;
         loaded.entity = history.fold(&loaded.type_name, id, rules);
         loaded.receipt = history.receipt(&loaded.entity, rules);
         let entity_type = rules.policy.entity_type(&loaded.entity.entity_type);

@@ -133,9 +133,7 @@ impl Batch<'_> {
                 }
             }
         }
-        for (entity, decider) in stale {
-            self.refold(entity, decider, (rules, applied))?;
-        }
+        self.refold(stale, (rules, applied))?;
         dedup(&mut applied.entities);
         put_encoded(&self.store.connection, "feed_folded", &page.last())
     }

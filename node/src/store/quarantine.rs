@@ -156,7 +156,7 @@ impl Batch<'_> {
             for entity in stale {
                 if let Some(loaded) = self.touched.entities.load(self.store, entity)? {
                     applied.entities.push((entity, loaded.type_name.clone()));
-                    self.refold(entity, Decider::Roster, (rules, applied))?;
+                    self.refold([(entity, Decider::Roster)], (rules, applied))?;
                 }
             }
             self.flush()?;

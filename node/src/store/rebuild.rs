@@ -120,10 +120,8 @@ impl Batch<'_> {
                 met.insert(command.entity);
             }
         }
-        for entity in met {
-            let mut unheard = Applied::default();
-            self.refold(entity, Decider::Roster, (rules, &mut unheard))?;
-        }
+        let met = met.into_iter().map(|entity| (entity, Decider::Roster));
+        self.refold(met, (rules, &mut Applied::default()))?;
         // What happens here is no news: the ledger has it already.
         self.touched.forget_news();
         self.flush()

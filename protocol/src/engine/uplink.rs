@@ -382,7 +382,10 @@ impl Engine {
             UplinkEvent::Changed(changes) => {
                 // It answers with records only where its own are others. A question that a batch ended says nothing any more.
                 let is_same = changes.roster.is_empty() && changes.policies.is_empty();
-                if self.uplink.asking && is_same {
+                if !is_same {
+                    // What it was told did not reach it, or it lost that since: it is told again.
+                    self.uplink.records.1 = Known::default();
+                } else if self.uplink.asking {
                     self.uplink.records.1 = self.uplink.records.0;
                 }
                 (self.uplink.asking, self.uplink.catching_up) = (false, false);

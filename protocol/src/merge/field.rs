@@ -75,8 +75,8 @@ impl Top {
 }
 
 impl Register {
-    /// Applies a standing write. Exact for one without a verdict; with one, who leads is worked out when all are applied
-    /// ([`super::fold`]).
+    /// Applies a standing write. Exact for one without a verdict, and for one that is accepted after all others; else who leads
+    /// is worked out when all are applied ([`super::fold`]).
     pub fn write(&mut self, sibling: Sibling, ctx: &Context) {
         self.siblings.retain(|other| !ctx.covers(other.dot));
         self.lost.retain(|side| !ctx.covers(side.dot));
@@ -122,7 +122,13 @@ impl Register {
                 top.dots.insert(at, dot);
             }
             Some(top) if (top.position, top.dots[0]) > (position, dot) => {}
-            top => *top = Some(Top::of(position, dot)),
+            top => {
+                *top = Some(Top::of(position, dot));
+                // In causal order nothing applied before can supersede the newest write.
+                self.siblings
+                    .iter_mut()
+                    .for_each(|other| other.leads = false);
+            }
         }
     }
 }

@@ -336,17 +336,19 @@ impl World {
 
     /// A question has waited long enough.
     pub fn poll_end(&mut self, at: usize, run: u64) {
+        let wall = self.wall(None);
         let Some(cloud) = &mut self.cloud else {
             return;
         };
-        let before = cloud.waiting.len();
-        cloud
-            .waiting
-            .retain(|(node, asker, _)| (*node, *asker) != (at, run));
-        if cloud.waiting.len() < before {
-            let answer = UplinkEvent::Changed(Box::default());
-            self.reply((at, run), OrderKind::Changes, answer);
-        }
+        let is_meant = |(node, asker, _): &(usize, u64, _)| (*node, *asker) == (at, run);
+        let Some(place) = cloud.waiting.iter().position(is_meant) else {
+            return;
+        };
+        let (.., question) = cloud.waiting.remove(place);
+        cloud.waiting.retain(|waiting| !is_meant(waiting));
+        let changes = cloud.truth.changes(&question, wall);
+        let answer = UplinkEvent::Changed(Box::new(changes.expect("memory answers")));
+        self.reply((at, run), OrderKind::Changes, answer);
     }
 
     /// An answer arrives.
