@@ -95,7 +95,7 @@ impl Store {
             "SELECT id, parent_epoch, parent_counter, start, cloud_upto, cloud_from FROM epoch ORDER BY id",
         )?;
         let mut rows = statement.query([])?;
-        let mut newest = 0;
+        let (mut newest, mut undecided) = (0, Vec::new());
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
             let what = || StoreError::corrupt(format!("epoch {number}"));
@@ -104,7 +104,8 @@ impl Store {
             if cloud_upto > 0 {
                 if let Some(from) = row.get::<_, Option<i64>>(5)? {
                     let named = (from.cast_unsigned(), cloud_upto);
-                    self.restore_undecided(restored, (number, author), named)?;
+                    undecided.extend(self.undecided_of((number, author), named)?);
+                    self.restore_stuck(restored, (number, author))?;
                 }
                 restored.cloud_holds.insert(author, cloud_upto);
             }
@@ -117,6 +118,12 @@ impl Store {
                 restored.own_tip = Some(OwnTip { dot, hash });
             }
             restored.chains.push(ChainRow { author, chain });
+        }
+        // In an order in which nothing comes before what it may rest on.
+        undecided.sort_unstable();
+        for (_, first, last) in undecided {
+            let author = first.author;
+            restored.undecided.insert(author, first.counter, last);
         }
         Ok(())
     }
@@ -133,28 +140,67 @@ impl Store {
         Ok(())
     }
 
-    /// What the cloud holds of one author without a verdict that was folded.
-    fn restore_undecided(
+    /// What the cloud holds of one author without a verdict that was folded, bundle by bundle: each one's place in the order of
+    /// application, first command and last counter.
+    fn undecided_of(
         &self,
-        restored: &mut Restored,
         (number, author): (i64, Author),
         (start, upto): (u64, u64),
-    ) -> Result<(), StoreError> {
+    ) -> Result<Vec<(i64, Dot, u64)>, StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT first, last FROM verdict WHERE author = ?1 ORDER BY first")?;
         let mut rows = statement.query([number])?;
-        let mut next = start;
+        let (mut next, mut runs) = (start, Vec::new());
         while let Some(row) = rows.next()? {
             let first = row.get::<_, i64>(0)?.cast_unsigned();
             if next < first {
-                restored.undecided.insert(author, next, first - 1);
+                runs.push((next, first - 1));
             }
             next = row.get::<_, i64>(1)?.cast_unsigned() + 1;
         }
         if next <= upto {
-            restored.undecided.insert(author, next, upto);
+            runs.push((next, upto));
         }
+        let mut undecided = Vec::new();
+        for (first, last) in runs {
+            let mut from = first;
+            for (place, end) in self.ends_between(number, (first, last))? {
+                let end = end.min(last);
+                undecided.push((place, author.at(from), end));
+                from = end + 1;
+            }
+            if from <= last {
+                undecided.push((i64::MAX, author.at(from), last));
+            }
+        }
+        Ok(undecided)
+    }
+
+    /// The held bundles of an author between two counters: where each is in the order of application, and where it ends.
+    fn ends_between(
+        &self,
+        author: i64,
+        (first, last): (u64, u64),
+    ) -> Result<Vec<(i64, u64)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT coalesce(applied, ?4), last FROM log_bundle
+             WHERE author = ?1 AND last >= ?2 AND first <= ?3 AND first >= coalesce(
+               (SELECT first FROM log_bundle WHERE author = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1), ?2)
+             ORDER BY first",
+        )?;
+        let range = [author, first.cast_signed(), last.cast_signed(), i64::MAX];
+        let ends = statement.query_map(range, |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+        })?;
+        Ok(ends.collect::<Result<_, _>>()?)
+    }
+
+    fn restore_stuck(
+        &self,
+        restored: &mut Restored,
+        (number, author): (i64, Author),
+    ) -> Result<(), StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT counter FROM dead_letter WHERE author = ?1 AND code = 'STUCK'",
         )?;

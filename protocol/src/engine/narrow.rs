@@ -3,6 +3,9 @@
 //! A broken whole batch is halved down to one bundle, which the cloud is then given to hold without deciding it. From there on
 //! its commands stand among the undecided of the feed, and are asked for in ever smaller parts. Everything here but the tries
 //! can be read off the feed, so another gateway, or this one after a restart, goes on by itself.
+//!
+//! What depends on an undecided command stays undecided with it. So parts are asked for in the order of the feed, and what comes after
+//! one that was decided waits no longer.
 
 use std::collections::BTreeMap;
 
@@ -48,6 +51,25 @@ struct Part {
     since: u64,
     /// How much it had accepted at the last try.
     accepted: u64,
+    /// Where the feed told of it, among what is undecided.
+    place: u64,
+    /// How many of its commands are undecided.
+    left: u64,
+}
+
+impl Part {
+    fn new(undecided: &Undecided, (first, last): (Dot, u64), due: MonoMs) -> Self {
+        Self {
+            last,
+            due,
+            waits: 0,
+            tries: 0,
+            since: undecided.accepted(),
+            accepted: undecided.accepted(),
+            place: undecided.place(first),
+            left: undecided.count(first, last),
+        }
+    }
 }
 
 /// The search for commands on which the cloud breaks.
@@ -113,7 +135,7 @@ impl Narrowing {
         }
         self.follow(now, undecided);
         let due = self.parts.iter().filter(|(_, part)| part.due <= now);
-        let (first, part) = due.min_by_key(|(_, part)| part.due)?;
+        let (first, part) = due.min_by_key(|(_, part)| (part.due, part.place))?;
         let (first, last) = (*first, part.last);
         self.load = Load::Part(first);
         let counters = (first.counter..=last).collect();
@@ -131,8 +153,7 @@ impl Narrowing {
             self.parts.clear();
             return;
         }
-        self.parts
-            .retain(|first, part| undecided.meets(*first, part.last));
+        self.press_on(now, undecided);
         for (first, last) in undecided.runs() {
             let mut next = first.counter;
             while next <= last {
@@ -160,17 +181,27 @@ impl Narrowing {
                 end = stop.map_or(end, |at| at - 1);
                 let tries = if is_stuck { limits::MAX_RETRIES } else { 0 };
                 let due = now.plus(if is_stuck { STUCK_MS } else { 0 });
-                let part = Part {
-                    last: end,
-                    due,
-                    waits: 0,
-                    tries,
-                    since: undecided.accepted(),
-                    accepted: undecided.accepted(),
-                };
-                self.parts.insert(from, part);
+                let part = Part::new(undecided, (from, end), due);
+                self.parts.insert(from, Part { tries, ..part });
                 next = end + 1;
             }
+        }
+    }
+
+    /// Lets go of what was decided. What waits and may depend on it is asked for at once.
+    fn press_on(&mut self, now: MonoMs, undecided: &Undecided) {
+        let mut moved = u64::MAX;
+        self.parts.retain(|first, part| {
+            let left = undecided.count(*first, part.last);
+            if left < part.left {
+                moved = moved.min(part.place);
+            }
+            part.left = left;
+            left > 0
+        });
+        let after = |part: &&mut Part| part.waits > 0 && part.place >= moved;
+        for part in self.parts.values_mut().filter(after) {
+            (part.waits, part.due) = (0, now);
         }
     }
 
@@ -187,17 +218,15 @@ impl Narrowing {
                 self.hold = None;
                 // It broke as a whole: its halves are asked for at once.
                 let whole = (range.author.at(range.after + 1), range.upto);
-                self.insert_halves(whole, undecided.accepted(), moment.now.mono);
+                self.insert_halves(whole, (undecided, undecided.accepted()), moment.now.mono);
             }
             Load::Word => self.words.clear(),
             Load::Part(first) => {
-                let waits = |part: &&mut Part| undecided.meets(first, part.last);
-                if let Some(part) = self.parts.get_mut(&first).filter(waits) {
+                // What was decided is let go of where its place is still of use.
+                if let Some(part) = self.parts.get_mut(&first) {
                     let ceiling = (1_000 << part.waits.min(6)).min(WAITING_MS);
                     part.waits += 1;
                     part.due = moment.now.mono.plus(moment.entropy % ceiling + 50);
-                } else {
-                    self.parts.remove(&first);
                 }
             }
         }
@@ -239,19 +268,22 @@ impl Narrowing {
         }
     }
 
-    fn insert_halves(&mut self, (first, last): (Dot, u64), since: u64, now: MonoMs) {
+    fn insert_halves(
+        &mut self,
+        (first, last): (Dot, u64),
+        (undecided, since): (&Undecided, u64),
+        now: MonoMs,
+    ) {
         let middle = first.counter + (last - first.counter) / 2;
         for (from, to) in [(first.counter, middle), (middle + 1, last)] {
             if from <= to {
+                let from = first.author.at(from);
                 let part = Part {
-                    last: to,
-                    due: now,
-                    waits: 0,
-                    tries: 0,
                     since,
                     accepted: since,
+                    ..Part::new(undecided, (from, to), now)
                 };
-                self.parts.insert(first.author.at(from), part);
+                self.parts.insert(from, part);
             }
         }
     }
@@ -263,7 +295,7 @@ impl Narrowing {
         };
         if part.last > first.counter {
             let (last, since) = (part.last, part.since);
-            self.insert_halves((first, last), since, now);
+            self.insert_halves((first, last), (undecided, since), now);
             return;
         }
         // A cloud that breaks on everything says nothing about this command; if nothing else is left that it could accept, it
@@ -303,9 +335,13 @@ fn shorten(detail: &str) -> String {
 mod tests {
     use super::super::Engine;
     use super::super::tests::{a_write, at, device, machine, secret};
+    use super::Narrowing;
     use crate::event::{Input, Order, OrderKind, UplinkEvent, UplinkFailure};
+    use crate::feed::Undecided;
+    use crate::id::{Author, Epoch};
     use crate::log::LogIndex;
     use crate::membership::{Grant, Role, SignedRecord};
+    use crate::time::MonoMs;
 
     /// A lone machine with a cloud, its clock, and whether the cloud takes its token.
     struct Office {
@@ -409,5 +445,53 @@ mod tests {
             }
         }
         assert!((5..300).contains(&tries), "{tries} tries in an hour");
+    }
+
+    fn author(n: u8) -> Author {
+        Author {
+            device: device(n),
+            epoch: Epoch(1),
+        }
+    }
+
+    /// The feed told of a command of each of these, in this order, and decided none.
+    fn told_of(machines: &[u8]) -> Undecided {
+        let mut undecided = Undecided::default();
+        for n in machines {
+            undecided.insert(author(*n), 1, 1);
+        }
+        undecided
+    }
+
+    /// Whose command is asked for now.
+    fn asked(narrowing: &mut Narrowing, undecided: &Undecided) -> Option<Author> {
+        let (_, only, _) = narrowing.next(MonoMs(1), undecided)?;
+        only.map(|only| only.author)
+    }
+
+    #[test]
+    fn what_the_cloud_holds_undecided_is_asked_for_in_the_order_of_the_feed() {
+        let undecided = told_of(&[3, 1, 2]);
+        let mut narrowing = Narrowing::new();
+        for n in [3, 1, 2] {
+            assert_eq!(asked(&mut narrowing, &undecided), Some(author(n)));
+            narrowing.answered(at(1), &undecided);
+        }
+        assert_eq!(asked(&mut narrowing, &undecided), None);
+    }
+
+    /// What waits for something else, as for a policy, is not asked for with every word of the cloud.
+    #[test]
+    fn what_may_rest_on_a_command_waits_no_longer_once_that_was_decided() {
+        let mut undecided = told_of(&[3, 1, 2]);
+        let mut narrowing = Narrowing::new();
+        for _ in 0..3 {
+            assert!(asked(&mut narrowing, &undecided).is_some());
+            narrowing.answered(at(1), &undecided);
+        }
+        undecided.remove(author(1), 1, 1);
+        assert_eq!(asked(&mut narrowing, &undecided), Some(author(2)));
+        narrowing.answered(at(1), &undecided);
+        assert_eq!(asked(&mut narrowing, &undecided), None);
     }
 }

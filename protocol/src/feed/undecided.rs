@@ -11,16 +11,30 @@ use crate::id::{Author, Dot};
 /// Commands without a verdict at the cloud.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Undecided {
-    /// By author: the last counter of each run, by its first.
-    runs: BTreeMap<Author, BTreeMap<u64, u64>>,
+    /// By author: each run by its first counter.
+    runs: BTreeMap<Author, BTreeMap<u64, Run>>,
     stuck: BTreeSet<Dot>,
     accepted: u64,
+    /// How many runs were told of up to now.
+    told: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Run {
+    last: u64,
+    /// Its place among all runs, as they were told: what a command rests on was told before it.
+    place: u64,
 }
 
 impl Undecided {
     /// The cloud holds this run and has not decided it.
     pub fn insert(&mut self, author: Author, first: u64, last: u64) {
-        self.runs.entry(author).or_default().insert(first, last);
+        self.told += 1;
+        let run = Run {
+            last,
+            place: self.told,
+        };
+        self.runs.entry(author).or_default().insert(first, run);
     }
 
     /// The cloud broke on this command often enough.
@@ -53,19 +67,20 @@ impl Undecided {
         let Some(runs) = self.runs.get_mut(&author) else {
             return;
         };
-        let touched: Vec<(u64, u64)> = runs
+        let touched: Vec<(u64, Run)> = runs
             .range(..=last)
             .rev()
-            .take_while(|(_, end)| **end >= first)
-            .map(|(start, end)| (*start, *end))
+            .take_while(|(_, run)| run.last >= first)
+            .map(|(start, run)| (*start, *run))
             .collect();
-        for (start, end) in touched {
+        for (start, run) in touched {
             runs.remove(&start);
             if start < first {
-                runs.insert(start, first - 1);
+                let last = first - 1;
+                runs.insert(start, Run { last, ..run });
             }
-            if end > last {
-                runs.insert(last + 1, end);
+            if run.last > last {
+                runs.insert(last + 1, run);
             }
         }
         if runs.is_empty() {
@@ -85,14 +100,39 @@ impl Undecided {
     /// Every run: its first command and its last counter.
     pub fn runs(&self) -> impl Iterator<Item = (Dot, u64)> {
         let each = self.runs.iter();
-        each.flat_map(|(author, runs)| runs.iter().map(|(first, last)| (author.at(*first), *last)))
+        each.flat_map(|(author, runs)| {
+            let runs = runs.iter();
+            runs.map(|(first, run)| (author.at(*first), run.last))
+        })
+    }
+
+    /// The runs that meet an author's commands between two counters, the last one first.
+    fn met(&self, first: Dot, last: u64) -> impl Iterator<Item = (u64, Run)> {
+        let runs = self.runs.get(&first.author).into_iter();
+        let below = runs.flat_map(move |runs| runs.range(..=last).rev());
+        below
+            .take_while(move |(_, run)| run.last >= first.counter)
+            .map(|(start, run)| (*start, *run))
     }
 
     /// Whether any of an author's commands between two counters is undecided.
     pub fn meets(&self, first: Dot, last: u64) -> bool {
-        let runs = self.runs.get(&first.author);
-        let below = runs.and_then(|runs| runs.range(..=last).next_back());
-        below.is_some_and(|(_, end)| *end >= first.counter)
+        self.met(first, last).next().is_some()
+    }
+
+    /// How many of an author's commands between two counters are undecided.
+    pub fn count(&self, first: Dot, last: u64) -> u64 {
+        let within = |(start, run): (u64, Run)| {
+            let (from, to) = (start.max(first.counter), run.last.min(last));
+            to + 1 - from
+        };
+        self.met(first, last).map(within).sum()
+    }
+
+    /// The place of a command among what is undecided, in the order of the feed as far as that is known.
+    pub fn place(&self, dot: Dot) -> u64 {
+        let run = self.met(dot, dot.counter).next();
+        run.map_or(u64::MAX, |(_, run)| run.place)
     }
 
     /// Whether the cloud was told to be stuck on a command.
@@ -130,6 +170,8 @@ mod tests {
         assert_eq!(runs, [(50, 50), (111, 120)]);
         assert!(undecided.is_stuck(author.at(50)) && undecided.meets(author.at(40), 60));
         assert!(!undecided.meets(author.at(51), 110));
+        assert_eq!(undecided.count(author.at(50), 115), 6);
+        assert_eq!(undecided.place(author.at(115)), 2);
         undecided.remove(author, 50, 50);
         undecided.remove(author, 111, 120);
         assert!(undecided.is_empty() && !undecided.is_stuck(author.at(50)));

@@ -79,4 +79,10 @@ pub const FOUND: &[(u64, Cast, &str)] = &[
         Cast::Liar,
         "word of the going of a machine that nobody heard itself went round a ring of machines for good",
     ),
+    (
+        1_939,
+        Cast::Liar,
+        "a gateway had the cloud hold thirty commands undecided, each waiting for others; each was asked for again ever more slowly, in \
+         the order of their authors, and some had no verdict after two minutes",
+    ),
 ];

@@ -192,6 +192,25 @@ fn a_stuck_command_is_shown_beside_the_queue_until_it_is_decided() {
     );
 }
 
+/// What a command rests on was applied before it; it is asked for in that order.
+#[test]
+fn what_the_cloud_has_not_decided_is_known_in_the_order_of_application_after_a_restart() {
+    let mut office = Office::with(Code::ValidationFailed);
+    let mut written = |at, n| {
+        let client = a_client(entity(n), &mut office.dice);
+        let bundle = office.write(at, vec![client]);
+        let held = Cloud::decide(&bundle, Vec::new()).swap_remove(0);
+        (bundle, held)
+    };
+    let (one, held) = written(1, 3);
+    let (other, held_too) = written(0, 4);
+    office.tell(vec![held, held_too]);
+    for store in &office.stores {
+        let undecided = store.restore().expect("reads").undecided;
+        assert!(undecided.place(one.tip()) < undecided.place(other.tip()));
+    }
+}
+
 #[test]
 fn a_verdict_that_comes_before_its_command_waits_for_it() {
     let mut writer = Machine::new(1);
