@@ -8,19 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use studiovault_protocol::engine::{ChangeRefused, Engine, Identity, Memory};
+use studiovault_protocol::engine::{ChangeRefused, Engine, Identity};
 use studiovault_protocol::event::{
     BlockRead, Effects, Input, LinkId, Moment, Notice, Order, PagesRead, Write,
 };
 use studiovault_protocol::fault::FaultKind;
-use studiovault_protocol::feed::FeedIndex;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::limits;
-use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::membership::{Keyring, Roster};
 use studiovault_protocol::merge::Priorities;
 use studiovault_protocol::pack::Taken;
-use studiovault_protocol::policy::{Policy, PolicyShelf};
+use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, WallMs};
 
 use crate::config::Region;
@@ -28,9 +26,11 @@ use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod audit;
 mod blocks;
+mod build;
 mod change;
 mod collect;
 mod event;
+mod forks;
 mod full;
 mod outgoing;
 mod pack;
@@ -108,8 +108,8 @@ pub struct Driver {
 
 impl Driver {
     /// Opens the driver over a store.
-    pub fn new(setup: Setup, store: Store, moment: Moment) -> Result<Self, StoreError> {
-        let engine = build_engine(&setup, &store, moment)?;
+    pub fn new(setup: Setup, mut store: Store, moment: Moment) -> Result<Self, StoreError> {
+        let engine = build::engine(&setup, &mut store, moment)?;
         let priorities = engine.roster().priorities();
         let mut driver = Self {
             setup,
@@ -166,6 +166,7 @@ impl Driver {
                 if let Err(error) = self.read_out(moment, after, &mut output) {
                     self.recover(moment, &error, &mut output);
                 }
+                self.split(moment, &mut output);
             }
             Err(error) => {
                 let refused = |ticket| (ticket, Err(WriteError::of_store(&error)));
@@ -247,13 +248,18 @@ impl Driver {
         output
             .notices
             .push(Notice::fault(FaultKind::Disk, reason.clone()));
+        self.begin_anew(moment, &reason, output);
+    }
+
+    /// Builds the engine from what is durable; every link begins anew.
+    fn begin_anew(&mut self, moment: Moment, reason: &str, output: &mut Output) {
         let links = std::mem::take(&mut self.links).into_keys();
         output
             .closes
-            .extend(links.map(|link| (link, reason.clone())));
+            .extend(links.map(|link| (link, reason.to_owned())));
         self.blocks.clear();
         self.pages.clear();
-        match build_engine(&self.setup, &self.store, moment) {
+        match build::engine(&self.setup, &mut self.store, moment) {
             Ok(engine) => {
                 self.engine = engine;
                 let keyring = Input::Keyring(Box::new(self.keyring.clone()));
@@ -291,42 +297,6 @@ impl Driver {
         }
         batch.commit()
     }
-}
-
-/// Rebuilds the engine from what is durable.
-fn build_engine(setup: &Setup, store: &Store, moment: Moment) -> Result<Engine, StoreError> {
-    let restored = store.restore()?;
-    let mut log = LogIndex::restore(restored.chains);
-    for header in &restored.parked {
-        log.restore_parked(header);
-    }
-    let mut feed = FeedIndex::restore(
-        &restored.feed_ends,
-        restored.feed_folded,
-        restored.cloud_holds,
-    );
-    feed.restore_undecided(restored.undecided);
-    for page in restored.unfolded {
-        feed.restore_unfolded(page);
-    }
-    let mut roster = setup.roster.clone();
-    // A stored record was checked when it came; one that no longer passes is left out.
-    roster.extend(restored.records);
-    let mut policies = PolicyShelf::new(roster.studio(), setup.policy.clone());
-    for record in restored.policies {
-        // As above.
-        let _ = policies.insert(record, &roster);
-    }
-    Ok(Engine::new(
-        setup.identity.clone(),
-        Memory {
-            log,
-            feed,
-            roster,
-            policies,
-        },
-        moment,
-    ))
 }
 
 /// What is read and worded once a step is durable.
@@ -410,9 +380,11 @@ impl Step<'_> {
             blocks,
             pages,
             orders,
+            compares,
             notices,
         } = effects;
         self.output.stored |= !writes.is_empty();
+        let mut misnamed = Vec::new();
         for write in writes {
             let rules = Rules {
                 policy: self.engine.policies().in_force(),
@@ -434,6 +406,13 @@ impl Step<'_> {
                 .changed
                 .extend(entities.into_iter().map(|(id, _)| id));
             self.output.conflicts_changed |= !opened.is_empty() || !closed.is_empty();
+            match &write {
+                Write::Apply { bundle, .. } if self.engine.log().is_split(bundle.tip()) => {
+                    self.batch.note_late()?;
+                }
+                Write::Fold(page) => misnamed.extend(self.batch.misnamed(page)?),
+                _ => {}
+            }
             if matches!(write, Write::Record(_)) {
                 *self.priorities = self.engine.roster().priorities();
             }
@@ -453,7 +432,7 @@ impl Step<'_> {
         for notice in notices {
             self.notice(notice)?;
         }
-        Ok(())
+        self.compare(compares, misnamed)
     }
 
     fn notice(&mut self, notice: Notice) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ mod beside;
 mod checkpoint;
 mod collect;
 mod error;
+mod evidence;
 mod fold;
 mod history;
 mod keys;
@@ -75,6 +76,7 @@ const FILE: &str = "studio.db";
 const LOCK: &str = "studio.lock";
 /// Where the rights are kept that the rows were made by.
 const CUTS: &str = "cuts";
+const ASIDE: &str = "aside";
 const CLOSED: &str = "closed";
 
 /// Where a store lives.
@@ -238,6 +240,7 @@ impl Store {
         self.made_by.priorities = priorities.map(|table| Priorities(table.into_iter().collect()));
         self.made_by.rights = Rights {
             cuts: self.decoded(CUTS)?.unwrap_or_default(),
+            aside: self.decoded(ASIDE)?.unwrap_or_default(),
             closed: self.decoded(CLOSED)?.unwrap_or_default(),
         };
         self.stale = false;

@@ -260,12 +260,19 @@ fn parts_of(bytes: &[u8]) -> Result<(Body, Signature), BundleError> {
 
 /// The bundle's hash: over its header and the list of its commands' hashes.
 fn hash_of(body: &Body) -> Hash {
+    let (author, first) = (body.header.author, body.header.first_counter);
+    let hashes = (first..)
+        .zip(&body.commands)
+        .map(|(counter, command)| command.hash(author.at(counter)));
+    hash_over(&body.header, hashes)
+}
+
+fn hash_over(header: &Header, commands: impl Iterator<Item = Hash>) -> Hash {
     let mut hasher = blake3::Hasher::new();
     hasher.update(Purpose::Bundle.label());
-    hasher.update(&postcard::to_stdvec(&body.header).expect("wire types always encode"));
-    let (author, first) = (body.header.author, body.header.first_counter);
-    for (at, command) in body.commands.iter().enumerate() {
-        hasher.update(&command.hash(author.at(first + at as u64)).0);
+    hasher.update(&postcard::to_stdvec(header).expect("wire types always encode"));
+    for hash in commands {
+        hasher.update(&hash.0);
     }
     Hash(*hasher.finalize().as_bytes())
 }
@@ -315,7 +322,10 @@ fn check_header(header: &Header, count: u64) -> Result<(), BundleError> {
     Ok(())
 }
 
+mod claim;
 mod newer;
+
+pub use claim::Claim;
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! It keeps frontiers, sessions, election and timers; entity state stays in the store. It assumes that the writes of one
 //! effect are durable before its sends go out; if a write fails, the engine is built anew from the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bundle::{Bundle, Header};
 use crate::command::{Change, Command};
@@ -22,6 +22,7 @@ use crate::time::{MonoMs, WallMs};
 use crate::vector::Vector;
 
 mod changes;
+mod doubles;
 mod heads;
 mod hear;
 mod intake;
@@ -106,9 +107,19 @@ pub struct Engine {
     uplink: uplink::Uplink,
     fresh: Outbox,
     heads: heads::Heads,
-    next_transfer: u32,
     network: Network,
     lan: Lan,
+    asks: Asks,
+}
+
+/// What is asked of peers and of the cloud truth.
+#[derive(Debug)]
+struct Asks {
+    next_transfer: u32,
+    /// Authors of whom something came that does not go with what is held.
+    doubts: BTreeSet<Author>,
+    /// How far the feed was asked for once more. Its pages are no news then.
+    reread: Option<u64>,
 }
 
 /// The signed policies, and what of the logs counts by them and the roster.
@@ -119,14 +130,19 @@ struct Law {
 }
 
 impl Law {
-    fn new(policies: PolicyShelf, roster: &Roster) -> Self {
-        let rights = Rights::of(roster, &policies);
-        Self { policies, rights }
+    fn new(policies: PolicyShelf, roster: &Roster, log: &LogIndex) -> Self {
+        let rights = Rights::default();
+        let mut law = Self { policies, rights };
+        law.judge(roster, log);
+        law
     }
 
     /// Works out anew what counts.
-    fn judge(&mut self, roster: &Roster) {
-        self.rights = Rights::of(roster, &self.policies);
+    fn judge(&mut self, roster: &Roster, log: &LogIndex) {
+        self.rights = Rights {
+            aside: log.aside().clone(),
+            ..Rights::of(roster, &self.policies)
+        };
     }
 }
 
@@ -159,7 +175,7 @@ impl Engine {
         };
         let mut engine = Self {
             own: log.chain(own).is_some().then_some(own),
-            law: Law::new(policies, &roster),
+            law: Law::new(policies, &roster, &log),
             log,
             feed,
             links: BTreeMap::new(),
@@ -168,17 +184,24 @@ impl Engine {
             uplink: uplink::Uplink::new(roster.cloud().is_some(), now.mono),
             fresh: Outbox::default(),
             heads: heads::Heads::default(),
-            next_transfer: 1,
             network: Network::Online,
             lan: Lan {
                 port: 0,
                 keyring: Keyring::default(),
                 beat_at: now.mono,
             },
+            asks: Asks {
+                next_transfer: 1,
+                doubts: BTreeSet::new(),
+                reread: None,
+            },
             roster,
             me,
         };
         engine.log.set_lost(engine.roster.lost());
+        if engine.log.lacks_named() {
+            engine.reread();
+        }
         engine.prefer();
         engine
     }
@@ -224,6 +247,13 @@ impl Engine {
             Input::Listening(port) => self.lan.port = port,
             Input::Part { ticket, part } => self.take_part((ticket, *part), &mut fx),
             Input::Batched(bundles) => self.uplink.narrowing.batched(bundles),
+            Input::Compared { ours, theirs, from } => {
+                self.compared((&ours, &theirs), from, &mut fx);
+            }
+            Input::Misnamed(firsts) => self.misnamed(&firsts),
+        }
+        if &self.law.rights.aside != self.log.aside() {
+            self.law.judge(&self.roster, &self.log);
         }
         self.fold(&mut fx);
         self.note_gateway(&mut fx);
@@ -417,7 +447,7 @@ impl Engine {
         };
         let tips = self.log.applied().tips().iter();
         let parent = tips
-            .filter(|tip| tip.author.device == self.me.device)
+            .filter(|tip| tip.author.device == self.me.device && !self.log.is_aside(**tip))
             .max_by_key(|tip| (tip.counter, tip.author.epoch))
             .map(|tip| {
                 let chain = self.log.chain(tip.author).expect("a tip has a chain");

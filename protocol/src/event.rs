@@ -11,7 +11,7 @@ use crate::command::Command;
 use crate::fault::{Fault, FaultKind};
 use crate::feed::{FeedHead, Page};
 use crate::frontier::{Frontier, Range};
-use crate::id::{Author, DeviceId, PublicKey};
+use crate::id::{Author, DeviceId, Dot, PublicKey};
 use crate::membership::{Keyring, Rekey, SignedRecord};
 use crate::pack::{Part, Taken};
 use crate::policy::SignedPolicy;
@@ -118,6 +118,17 @@ pub enum Input {
     },
     /// The driver has worded a batch: the bundles in it, in order.
     Batched(Vec<Range>),
+    /// What is held where a bundle begins that was to be compared, and that bundle.
+    Compared {
+        /// What is held.
+        ours: Box<Bundle>,
+        /// What came.
+        theirs: Box<Bundle>,
+        /// By which link.
+        from: Option<LinkId>,
+    },
+    /// Folded pages name these bundles, by their first commands, and others are held in their places.
+    Misnamed(Vec<Dot>),
 }
 
 /// Whether this machine takes part in the LAN.
@@ -277,6 +288,8 @@ pub enum Write {
     Fold(Page),
     /// Keep a record of the roster.
     Record(SignedRecord),
+    /// Keep a bundle as evidence against its author; it is no part of the log.
+    Evidence(Bundle),
     /// Keep a signed policy. If it is in force, everything that follows is folded by it.
     Policy(SignedPolicy),
 }
@@ -390,6 +403,8 @@ pub struct Effects {
     pub sends: Vec<(LinkId, Frame)>,
     /// Bundles for gossip, beyond the direct peers.
     pub gossip: Vec<Arc<[u8]>>,
+    /// Bundles to hold against what is held where they begin, and the links by which they came.
+    pub compares: Vec<(Bundle, Option<LinkId>)>,
     /// Links to close, with the reason.
     pub closes: Vec<(LinkId, String)>,
     /// Blocks to read and send.

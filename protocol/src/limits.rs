@@ -54,6 +54,11 @@ pub const ROSTER_RECORDS: usize = 4096;
 pub const ROSTER_RESERVE: usize = 512;
 /// Encoded bytes of records in one frame; a single larger record still fits a frame.
 pub const ROSTER_FRAME_BYTES: usize = 128 * 1024;
+/// Epochs of one device of which the roster says that they split, each with two signed headers (200 KiB at most). Nobody's memory image is
+/// resumed so often; a liar that goes on is shut out by an admin.
+pub const FORKS: usize = 64;
+/// Bundles of others kept as evidence of each chain that splits; what a machine itself wrote is always kept.
+pub const EVIDENCE: usize = 256;
 /// Records between a grant and the root key: admins who admitted admins.
 pub const CHAIN: usize = 16;
 /// Epochs that one cut names; a machine begins one at every start, so this is years of daily work. At most 20 bytes each.

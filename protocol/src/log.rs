@@ -12,6 +12,8 @@ use crate::limits;
 use crate::sabotage::Bug;
 use crate::vector::{Epochs, Parent, Vector};
 
+mod forks;
+
 /// One epoch of one device as far as it is held.
 #[derive(Clone, Debug)]
 pub struct Chain {
@@ -52,6 +54,8 @@ pub enum Admission {
     Duplicate,
     /// Something before it is missing: ask for the device's log.
     Gap,
+    /// It lies beyond a split of its chain, and the feed does not name it: evidence, and no part of the log.
+    Evidence,
     /// It contradicts what is held: another bundle with the same dot, or a chain that does not join.
     Contradiction(&'static str),
 }
@@ -65,6 +69,7 @@ pub struct LogIndex {
     applied: Vector,
     /// Of these authors nothing from that counter on is waited for.
     lost: BTreeMap<Author, u64>,
+    forks: forks::Forks,
     digest: Option<Hash>,
 }
 
@@ -127,7 +132,7 @@ impl LogIndex {
                 .get(&dot.author)
                 .is_some_and(|from| dot.counter >= *from)
         };
-        self.is_applied(dot) || lost() || Bug::NoCausalWait.is_on()
+        self.is_applied(dot) || lost() || self.is_nobodys(dot) || Bug::NoCausalWait.is_on()
     }
     /// What of a device stored bundles wait for and nothing brings: of each author the first counter that is not held.
     pub fn awaited(&self, device: DeviceId) -> Vec<(Author, u64)> {
@@ -170,6 +175,9 @@ impl LogIndex {
     /// Judges a bundle whose signature was checked; changes nothing.
     pub fn judge(&self, bundle: &Bundle) -> Admission {
         let header = bundle.header();
+        if self.is_evidence(bundle) {
+            return Admission::Evidence;
+        }
         if let Some(chain) = self.chains.get(&header.author) {
             let (held, hash) = chain.held;
             return if bundle.last() == held && bundle.hash() != hash {
@@ -178,6 +186,8 @@ impl LogIndex {
                 Admission::Duplicate
             } else if header.first_counter > held + 1 {
                 Admission::Gap
+            } else if header.begins() {
+                Admission::Contradiction("an epoch that begins twice")
             } else if header.first_counter == held + 1 && header.prev == Some(hash) {
                 Admission::Fresh
             } else {
@@ -196,10 +206,14 @@ impl LogIndex {
                     device: header.author.device,
                     epoch,
                 };
-                if self.held(parent) >= counter {
-                    Admission::Fresh
-                } else {
-                    Admission::Gap
+                match self.chain(parent).map(|chain| chain.held) {
+                    _ if self.is_split(parent.at(counter)) => Admission::Fresh,
+                    // Its tip would hide that they differ: nothing but this says so.
+                    Some((held, hash)) if held == counter && header.prev != Some(hash) => {
+                        Admission::Contradiction("an epoch that goes on from another branch")
+                    }
+                    Some((held, _)) if held >= counter => Admission::Fresh,
+                    _ => Admission::Gap,
                 }
             }
         }
@@ -223,6 +237,7 @@ impl LogIndex {
                     past,
                 };
                 self.chains.insert(header.author, chain);
+                self.note_aside(header.author);
             }
         }
         self.digest = None;
@@ -260,6 +275,10 @@ impl LogIndex {
 
     /// Whether a peer of that reach holds the path up to `dot`.
     pub fn reach_covers(&self, reach: &Reach, dot: Dot) -> bool {
+        if self.is_split(dot) {
+            // What goes on from beyond a split may be held without it.
+            return reach.held(dot.author) >= dot.counter;
+        }
         let mut tips = reach.of_device(dot.author.device);
         tips.any(|(author, counter)| self.epochs.reaches(author.at(counter), dot))
     }
@@ -324,13 +343,12 @@ impl LogIndex {
             .iter()
             .filter_map(|(author, chain)| {
                 let (epoch, at) = chain.parent?;
-                Some((
-                    Author {
-                        device: author.device,
-                        epoch,
-                    },
-                    at,
-                ))
+                let parent = Author {
+                    device: author.device,
+                    epoch,
+                };
+                // Beyond a split a parent is not held for its child: it is told by itself.
+                (!self.is_split(parent.at(at))).then_some((parent, at))
             })
             .collect();
         let tips = self
@@ -347,19 +365,32 @@ impl LogIndex {
         Frontier { tips, feed }
     }
 
+    /// The same without some devices, so that their whole logs are sent.
+    pub fn frontier_without(&self, feed: u64, devices: &BTreeSet<DeviceId>) -> Frontier {
+        let mut frontier = self.frontier(feed);
+        let tips = &mut frontier.tips;
+        tips.retain(|tip| !devices.contains(&tip.author.device));
+        frontier
+    }
+
     fn trail(&self, author: Author) -> Vec<(crate::id::Epoch, u64)> {
         let (mut trail, mut distance, mut next) = (Vec::new(), 0u64, 1u64);
         let mut at = self.epochs.parent(author);
         while let Some((epoch, counter)) = at {
+            let parent = Author {
+                device: author.device,
+                epoch,
+            };
+            if self.is_split(parent.at(counter)) {
+                // The path goes on there, and is not held for it.
+                break;
+            }
             distance += 1;
             if distance == next && trail.len() < limits::TRAIL {
                 trail.push((epoch, counter));
                 next *= 2;
             }
-            at = self.epochs.parent(Author {
-                device: author.device,
-                epoch,
-            });
+            at = self.epochs.parent(parent);
         }
         trail
     }
@@ -395,7 +426,10 @@ impl LogIndex {
             let mut after = reach.held(*author);
             // A peer that holds a later epoch of this path holds the path below it too.
             for (tip, counter) in reach.of_device(device) {
-                after = after.max(self.epochs.upto(tip.at(counter), *author));
+                let upto = self.epochs.upto(tip.at(counter), *author);
+                if tip == *author || !self.is_split(author.at(upto)) {
+                    after = after.max(upto);
+                }
             }
             let after = after.max(chain.start - 1);
             if chain.held.0 > after {
@@ -413,7 +447,7 @@ impl LogIndex {
     pub fn wanted(&self, reach: &Reach) -> BTreeSet<DeviceId> {
         reach
             .iter()
-            .filter(|(author, counter)| self.held(*author) < *counter)
+            .filter(|(author, counter)| self.held(*author) < self.end_of(*author).min(*counter))
             .map(|(author, _)| author.device)
             .collect()
     }

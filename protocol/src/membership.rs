@@ -5,12 +5,14 @@
 //! key lifts it.
 
 mod cuts;
+mod double;
 mod record;
 mod rekey;
 mod rights;
 mod roster;
 
 pub use cuts::Cuts;
+pub use double::{Double, Split};
 pub use record::{Act, Authority, Cut, RecordError, SignedRecord, Signer};
 pub use rekey::{KeyState, Keyring, MeshKey, Moved, Rekey, RekeyError};
 pub use rights::{Bar, Closed, Rights};

@@ -93,6 +93,17 @@ pub struct Greeting {
     pub clock_offset_ms: i64,
 }
 
+/// Why logs are asked of a peer that nothing new is known of, or not.
+#[derive(Clone, Debug, Default)]
+pub struct Mending {
+    /// Devices of which a transfer brought nothing: not asked again before this time.
+    pub barren: BTreeMap<DeviceId, MonoMs>,
+    /// Devices of which it holds something that does not go with what is held here.
+    pub doubts: BTreeSet<DeviceId>,
+    /// Authors of whom the transfer under way brought something that does not follow on what is held.
+    pub gaps: BTreeSet<Author>,
+}
+
 /// An authenticated peer on one link.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -118,8 +129,8 @@ pub struct Session {
     pub wanting: Option<Wanting>,
     /// What it asked of us.
     pub serving: Option<Serving>,
-    /// Devices of which a transfer brought nothing: not asked again before this time.
-    pub barren: BTreeMap<DeviceId, MonoMs>,
+    /// What is to be asked of it, and what not.
+    pub mending: Mending,
     /// Tips to tell it at the end of this step.
     pub owes: BTreeMap<Author, u64>,
     heard: Heard,
@@ -146,7 +157,7 @@ impl Session {
             sent: Sent::default(),
             wanting: None,
             serving: None,
-            barren: BTreeMap::new(),
+            mending: Mending::default(),
             owes: BTreeMap::new(),
             heard: Heard::default(),
             window: Window::default(),

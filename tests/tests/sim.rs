@@ -62,16 +62,19 @@ fn machines_that_come_and_go_are_one_with_the_others_each_time() {
     assert_eq!((churned.events, churned.studios, rows), (40, 1, 1));
 }
 
-/// Its frames and batches are bent, forged, withheld and told again until the world is healed; then all agree, the liar too.
+/// Its frames and batches are bent, forged, withheld and told again, and its log forks, until the world is healed; then all agree, the
+/// liar too.
 #[test]
 fn a_member_that_lies_keeps_nobody_from_agreeing() {
-    let mut lies = 0;
+    let (mut lies, mut forks) = (0, 0);
     for seed in 1..=60 {
         let report = sim::run_with(seed, sim::Cast::Liar);
         assert_eq!(report.failure, None, "SEED={seed} cargo sim --liar");
         lies += report.faults.get("lie").copied().unwrap_or(0);
+        forks += report.faults.get("fork").copied().unwrap_or(0);
     }
     assert!(lies > 1_000, "only {lies} lies in sixty seeds");
+    assert!(forks > 20, "only {forks} forks in sixty seeds");
 }
 
 /// They announce a protocol that nobody else speaks and write what this version cannot read; it is kept, passed on and applied as

@@ -98,6 +98,7 @@ impl State {
         };
         let mut log = LogIndex::restore(session.chains(studio.row)?);
         log.set_lost(roster.lost());
+        log.set_forks(roster.forks());
         Ok(Self {
             roster,
             policies,
@@ -128,7 +129,13 @@ impl State {
             .cloned()
             .collect();
         self.log.set_lost(self.roster.lost());
+        self.log.set_forks(self.roster.forks());
         new
+    }
+
+    /// Whether a command lies neither beyond a cut of its device nor beyond a split of its chain.
+    pub fn stands(&self, dot: Dot) -> bool {
+        self.roster.cuts().stands(dot) && !self.log.is_aside(dot)
     }
 }
 

@@ -153,6 +153,12 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
         SetAside::Cut => {
             format!("{device} no longer belonged when it wrote: {act}. {to_do}")
         }
+        SetAside::Split => format!(
+            "{device} signed two different things at one place of its log, and this comes after it: {act}. {to_do}"
+        ),
+        SetAside::Evidence => format!(
+            "{device} signed two different things at one place of its log; this is none of what counts, and is kept as evidence: {act}."
+        ),
         SetAside::Role => format!(
             "{device} has no role in which it may write a {}: {act}. {to_do}",
             row.entity_type,

@@ -21,7 +21,11 @@ pub(super) fn lines(write: &Write, engine: &Engine) -> Vec<AuditLine> {
         Write::Record(record) => vec![record_line(record, engine.roster())],
         Write::Policy(policy) => vec![policy_line(policy)],
         Write::Store { bundle, own: true } => decisions(bundle),
-        Write::Store { .. } | Write::Apply { .. } | Write::Page(_) | Write::Fold(_) => Vec::new(),
+        Write::Store { .. }
+        | Write::Apply { .. }
+        | Write::Page(_)
+        | Write::Fold(_)
+        | Write::Evidence(_) => Vec::new(),
     }
 }
 
@@ -76,6 +80,14 @@ pub(super) fn record_line(record: &SignedRecord, roster: &Roster) -> AuditLine {
         Act::Retire(cut) => (
             AuditKind::Revocation,
             format!("{} retired", roster.name(cut.device)),
+        ),
+        Act::Double(double) => (
+            AuditKind::Revocation,
+            format!(
+                "{} signed two different things at {}: what it wrote from there on is set aside",
+                roster.name(double.author().device),
+                double.author().at(double.split().from)
+            ),
         ),
         Act::Lost(lost) => {
             let mut names: Vec<&str> = lost

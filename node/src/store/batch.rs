@@ -140,6 +140,24 @@ impl<'s> Batch<'s> {
         })
     }
 
+    /// The stored bundle of the same author to hold a bundle against: the author's first one where that begins the epoch as well, else
+    /// the one where it begins, or the last one before.
+    pub fn opposite(&mut self, bundle: &Bundle) -> Result<Option<Bundle>, StoreError> {
+        self.guarded(|batch| {
+            batch.write_waiting()?;
+            let number = batch.store.authors.number(bundle.author()).unwrap_or(0);
+            let mut statement = batch.store.connection.prepare_cached(
+                "SELECT bytes, hash FROM log_bundle WHERE author = ?1 AND (first <= ?2 OR ?3)
+                 ORDER BY CASE WHEN ?3 THEN first ELSE -first END LIMIT 1",
+            )?;
+            let begins = bundle.header().begins();
+            let mut rows =
+                statement.query(params![number, bundle.first().cast_signed(), begins])?;
+            let row = rows.next()?;
+            row.map(|row| history::bundle(row, (0, 1))).transpose()
+        })
+    }
+
     /// Makes all of it durable. When this returns, it survives a power cut; if it fails, nothing of it was kept.
     pub fn commit(mut self) -> Result<(), StoreError> {
         self.guarded(|batch| {
@@ -194,21 +212,35 @@ impl<'s> Batch<'s> {
         let _ = self.store.load();
     }
 
-    fn carry_out(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
-        let mut applied = Applied::default();
+    /// Takes rules into use that changed without a write: what they touch is folded anew.
+    pub fn settle(&mut self, rules: &Rules<'_>) -> Result<(), StoreError> {
+        self.guarded(|batch| {
+            batch.open()?;
+            batch.keep_up(rules, &mut Applied::default())?;
+            batch.find_bases(rules)
+        })
+    }
+
+    fn keep_up(&mut self, rules: &Rules<'_>, applied: &mut Applied) -> Result<(), StoreError> {
         if self.store.adopted.as_ref() != Some(rules.policy) {
-            self.adopt(rules, &mut applied)?;
+            self.adopt(rules, applied)?;
         }
         if self.store.made_by.priorities.as_ref() != Some(rules.priorities) {
-            self.repick(rules, &mut applied)?;
+            self.repick(rules, applied)?;
         }
         if &self.store.made_by.rights != rules.rights {
-            self.rejudge(rules, &mut applied)?;
+            self.rejudge(rules, applied)?;
         }
         if keys::differs(&self.store.naming, rules.policy) {
             self.flush()?;
             self.store.rekey(rules.policy)?;
         }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, write: &Write, rules: &Rules<'_>) -> Result<Applied, StoreError> {
+        let mut applied = Applied::default();
+        self.keep_up(rules, &mut applied)?;
         match write {
             Write::Store { bundle, own } => self.append(bundle, (*own, rules))?,
             Write::Apply { bundle, past } => self.apply(bundle, past, (rules, &mut applied))?,
@@ -216,6 +248,7 @@ impl<'s> Batch<'s> {
             Write::Fold(page) => self.fold(page, rules, &mut applied)?,
             Write::Policy(record) => self.keep_policy(record)?,
             Write::Record(record) => self.keep_record(record)?,
+            Write::Evidence(bundle) => self.keep_evidence(bundle)?,
         }
         self.find_bases(rules)?;
         if self.touched.entities.len() > TOUCHED {

@@ -19,7 +19,9 @@ pub(super) const STUCK: &str = "STUCK";
 
 /// What is said of a command beyond a cut.
 const BEYOND_CUT: &str = "the machine that wrote it no longer belonged to the studio";
-
+/// What is said of a command beyond a split of its author's log.
+const BEYOND_SPLIT: &str =
+    "the machine that wrote it had signed something else in the same place of its log";
 /// What is said of a command that was never its machine's to write.
 const NEVER_OPEN: &str = "the role of the machine that wrote it never let it write this type";
 
@@ -53,6 +55,7 @@ pub(super) fn note_barred(
     }
     let (code, detail) = match bar {
         Bar::Cut => (Code::DeviceRevoked, BEYOND_CUT),
+        Bar::Split => (Code::DeviceRevoked, BEYOND_SPLIT),
         Bar::Role => (Code::Forbidden, NEVER_OPEN),
     };
     let said = (code.word(), detail, 0);

@@ -1,5 +1,5 @@
-//! What is set aside, because it would rewrite an append-only entry, is beyond the cut of a device that no longer belongs, or was
-//! never its device's to write: held, relayed, listed, and never applied.
+//! What is set aside, because it would rewrite an append-only entry, is beyond the cut of a device that no longer belongs or beyond a
+//! split of its log, or was never its device's to write: held, relayed, listed, and never applied.
 //!
 //! A bundle is judged once, when it is applied, by what its author had seen: every machine comes to the same. A create that did
 //! not know the entry is judged by the fold, with the entry's whole history. What is barred is a function of roster, policies and
@@ -18,7 +18,7 @@ use studiovault_protocol::vector::Vector;
 use super::batch::{Applied, Batch};
 use super::history::{self, History};
 use super::ledger::Decider;
-use super::{CLOSED, CUTS, Rules, Store, StoreError, letters, put_encoded};
+use super::{ASIDE, CLOSED, CUTS, Rules, Store, StoreError, letters, put_encoded};
 
 /// Bundles looked at between two writes of rows when rights change; bounds what is in memory.
 const ROUND: i64 = 256;
@@ -39,6 +39,7 @@ impl Reason {
         match self {
             Self::Whole | Self::Rewrites => "rewrites",
             Self::Barred(Bar::Cut) => "cut",
+            Self::Barred(Bar::Split) => "split",
             Self::Barred(Bar::Role) => "role",
         }
     }
@@ -60,8 +61,8 @@ fn bars(
     bundle: &Bundle,
 ) -> Result<BTreeMap<u64, Bar>, StoreError> {
     let mut statement = connection.prepare_cached(
-        "SELECT counter, reason = 'role' FROM quarantine
-         WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND reason IN ('cut', 'role')",
+        "SELECT counter, reason FROM quarantine
+         WHERE author = ?1 AND counter BETWEEN ?2 AND ?3 AND reason IN ('cut', 'split', 'role')",
     )?;
     let range = [
         author,
@@ -69,7 +70,11 @@ fn bars(
         bundle.last().cast_signed(),
     ];
     let noted = statement.query_map(range, |row| {
-        let bar = if row.get(1)? { Bar::Role } else { Bar::Cut };
+        let bar = match row.get::<_, String>(1)?.as_str() {
+            "cut" => Bar::Cut,
+            "split" => Bar::Split,
+            _ => Bar::Role,
+        };
         Ok((row.get::<_, i64>(0)?.cast_unsigned(), bar))
     })?;
     Ok(noted.collect::<Result<_, _>>()?)
@@ -108,8 +113,20 @@ impl Batch<'_> {
         if rules.rights.is_unbarred() {
             return Ok(());
         }
-        for (dot, command) in bundle.commands() {
-            if let Some(bar) = rules.rights.bar(dot, command) {
+        let barred = bundle
+            .commands()
+            .filter_map(|(dot, command)| Some((dot, command, rules.rights.bar(dot, command)?)));
+        let mut barred = barred.peekable();
+        if barred.peek().is_none() {
+            return Ok(());
+        }
+        // The verdict may have been here first, on the other branch of a log that splits.
+        let author = self.store.authors.number(bundle.author());
+        let author = author.expect("the author of a held bundle has a number");
+        let verdicts = history::verdicts(&self.store.connection, author, bundle)?;
+        for (dot, command, bar) in barred {
+            let verdict = verdicts.get(&dot.counter);
+            if !verdict.is_some_and(|verdict| lifts(verdict, bar)) {
                 self.store
                     .note_set_aside(dot, (bundle, command), Reason::Barred(bar))?;
             }
@@ -126,6 +143,7 @@ impl Batch<'_> {
         self.flush()?;
         let before = std::mem::replace(&mut self.store.made_by.rights, rules.rights.clone());
         put_encoded(&self.store.connection, CUTS, &rules.rights.cuts)?;
+        put_encoded(&self.store.connection, ASIDE, &rules.rights.aside)?;
         put_encoded(&self.store.connection, CLOSED, &rules.rights.closed)?;
         for device in rules.rights.changed(&before) {
             let authors = self.store.authors.of(device).map(|(number, _)| number);
@@ -318,7 +336,7 @@ impl Store {
     fn drop_bar(&self, (author, counter): (i64, u64)) -> Result<(), StoreError> {
         self.connection
             .prepare_cached(
-                "DELETE FROM quarantine WHERE author = ?1 AND counter = ?2 AND reason IN ('cut', 'role')",
+                "DELETE FROM quarantine WHERE author = ?1 AND counter = ?2 AND reason IN ('cut', 'split', 'role')",
             )?
             .execute([author, counter.cast_signed()])?;
         letters::drop_barred(&self.connection, (author, counter))
@@ -326,7 +344,7 @@ impl Store {
 }
 
 /// Whether a verdict holds against a bar. What the cloud truth decided, it decided with its own word on the role. Against a cut
-/// holds every one that was not given because of it: what lost or was rejected before the cloud truth heard of the cut stays a side
+/// or a split holds every one that was not given because of it: what lost or was rejected before the cloud truth heard of the cut stays a side
 /// of its conflict there, and so it does here.
 fn lifts(verdict: &Verdict, bar: Bar) -> bool {
     bar == Bar::Role

@@ -24,6 +24,7 @@ mod names;
 mod packing;
 mod past;
 mod pos;
+mod split;
 mod sql;
 mod whereabouts;
 

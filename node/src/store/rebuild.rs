@@ -57,7 +57,7 @@ impl Store {
 }
 
 impl Batch<'_> {
-    fn rebuild(
+    pub(super) fn rebuild(
         &mut self,
         rules: &Rules<'_>,
         told: &mut dyn FnMut(u64, u64),

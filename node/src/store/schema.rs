@@ -31,6 +31,7 @@ const MIGRATIONS: &[M<'static>] = &[
     M::up(include_str!("schema_13.sql")),
     M::up(include_str!("schema_14.sql")),
     M::up(include_str!("schema_15.sql")),
+    M::up(include_str!("schema_16.sql")),
 ];
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;

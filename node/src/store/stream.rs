@@ -334,8 +334,11 @@ impl Course {
     /// The counter and place of an author's next bundle after a counter, and of its last one up to a counter.
     fn neighbours(self) -> (&'static str, &'static str) {
         match self {
+            // Of two logs of one author a bundle of the one may begin within what the other holds: that is what has to be seen.
             Self::Arrival => (
-                "SELECT first, position FROM log_bundle WHERE author = ?1 AND first > ?2 ORDER BY first LIMIT 1",
+                "SELECT first, position FROM log_bundle WHERE author = ?1 AND first >= coalesce(
+                   (SELECT iif(last > ?2, first, ?2 + 1) FROM log_bundle
+                    WHERE author = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1), ?2 + 1) ORDER BY first LIMIT 1",
                 "SELECT first, position FROM log_bundle WHERE author = ?1 AND first <= ?2 ORDER BY first DESC LIMIT 1",
             ),
             Self::Application => (

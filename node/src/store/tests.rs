@@ -138,7 +138,14 @@ fn random_rights(all: &[Bundle], dice: &mut Dice) -> (Rights, SignedRecord) {
         .map(|n| (device(n), BTreeSet::from(["project".to_owned()])))
         .collect();
     let cuts = if dice.one_in(3) { Cuts::NONE } else { cuts };
-    (Rights { cuts, closed }, record)
+    (
+        Rights {
+            cuts,
+            closed,
+            ..Rights::default()
+        },
+        record,
+    )
 }
 
 /// The roster's last word.
@@ -182,8 +189,8 @@ fn counts(bar: Option<Bar>, verdict: Option<&Verdict>) -> bool {
         (None, _) => true,
         (Some(_), None) => false,
         (Some(Bar::Role), Some(_)) => true,
-        (Some(Bar::Cut), Some(Outcome::Rejected { code, .. })) => *code != Code::DeviceRevoked,
-        (Some(Bar::Cut), Some(_)) => true,
+        (Some(_), Some(Outcome::Rejected { code, .. })) => *code != Code::DeviceRevoked,
+        (Some(_), Some(_)) => true,
     }
 }
 
@@ -345,6 +352,7 @@ mod auditing;
 mod collecting;
 mod cut;
 mod durable;
+mod forks;
 mod letters;
 mod names;
 mod policies;

@@ -89,6 +89,7 @@ impl Store {
         found: &mut Verification,
     ) -> Result<LogIndex, StoreError> {
         let mut index = LogIndex::default();
+        self.learn_forks(&mut index, roster)?;
         let mut statement = self.connection.prepare(
             "SELECT position, applied, past_at, hash, bytes FROM log_bundle
              ORDER BY applied IS NULL, applied, author, first",

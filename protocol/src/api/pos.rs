@@ -110,6 +110,10 @@ pub enum SetAside {
     Rewrites,
     /// Its machine no longer belonged.
     Cut,
+    /// Its machine had signed something else in its place, or before it.
+    Split,
+    /// It is no part of any log: its machine had signed something else in its place, or before it.
+    Evidence,
     /// No role that its machine ever had may write this type.
     Role,
 }

@@ -117,6 +117,7 @@ impl Engine {
         if let Some(session) = self.session_mut(link) {
             session.hear_frontier(frontier);
         }
+        self.doubt_tips(link, frontier);
         self.tell_if_behind(link, now, fx);
         self.plan(now, fx);
         self.want_feed(now, fx);

@@ -58,7 +58,11 @@ impl Engine {
         let admission = self.log.judge(&bundle);
         self.owe(from, &bundle);
         match admission {
-            Admission::Duplicate => return Offered::Held,
+            Admission::Evidence => return Offered::Held,
+            Admission::Duplicate => {
+                self.compare(&bundle, from, fx);
+                return Offered::Held;
+            }
             Admission::Gap => {
                 self.gap(from, author);
                 return Offered::Waits;
@@ -77,6 +81,12 @@ impl Engine {
             let name = self.roster.name(author.device);
             let words = format!("{name}: {reason}");
             fx.notices.push(Notice::fault(FaultKind::Record, words));
+            self.asks.doubts.insert(author);
+            self.compare(&bundle, from, fx);
+            if bundle.header().begins() {
+                // What it goes on from may be what differs.
+                self.doubt(from, author);
+            }
             return Offered::Refused;
         }
         self.log.hold(&bundle);

@@ -152,6 +152,7 @@ impl Engine {
                 .extend(documents.map(|record| (link, Frame::Policy(record))));
         }
         self.tell_key((link, device), fx);
+        self.doubt_tips(link, &hello.frontier);
         self.election.speak_up();
         let statuses: Vec<_> = self.election.statuses().cloned().collect();
         fx.sends.push((link, Frame::Statuses(statuses)));

@@ -35,7 +35,7 @@ impl Engine {
         if self.law.policies.review(&self.roster) {
             fx.notices.push(Notice::PolicyChanged);
         }
-        self.law.judge(&self.roster);
+        self.law.judge(&self.roster, &self.log);
         self.log.set_lost(self.roster.lost());
         self.prefer();
         self.shut_out(fx);
@@ -51,7 +51,7 @@ impl Engine {
         match self.law.policies.insert(record.clone(), &self.roster) {
             Ok(Shelved::Nothing) => {}
             Ok(shelved) => {
-                self.law.judge(&self.roster);
+                self.law.judge(&self.roster, &self.log);
                 self.broadcast(from, &Frame::Policy(Box::new(record.clone())), fx);
                 fx.writes.push(Write::Policy(record));
                 if shelved == Shelved::InForce {

@@ -10,6 +10,7 @@ use super::intake::Offered;
 use super::{Engine, Fresh};
 use crate::event::{BlockRead, Effects, LinkId, Moment, Write};
 use crate::feed::{Page, PageError};
+use crate::frontier::Frontier;
 use crate::id::{Author, DeviceId};
 use crate::limits;
 use crate::session::Wanting;
@@ -24,10 +25,14 @@ const FEED_ASK_MS: u64 = 2_000;
 impl Engine {
     /// Something before a bundle of `author` is missing: ask the one who has it.
     pub(super) fn gap(&mut self, from: Option<LinkId>, author: Author) {
+        let is_held = self.log.chain(author).is_some();
         if let Some(session) = from.and_then(|link| self.session_mut(link)) {
             // It holds more than we do, whatever we believed: let the plan see it.
             session.reach.extend(author, limits::COUNTER);
-            session.barren.remove(&author.device);
+            session.mending.barren.remove(&author.device);
+            if is_held {
+                session.mending.gaps.insert(author);
+            }
         }
     }
 
@@ -38,12 +43,12 @@ impl Engine {
             let Some(session) = self.session_mut(link) else {
                 continue;
             };
-            session.barren.retain(|_, until| *until > now);
+            session.mending.barren.retain(|_, until| *until > now);
             let late = |w: &Wanting| now.since(w.progress_at) >= limits::TRANSFER_STALL_MS;
             if session.wanting.as_ref().is_some_and(late) {
                 let wanting = session.wanting.take().expect("it stalled");
                 for device in wanting.devices {
-                    session.barren.insert(device, now.plus(BARREN_MS));
+                    session.mending.barren.insert(device, now.plus(BARREN_MS));
                 }
                 due = true;
             }
@@ -84,6 +89,7 @@ impl Engine {
 
     /// Asks for every log of which some peer holds more, each of one peer at a time.
     pub(super) fn plan(&mut self, now: MonoMs, fx: &mut Effects) {
+        self.ask_doubted(now, fx);
         let sessions = || {
             self.links
                 .iter()
@@ -97,7 +103,10 @@ impl Engine {
         for (link, session) in sessions().filter(|(_, session)| session.wanting.is_none()) {
             for device in self.log.wanted(&session.reach) {
                 let known = self.roster.member(device).is_some();
-                if known && !taken.contains(&device) && !session.barren.contains_key(&device) {
+                if known
+                    && !taken.contains(&device)
+                    && !session.mending.barren.contains_key(&device)
+                {
                     holders.entry(device).or_default().push(link);
                 }
             }
@@ -113,23 +122,33 @@ impl Engine {
             }
         }
         for (link, devices) in asks {
-            let id = self.next_transfer;
-            self.next_transfer = self.next_transfer.wrapping_add(1);
             let frontier = self.log.frontier(self.feed.held());
-            let want = Frame::Want {
+            self.ask((link, now), (frontier, devices), fx);
+        }
+    }
+
+    /// Asks a peer for the logs of some devices beyond a frontier.
+    pub(super) fn ask(
+        &mut self,
+        (link, now): (LinkId, MonoMs),
+        (frontier, devices): (Frontier, BTreeSet<DeviceId>),
+        fx: &mut Effects,
+    ) {
+        let id = self.asks.next_transfer;
+        self.asks.next_transfer = self.asks.next_transfer.wrapping_add(1);
+        let want = Frame::Want {
+            id,
+            frontier,
+            devices: devices.iter().copied().collect(),
+        };
+        fx.sends.push((link, want));
+        if let Some(session) = self.session_mut(link) {
+            session.wanting = Some(Wanting {
                 id,
-                frontier,
-                devices: devices.iter().copied().collect(),
-            };
-            fx.sends.push((link, want));
-            if let Some(session) = self.session_mut(link) {
-                session.wanting = Some(Wanting {
-                    id,
-                    devices,
-                    progress_at: now,
-                    fruitful: false,
-                });
-            }
+                devices,
+                progress_at: now,
+                fruitful: false,
+            });
         }
     }
 
@@ -168,11 +187,19 @@ impl Engine {
                 let wanting = session.wanting.take().expect("it was there");
                 // What it said that it holds beyond this was wrong or is void; its next word counts.
                 session.reach = session.told.clone();
+                let gaps = std::mem::take(&mut session.mending.gaps);
                 if !wanting.fruitful {
                     let until = now.plus(BARREN_MS);
                     session
+                        .mending
                         .barren
-                        .extend(wanting.devices.into_iter().map(|d| (d, until)));
+                        .extend(wanting.devices.iter().map(|d| (*d, until)));
+                }
+                self.settle_doubts(&wanting.devices);
+                if !wanting.fruitful {
+                    // It sent what follows on what is held here, and nothing followed: its bundles end elsewhere than ours.
+                    gaps.into_iter()
+                        .for_each(|author| self.doubt(Some(link), author));
                 }
             }
         }
@@ -321,6 +348,8 @@ impl Engine {
         let fresh = self.feed.hold(page.clone())?;
         if fresh {
             fx.writes.push(Write::Page(page.clone()));
+            self.log.note_named(&page);
+            self.doubt_page(&page);
             self.fresh.pages.push(Fresh { item: page, from });
             self.fold(fx);
         }

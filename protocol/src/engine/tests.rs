@@ -557,6 +557,7 @@ fn off_the_network_means_off_the_uplink_and_back_means_at_once() {
 mod carrying;
 mod crown;
 mod epochs;
+mod forks;
 mod heads;
 mod idle;
 mod packs;

@@ -49,7 +49,7 @@ pub(super) struct Uplink {
     view: UplinkView,
     probing: bool,
     asking: bool,
-    ask_at_once: bool,
+    pub(super) ask_at_once: bool,
     /// The question under way does not wait for news: the feed is being caught up.
     catching_up: bool,
     probe_at: MonoMs,
@@ -202,7 +202,7 @@ impl Engine {
             return;
         }
         // Pages that wait for bundles are asked for once more: who brought them may be gone before it brought the bundles.
-        let (since, have) = (self.feed.folded(), self.log.frontier(self.feed.held()));
+        let (since, have) = (self.since(), self.have());
         let behind = self.uplink.ask_at_once || self.uplink.catching_up;
         let is_free = !self.uplink.view.forwarding && !behind;
         let narrowing = &mut self.uplink.narrowing;
@@ -390,7 +390,7 @@ impl Engine {
                 }
                 (self.uplink.asking, self.uplink.catching_up) = (false, false);
                 self.uplink.succeed(now);
-                let news = !changes.pages.is_empty();
+                let news = !changes.pages.is_empty() && self.asks.reread.is_none();
                 if !self.take_changes(*changes, now, fx) && news {
                     self.uplink.line.lengthen(moment, 0);
                 }
@@ -426,6 +426,7 @@ impl Engine {
             .map(|bytes| bytes.0.into())
             .collect();
         self.take_all(bundles, None, fx);
+        self.note_reread(&changes.pages);
         for bytes in changes.pages {
             if let Err(error) = self.take_page(bytes.0.into(), None, fx) {
                 if let PageError::Broken { position } = error {

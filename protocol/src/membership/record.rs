@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grant, Role};
+use super::{Double, Grant, Role};
 use crate::id::{Author, DeviceId, Epoch, Hash, Signature, StudioId};
 use crate::keys::{Purpose, SecretKey, VerifyKey};
 use crate::limits;
@@ -48,6 +48,8 @@ pub enum Act {
     /// Of these authors nothing from that counter on will ever come, ascending: nobody waits for it. What turns up
     /// nevertheless counts as always.
     Lost(Vec<(Author, u64)>),
+    /// One dot, two bundles: whoever met both tells it, and it proves itself.
+    Double(Box<Double>),
 }
 
 impl From<Grant> for Act {
@@ -150,7 +152,7 @@ impl SignedRecord {
     pub fn grant(&self) -> Option<&Grant> {
         match &self.act {
             Act::Grant(grant) | Act::Lower(grant, _) | Act::Readmit(grant, _) => Some(grant),
-            Act::Revoke(_) | Act::Retire(_) | Act::Lost(_) => None,
+            Act::Revoke(_) | Act::Retire(_) | Act::Lost(_) | Act::Double(_) => None,
         }
     }
 
@@ -158,6 +160,14 @@ impl SignedRecord {
     pub fn cut(&self) -> Option<&Cut> {
         match &self.act {
             Act::Revoke(cut) | Act::Retire(cut) => Some(cut),
+            _ => None,
+        }
+    }
+
+    /// The split that it proves, if it proves one.
+    pub fn double(&self) -> Option<&Double> {
+        match &self.act {
+            Act::Double(double) => Some(double),
             _ => None,
         }
     }
@@ -192,6 +202,12 @@ impl SignedRecord {
                 }
                 Vec::new()
             }
+            Act::Double(double) => {
+                if !double.is_canonical() || double.one.header.studio != self.studio {
+                    return Err(RecordError::Malformed);
+                }
+                Vec::new()
+            }
         };
         let fits =
             |list: &&Vec<Hash>| list.len() <= limits::CUT_KEEPS && ascend(list, |hash| *hash);
@@ -214,6 +230,7 @@ impl SignedRecord {
         match &self.act {
             Act::Retire(cut) => cut.device == signer.device,
             Act::Readmit(..) => false,
+            Act::Double(_) => true,
             Act::Lower(grant, _) => signer.role == Role::Admin && grant.role != Role::Admin,
             Act::Grant(_) | Act::Revoke(_) | Act::Lost(_) => signer.role == Role::Admin,
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Cuts, Role, Roster};
 use crate::command::Command;
-use crate::id::{DeviceId, Dot};
+use crate::id::{Author, DeviceId, Dot};
 use crate::policy::{Policy, PolicyShelf};
 
 /// Why a command does not count.
@@ -16,6 +16,8 @@ use crate::policy::{Policy, PolicyShelf};
 pub enum Bar {
     /// It is beyond the cut of a device that no longer belongs.
     Cut,
+    /// Its author's log splits before it.
+    Split,
     /// No role that its device ever had may write this type.
     Role,
 }
@@ -23,17 +25,19 @@ pub enum Bar {
 /// The types that each device never had the right to write; those that may write everything are not in it.
 pub type Closed = BTreeMap<DeviceId, BTreeSet<String>>;
 
-/// The cuts in force and the types that are closed to some.
+/// The cuts in force, what lies beyond splits, and the types that are closed to some.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Rights {
     /// What still stands of those that no longer belong.
     pub cuts: Cuts,
+    /// The first counter of each epoch that lies beyond a split: of the one that splits, and of those that go on from there.
+    pub aside: BTreeMap<Author, u64>,
     /// What was never anybody's to write.
     pub closed: Closed,
 }
 
 impl Rights {
-    /// What roster and policies come to.
+    /// What roster and policies come to for logs that do not split.
     pub fn of(roster: &Roster, shelf: &PolicyShelf) -> Self {
         let policies = shelf.readable();
         let closed = roster.roles().into_iter().filter_map(|(device, roles)| {
@@ -42,6 +46,7 @@ impl Rights {
         });
         Self {
             cuts: roster.cuts().clone(),
+            aside: BTreeMap::new(),
             closed: closed.collect(),
         }
     }
@@ -51,13 +56,17 @@ impl Rights {
         if !self.cuts.stands(dot) {
             return Some(Bar::Cut);
         }
+        let aside = self.aside.get(&dot.author);
+        if aside.is_some_and(|from| *from <= dot.counter) {
+            return Some(Bar::Split);
+        }
         let closed = self.closed.get(&dot.author.device)?;
         closed.contains(&command.entity_type).then_some(Bar::Role)
     }
 
     /// Whether nothing is barred to anybody.
     pub fn is_unbarred(&self) -> bool {
-        self.cuts.is_empty() && self.closed.is_empty()
+        self.cuts.is_empty() && self.aside.is_empty() && self.closed.is_empty()
     }
 
     /// The devices of which other commands are barred than by the other.
@@ -65,6 +74,9 @@ impl Rights {
         let mut devices: BTreeSet<DeviceId> = self.cuts.changed(&other.cuts).into_iter().collect();
         let both = self.closed.keys().chain(other.closed.keys());
         devices.extend(both.filter(|device| self.closed.get(device) != other.closed.get(device)));
+        let both = self.aside.keys().chain(other.aside.keys());
+        let moved = both.filter(|author| self.aside.get(author) != other.aside.get(author));
+        devices.extend(moved.map(|author| author.device));
         devices.into_iter().collect()
     }
 }

@@ -7,11 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Act, Cuts, Grant, RecordError, Role, SignedRecord, Signer};
+use super::{Act, Cuts, Grant, RecordError, Role, SignedRecord, Signer, Split};
 use crate::id::{Author, DeviceId, Hash, PublicKey, StudioId};
 use crate::keys::{Purpose, VerifyKey};
 use crate::limits;
 use crate::merge::Priorities;
+
+mod forks;
 
 /// How a device stands in its studio.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Serialize, Deserialize)]
@@ -84,6 +86,8 @@ pub struct Roster {
     /// The revocations and retirements that the root key lifted.
     lifted: BTreeSet<Hash>,
     cuts: Cuts,
+    /// Where chains split.
+    forks: BTreeMap<Author, Split>,
 }
 
 impl Roster {
@@ -99,6 +103,7 @@ impl Roster {
             members: BTreeMap::new(),
             lifted: BTreeSet::new(),
             cuts: Cuts::default(),
+            forks: BTreeMap::new(),
         })
     }
 
@@ -142,13 +147,15 @@ impl Roster {
             return Ok(false);
         }
         let key = record.check()?;
+        // Nothing rests on these.
+        let is_last = record.cut().is_some() || record.double().is_some();
         let (signer, depth) = match record.by {
             Signer::Root => (self.root_key.clone(), 0),
             Signer::Holder(under) => {
                 let entry = self.entry(under).ok_or(RecordError::Unfounded)?;
                 let grant = entry.record.grant().ok_or(RecordError::NoRight)?;
-                // However long a chain is, whoever stands at its end can shut a machine out: nothing rests on a cut.
-                let too_long = entry.depth >= limits::CHAIN && record.cut().is_none();
+                // However long a chain is, whoever stands at its end can shut a machine out.
+                let too_long = entry.depth >= limits::CHAIN && !is_last;
                 if !record.may_be_signed_by(grant) || too_long {
                     return Err(RecordError::NoRight);
                 }
@@ -159,13 +166,19 @@ impl Roster {
         if !signer.verify(Purpose::Record, &hash, &record.signature) {
             return Err(RecordError::BadSignature);
         }
-        // Room that only cuts take: no flood of grants keeps a revocation out.
-        let room = match record.cut() {
-            Some(_) => limits::ROSTER_RECORDS,
-            None => limits::ROSTER_RECORDS - limits::ROSTER_RESERVE,
+        // Room that only these take: no flood of grants keeps a revocation or a proof out.
+        let room = if is_last {
+            limits::ROSTER_RECORDS
+        } else {
+            limits::ROSTER_RECORDS - limits::ROSTER_RESERVE
         };
         if self.entries.len() >= room {
             return Err(RecordError::Full);
+        }
+        if let Some(double) = record.double()
+            && !self.splits(double)?
+        {
+            return Ok(false);
         }
         self.places.insert(hash, self.entries.len());
         self.entries.push(Entry {
@@ -381,14 +394,6 @@ impl Roster {
         let member = self.members.get(&device).filter(|m| m.is_active());
         let record = member.and_then(|member| self.record(member.record));
         record.is_some_and(|record| matches!(record.act, Act::Readmit(..)))
-    }
-    /// Equal on two machines exactly when they hold the same records.
-    pub fn digest(&self) -> Hash {
-        let mut hasher = blake3::Hasher::new();
-        self.places.keys().for_each(|hash| {
-            hasher.update(&hash.0);
-        });
-        Hash(*hasher.finalize().as_bytes())
     }
     /// The priority table of the pick.
     pub fn priorities(&self) -> Priorities {

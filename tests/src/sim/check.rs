@@ -48,13 +48,33 @@ pub struct Checks {
     pub withholders: BTreeSet<(usize, DeviceId)>,
     /// Why the last change of the roster was not made that somebody asked for in vain.
     pub refused_change: Option<ChangeRefused>,
+    /// Who may sign two things under one dot.
+    forker: Option<DeviceId>,
     /// What was promised to whom.
     pub promises: Promises,
     wire: BTreeMap<(Author, u64), Hash>,
-    sums: BTreeMap<(Vector, u64, Hash), (StateSum, usize)>,
+    sums: BTreeMap<Same, (StateSum, usize)>,
 }
 
+/// What makes the state: what is applied, how far the feed is folded, the records, and of the machine that lies which of its branches
+/// are held. Then which splits were acted on, and whether the rows are still to be made anew; both wait while a disk is full.
+type Same = (
+    Vector,
+    u64,
+    Hash,
+    Vec<(Author, (u64, Hash))>,
+    (Vec<(Author, u64)>, bool),
+);
+
 impl Checks {
+    /// Of a world in which that member may sign two things under one dot.
+    pub fn of(forker: Option<DeviceId>) -> Self {
+        Self {
+            forker,
+            ..Self::default()
+        }
+    }
+
     /// Something is wrong; the first word counts.
     pub fn violated(&mut self, what: String) {
         self.violation.get_or_insert(what);
@@ -105,6 +125,7 @@ impl Checks {
         self.promises.let_out(key.0, bundle.last());
         match self.wire.get(&key) {
             Some(hash) if *hash == bundle.hash() => return,
+            Some(_) if self.forker == Some(key.0.device) => {}
             Some(_) => self.violated(format!("I1: two bundles stand at {}", key.0.at(key.1))),
             None => {}
         }
@@ -129,8 +150,20 @@ impl Checks {
     /// I2: the same commands, the same feed prefix and the same roster give the same state, wherever and whenever.
     fn same_state(&mut self, at: usize, driver: &Driver) {
         let engine = driver.engine();
+        let log = engine.log();
+        let branches = log
+            .chains()
+            .filter(|(author, _)| self.forker == Some(author.device))
+            .filter_map(|(author, chain)| Some((author, chain.applied?)));
+        let branches = branches.collect();
+        let is_late = driver.store().came_late().expect("memory reads");
+        let splits = log
+            .forks()
+            .iter()
+            .map(|(author, split)| (*author, split.from));
+        let acted = (splits.collect(), is_late);
         let (feed, roster) = (engine.feed().folded(), engine.roster().digest());
-        let key = (engine.log().applied().clone(), feed, roster);
+        let key = (log.applied().clone(), feed, roster, branches, acted);
         let sum = driver.store().state_hash();
         let (known, whose) = *self.sums.entry(key).or_insert((sum, at));
         if known != sum {
@@ -208,8 +241,10 @@ impl World {
                 return Some(format!("nodes {lead} and {at} know other records"));
             }
             if engine.log().parked_count() > 0 {
+                let devices = self.nodes.iter().map(|node| node.device);
+                let awaited: Vec<_> = devices.flat_map(|d| engine.log().awaited(d)).collect();
                 return Some(format!(
-                    "node {at} has {} bundles parked",
+                    "node {at} has {} bundles parked, for {awaited:?}",
                     engine.log().parked_count()
                 ));
             }

@@ -80,9 +80,35 @@ pub const FOUND: &[(u64, Cast, &str)] = &[
         "word of the going of a machine that nobody heard itself went round a ring of machines for good",
     ),
     (
+        1_284,
+        Cast::Liar,
+        "two branches of one log: the cloud's feed named what a machine held otherwise, and the machine's fold stood still",
+    ),
+    (4_780, Cast::Liar, "the same"),
+    (
+        3,
+        Cast::Liar,
+        "what saw something beyond a split was applied before what lies before the split, and showed what it supersedes",
+    ),
+    (
+        106,
+        Cast::Liar,
+        "a bundle across a known split was not held against what stands where it begins, and an earlier split was found by nobody",
+    ),
+    (
+        107,
+        Cast::Liar,
+        "a bundle that begins within what a peer holds was not sent to it, and neither of the two heard of the other branch",
+    ),
+    (
         1_939,
         Cast::Liar,
         "a gateway had the cloud hold thirty commands undecided, each waiting for others; each was asked for again ever more slowly, in \
          the order of their authors, and some had no verdict after two minutes",
+    ),
+    (
+        1_471,
+        Cast::Liar,
+        "a machine whose disk was full began with a split that it knew and had not acted on, and showed what does not stand",
     ),
 ];

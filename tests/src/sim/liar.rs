@@ -1,7 +1,7 @@
 //! A member that lies: what it says to its peers and, as a gateway, to the cloud is bent, forged, withheld or told again, until
 //! the faults end. Then its machine starts anew and is honest, so that everybody must agree in the end, the liar too.
 //!
-//! It signs nothing twice under one dot for two machines that hold neither: a log that forks so is evidence, not agreement.
+//! Now and then it signs something else for one machine than for the others, under the same dot: a log that forks.
 
 use bytes::Bytes;
 use studiovault_protocol::bundle::{Bundle, Header};
@@ -23,6 +23,9 @@ use super::gatekeeper::Trick;
 /// Frames that it may tell again.
 const MEMORY: usize = 64;
 
+/// Of 1000 frames so many carry another bundle than the others get, if they carry one of its own.
+const FORK_PERMILLE: u64 = 60;
+
 /// The liar of a world.
 #[derive(Debug)]
 pub struct Liar {
@@ -35,6 +38,8 @@ pub struct Liar {
     key: SecretKey,
     studio: StudioId,
     told: Vec<Bytes>,
+    /// When its log forks: a chance of its own too.
+    forking: Dice,
     /// It lies in this way and in no other.
     trick: Option<Trick>,
     /// The first pages that it passed on.
@@ -68,6 +73,7 @@ impl Liar {
         Self {
             at,
             permille: dice.between(20, 300),
+            forking: Dice::new(seed ^ 0xf0f0_f0f0_1234_5678),
             dice,
             key,
             studio,
@@ -100,6 +106,11 @@ impl Liar {
         }
         if let Some(trick) = self.trick {
             return trick.play(honest, &mut self.kept);
+        }
+        if self.forking.happens(FORK_PERMILLE)
+            && let Some(frame) = self.forked(&honest)
+        {
+            return (vec![frame.encode().into()], Some("forked"));
         }
         if !self.dice.happens(self.permille) {
             return (vec![honest], None);
@@ -279,6 +290,31 @@ impl Liar {
         let first = self.dice.between(1, held);
         let prev = (first > 1).then(|| Hash(self.dice.bytes()));
         Some(push(&self.sealed((author, first), prev, hearer.wall)))
+    }
+
+    /// Its own newest bundle with other words, in its place.
+    fn forked(&mut self, honest: &Bytes) -> Option<Frame> {
+        let Ok(Frame::Push(mut bundles)) = Frame::decode(honest) else {
+            return None;
+        };
+        let last = bundles.last_mut()?;
+        let bundle = Bundle::decode(&last.0[..]).ok()?;
+        if bundle.author().device != self.rogue.0.device {
+            return None;
+        }
+        let mut commands: Vec<Command> = bundle.commands().map(|(_, c)| c.clone()).collect();
+        let command = commands.first_mut()?;
+        command.id = CommandId::from_random(self.forking.bytes());
+        command.nonce = Nonce(self.forking.bytes());
+        if self.forking.happens(500) {
+            let id = CommandId::from_random(self.forking.bytes());
+            let more = commands[0].clone();
+            commands.push(Command { id, ..more });
+        }
+        let header = bundle.header().clone();
+        let other = Bundle::seal(header, commands, &self.key).ok()?;
+        last.0 = other.bytes().to_vec();
+        Some(Frame::Push(bundles))
     }
 
     /// It holds everything, and far more than there is.

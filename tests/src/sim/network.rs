@@ -97,6 +97,9 @@ impl World {
         let (frames, kind) = liar.twist(frame, &hearer);
         if let Some(kind) = kind {
             self.checks.fault("lie");
+            if kind == "forked" {
+                self.checks.fault("fork");
+            }
             self.trace
                 .note(self.now, format_args!("LIE of {at} on {name}: {kind}"), &[]);
         }

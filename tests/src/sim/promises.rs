@@ -21,6 +21,8 @@ pub struct Promises {
     kept: BTreeMap<Author, u64>,
     /// The last counter that everybody must hold in the end.
     due: BTreeMap<Author, u64>,
+    /// Where the first bundle of each name ends.
+    began: BTreeMap<Author, u64>,
 }
 
 impl Promises {
@@ -38,6 +40,7 @@ impl Promises {
 
     /// A person was told that this is durable.
     pub fn acknowledged(&mut self, author: Author, last: u64) {
+        self.began.entry(author).or_insert(last);
         for held in [&mut self.kept, &mut self.due] {
             let known = held.entry(author).or_default();
             *known = last.max(*known);
@@ -92,14 +95,18 @@ impl Promises {
         nowhere
     }
 
-    /// I1: what everybody must hold in the end and this log does not.
+    /// I1: what everybody must hold in the end and this log does not. Of a log that splits what lies before.
     pub fn missing_from(&self, at: usize, log: &LogIndex) -> Option<String> {
-        let mut missing = self
-            .due
-            .iter()
-            .filter(|(author, last)| log.held(**author) < **last);
+        let due = self.due.iter().filter_map(|(author, last)| {
+            let Some(split) = log.forks().get(author) else {
+                return Some((*author, *last));
+            };
+            let has_stood = self.began.get(author).is_some_and(|end| *end < split.from);
+            has_stood.then(|| (*author, (split.from - 1).min(*last)))
+        });
+        let mut missing = due.filter(|(author, last)| log.held(*author) < *last);
         let (author, last) = missing.next()?;
-        let dot = author.at(*last);
+        let dot = author.at(last);
         Some(format!(
             "I1: node {at} does not hold {dot}, which was acknowledged"
         ))

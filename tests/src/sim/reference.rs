@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::command::{Change, Command, Op};
-use studiovault_protocol::id::{Author, DeviceId, Dot, EntityId};
+use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{
     Code, ElementSet, Entity, Field, Life, LifeKind, LifeWrite, LostLife, LostSide, Outcome,
     Register, Sibling, Survivor, Top, Verdict,
@@ -14,8 +14,10 @@ use studiovault_protocol::merge::{
 use studiovault_protocol::policy::{Policy, Rule, TypeRule};
 use studiovault_protocol::value::{Value, ValueKind};
 
+mod order;
 mod question;
 
+pub use order::Rulings;
 pub use question::{Twins, base, life_base, questions, twins};
 
 /// A set of commands by number.
@@ -111,34 +113,9 @@ impl Deed<'_> {
     }
 }
 
-/// What was said about commands besides what they say.
-#[derive(Debug, Default)]
-pub struct Rulings {
-    /// The cloud's words.
-    pub verdicts: BTreeMap<Dot, Verdict>,
-    /// Of whom nothing from that counter on is waited for.
-    pub given_up: BTreeMap<Author, u64>,
-    /// Of whoever does not belong any more, what stands; authors that are not named are cut at 0.
-    pub cuts: BTreeMap<DeviceId, BTreeMap<Author, u64>>,
-}
-
-impl Rulings {
-    /// The commands up to there; of what was given up as many as came.
-    fn path<'a>(&self, dot: Dot, paths: &'a BTreeMap<Dot, Bits>) -> Option<&'a Bits> {
-        if let Some(path) = paths.get(&dot) {
-            return Some(path);
-        }
-        let from = self.given_up.get(&dot.author)?;
-        let mut came = (1..dot.counter).rev().map(|counter| dot.author.at(counter));
-        let held = came.find_map(|dot| paths.get(&dot));
-        static NONE: Bits = Bits(Vec::new());
-        (*from <= dot.counter).then(|| held.unwrap_or(&NONE))
-    }
-}
-
 /// The state of every entity that these bundles touch.
 pub fn merge(bundles: &[Bundle], rulings: &Rulings, policy: &Policy) -> BTreeMap<EntityId, Entity> {
-    entities(deeds(bundles, rulings), policy)
+    entities(order::deeds(bundles, rulings), policy)
 }
 
 /// The state of every entity that these commands touch.
@@ -151,85 +128,6 @@ pub fn entities(deeds: Vec<Deed>, policy: &Policy) -> BTreeMap<EntityId, Entity>
         .into_iter()
         .map(|(id, deeds)| (id, entity(id, &deeds, policy)))
         .collect()
-}
-
-/// Numbers the commands in a causal order and works out for each which others its context covers.
-fn deeds<'a>(bundles: &'a [Bundle], rulings: &'a Rulings) -> Vec<Deed<'a>> {
-    let mut waiting: Vec<&Bundle> = bundles.iter().collect();
-    let mut paths: BTreeMap<Dot, Bits> = BTreeMap::new();
-    let mut pasts: BTreeMap<Author, Bits> = BTreeMap::new();
-    let mut done: Vec<Deed> = Vec::new();
-    while !waiting.is_empty() {
-        let before = waiting.len();
-        waiting.retain(|bundle| {
-            let (author, header) = (bundle.author(), bundle.header());
-            let own = header.saw.iter().find(|seen| {
-                seen.dot.author.device == author.device && Some(seen.hash) == header.prev
-            });
-            let parent = own.map(|seen| seen.dot);
-            let within = author.at(bundle.first().saturating_sub(1));
-            let previous = if pasts.contains_key(&author) {
-                Some(within)
-            } else {
-                parent
-            };
-            let ready = header
-                .saw
-                .iter()
-                .all(|seen| rulings.path(seen.dot, &paths).is_some())
-                && previous.map_or(bundle.first() == 1, |dot| paths.contains_key(&dot));
-            if !ready {
-                return true;
-            }
-            let mut past = pasts.remove(&author).unwrap_or_default();
-            header
-                .saw
-                .iter()
-                .filter_map(|seen| rulings.path(seen.dot, &paths))
-                .for_each(|path| past.unite(path));
-            let mut path = previous.map(|dot| paths[&dot].clone()).unwrap_or_default();
-            for (dot, command) in bundle.commands() {
-                let mut saw = past.clone();
-                saw.unite(&path);
-                if let Some(vector) = &command.ctx {
-                    let tips = vector.tips().iter();
-                    let read = tips.filter_map(|tip| rulings.path(*tip, &paths));
-                    saw = read
-                        .filter(|path| saw.holds(path))
-                        .fold(Bits::default(), Bits::with);
-                }
-                let number = done.len();
-                path.insert(number);
-                paths.insert(dot, path.clone());
-                let verdict = rulings.verdicts.get(&dot);
-                let cut = rulings.cuts.get(&author.device);
-                let stands = |cut: &BTreeMap<Author, u64>| cut.get(&author) >= Some(&dot.counter);
-                done.push(Deed {
-                    number,
-                    dot,
-                    command,
-                    saw,
-                    verdict,
-                    is_cut: !cut.is_none_or(stands),
-                });
-            }
-            paths.extend(unread(bundle).map(|dot| (dot, path.clone())));
-            pasts.insert(author, past);
-            false
-        });
-        assert!(
-            waiting.len() < before,
-            "bundles that saw something that nobody holds"
-        );
-    }
-    done
-}
-
-/// What nobody here can read has its place in the order, and does nothing.
-fn unread(bundle: &Bundle) -> impl Iterator<Item = Dot> {
-    let counters = bundle.first()..=bundle.last();
-    let unread = counters.filter(|_| bundle.newer().is_some());
-    unread.map(|counter| bundle.author().at(counter))
 }
 
 fn entity(id: EntityId, all: &[Deed], policy: &Policy) -> Entity {

@@ -82,6 +82,18 @@ fn cuts(driver: &Driver) -> BTreeMap<DeviceId, BTreeMap<Author, u64>> {
     cuts
 }
 
+/// Who signed two things in one place, by the proofs themselves: of several places the first.
+fn splits(driver: &Driver) -> BTreeMap<Author, u64> {
+    let records = driver.engine().roster().records();
+    let doubles = records.filter_map(SignedRecord::double);
+    let mut splits: BTreeMap<Author, u64> = BTreeMap::new();
+    for double in doubles {
+        let from = splits.entry(double.author()).or_insert(u64::MAX);
+        *from = double.split().from.min(*from);
+    }
+    splits
+}
+
 impl World {
     /// I2 and I4 at the end.
     pub fn judge(&mut self) {
@@ -157,6 +169,7 @@ impl World {
             verdicts: self.verdicts(bundles)?,
             given_up: given_up(driver),
             cuts: cuts(driver),
+            splits: splits(driver),
         })
     }
 

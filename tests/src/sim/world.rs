@@ -176,6 +176,7 @@ impl World {
         let liar = (cast == Cast::Liar).then(|| Liar::draw(seed, &machines, studio));
         let newer = (cast == Cast::Mixed).then(|| Newer::draw(seed, &machines, studio));
         let blocked = vec![vec![false; plan.nodes]; plan.nodes];
+        let checks = Checks::of(liar.as_ref().map(|liar| nodes[liar.at].device));
         Self {
             plan,
             dice,
@@ -185,7 +186,7 @@ impl World {
             blocked,
             cloud,
             trace: Trace::new(is_shown),
-            checks: Checks::default(),
+            checks,
             is_healed: false,
             policy,
             records,

@@ -30,10 +30,9 @@ impl Sitting<'_> {
 
     /// Which commands of a bundle are beyond the cut of its device.
     pub(super) fn beyond_cut(&self, bundle: &Bundle) -> Vec<bool> {
-        let cuts = self.state.roster.cuts();
         bundle
             .commands()
-            .map(|(dot, _)| !cuts.stands(dot))
+            .map(|(dot, _)| !self.state.stands(dot))
             .collect()
     }
 }

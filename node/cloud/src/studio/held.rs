@@ -133,7 +133,7 @@ impl Sitting<'_> {
             held: true,
         };
         let shut_out = Outcome::from(Refusal::shut_out());
-        let case = if self.state.roster.cuts().stands(dot) {
+        let case = if self.state.stands(dot) {
             case
         } else {
             Case {

@@ -61,6 +61,8 @@ pub enum Judgement {
 pub fn judge(log: &LogIndex, bundle: &Bundle, cloud: Author) -> Judgement {
     match log.judge(bundle) {
         Admission::Duplicate => Judgement::Known,
+        Admission::Evidence if bundle.last() <= log.held(bundle.author()) => Judgement::Known,
+        Admission::Evidence => Judgement::Refuse("its author's log splits before it".to_owned()),
         Admission::Contradiction(reason) => Judgement::Refuse(reason.to_owned()),
         _ if bundle.author().device == cloud.device => {
             Judgement::Refuse("the cloud truth's own log goes on only at the cloud truth".into())

@@ -73,6 +73,7 @@ impl Studio {
                     return Err(TailError::Elsewhere(head.0));
                 }
                 head = (page.last(), page.hash());
+                sitting.state.log.note_named(page);
                 for (position, entry) in page.entries() {
                     self.take_again((truth, &mut sitting), (position, entry), &bundles)?;
                 }
@@ -118,6 +119,7 @@ impl Studio {
             }
         }
         state.log.set_lost(state.roster.lost());
+        state.log.set_forks(state.roster.forks());
         for policy in &request.policies {
             if let Err(error) = state.policies.insert(policy.clone(), &state.roster) {
                 tracing::warn!(%error, "a policy is not taken");

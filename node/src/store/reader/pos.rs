@@ -95,7 +95,7 @@ impl View<'_> {
                    (SELECT kind FROM replacement AS instead WHERE instead.author = quarantine.author AND instead.counter = quarantine.counter LIMIT 1)
                    FROM quarantine JOIN epoch ON epoch.id = quarantine.author
                    ORDER BY written_at DESC, epoch.name, counter LIMIT ?1";
-        self.gather(sql, params![limit as i64], |row| {
+        let mut rows = self.gather(sql, params![limit as i64], |row| {
             let text: String = row.get(0)?;
             let dot = text.parse();
             Ok(QuarantineRow {
@@ -108,12 +108,17 @@ impl View<'_> {
                 written_at: WallMs(row.get(6)?),
                 reason: match row.get::<_, String>(7)?.as_str() {
                     "cut" => SetAside::Cut,
+                    "split" => SetAside::Split,
                     "role" => SetAside::Role,
                     _ => SetAside::Rewrites,
                 },
                 settled: row.get(8)?,
             })
-        })
+        })?;
+        rows.extend(self.evidence_rows()?);
+        rows.sort_by_key(|row| std::cmp::Reverse(row.written_at));
+        rows.truncate(limit);
+        Ok(rows)
     }
 
     fn sales(

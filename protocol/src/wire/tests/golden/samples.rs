@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::cloud::{EnrolAnswer, EnrolRequest, Pong, PongHead, Proof, Prover, Summary, Target};
-use crate::membership::{Act, Authority, Cut};
+use crate::membership::{Act, Authority, Cut, Double};
 use crate::merge::{
     ElementSet, Entity, Field, KeyClaim, KeyHash, Life, LifeKind, LifeWrite, LostLife, LostSide,
     Register, Sibling, Survivor, Top,
@@ -65,12 +65,25 @@ pub(super) fn records() -> Vec<(&'static str, SignedRecord)> {
         ("revoke", Act::Revoke(cut())),
         ("retire", Act::Retire(cut())),
         ("lost", Act::Lost(vec![(author(1), 300), (author(2), 1)])),
+        ("double", Act::Double(Box::new(double()))),
     ];
     let holder = Authority::holder(Hash([6; 32]), key());
     let mut records = acts.map(|(name, act)| (name, SignedRecord::seal(STUDIO, act, &holder)));
     let (_, readmit) = &mut records[3];
     *readmit = SignedRecord::by_root(STUDIO, readmit.act.clone(), &key());
     records.into()
+}
+
+/// Two bundles that begin one epoch.
+fn double() -> Double {
+    let one = a_bundle();
+    let header = Header {
+        actor: "another".into(),
+        ..one.header().clone()
+    };
+    let commands = one.commands().map(|(_, command)| command.clone()).collect();
+    let other = Bundle::seal(header, commands, &key()).expect("it fits");
+    Double::of(&one, &other).expect("two at one place")
 }
 
 /// One part of every kind.
