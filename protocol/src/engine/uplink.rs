@@ -379,22 +379,7 @@ impl Engine {
                     self.uplink.batches.lengthen(moment, 0);
                 }
             }
-            UplinkEvent::Changed(changes) => {
-                // It answers with records only where its own are others. A question that a batch ended says nothing any more.
-                let is_same = changes.roster.is_empty() && changes.policies.is_empty();
-                if !is_same {
-                    // What it was told did not reach it, or it lost that since: it is told again.
-                    self.uplink.records.1 = Known::default();
-                } else if self.uplink.asking {
-                    self.uplink.records.1 = self.uplink.records.0;
-                }
-                (self.uplink.asking, self.uplink.catching_up) = (false, false);
-                self.uplink.succeed(now);
-                let news = !changes.pages.is_empty() && self.asks.reread.is_none();
-                if !self.take_changes(*changes, now, fx) && news {
-                    self.uplink.line.lengthen(moment, 0);
-                }
-            }
+            UplinkEvent::Changed(changes) => self.changed(moment, *changes, fx),
             UplinkEvent::Returned { head } => {
                 self.uplink.view.forwarding = false;
                 self.uplink.succeed(now);
@@ -409,6 +394,25 @@ impl Engine {
         self.tell_uplink();
         if self.uplink.view != before || self.uplink.problem.is_some() != had_problem {
             fx.notices.push(Notice::UplinkChanged);
+        }
+    }
+
+    /// The cloud answered a question about what is new.
+    fn changed(&mut self, moment: Moment, changes: Changes, fx: &mut Effects) {
+        // It answers with records only where its own are others. A question that a batch ended says nothing any more.
+        let is_same = changes.roster.is_empty() && changes.policies.is_empty();
+        if !is_same {
+            // What it was told did not reach it, or it lost that since: it is told again.
+            self.uplink.records.1 = Known::default();
+        } else if self.uplink.asking {
+            self.uplink.records.1 = self.uplink.records.0;
+        }
+        (self.uplink.asking, self.uplink.catching_up) = (false, false);
+        let now = moment.now.mono;
+        self.uplink.succeed(now);
+        let news = !changes.pages.is_empty() && self.asks.reread.is_none();
+        if !self.take_changes(changes, now, fx) && news {
+            self.uplink.line.lengthen(moment, 0);
         }
     }
 
