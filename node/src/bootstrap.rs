@@ -24,20 +24,23 @@ use crate::uplink::UplinkError;
 use crate::wording::parted;
 
 mod chunks;
+mod delta;
 mod fetch;
 mod lan;
 mod loading;
 
-pub use fetch::fetch;
+pub use delta::Base;
 pub use lan::LanReach;
-pub use loading::Loaded;
+pub use loading::{Filled, Loaded};
 
 /// What is being done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
     /// Chunks come; counted in bytes.
     Fetching,
-    /// They go into the new store; counted in chunks.
+    /// What this machine holds of it goes into the new store; counted in places of its log.
+    TakingOver,
+    /// The chunks go into it; counted in chunks.
     Loading,
     /// Machines on the LAN fill it; counted in commands.
     Filling,

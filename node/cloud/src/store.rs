@@ -4,6 +4,7 @@
 //! Every write happens in a transaction of [`Store::write`], which commits whole or leaves nothing. The statements are the
 //! same for both databases; what a database must do stands in [`TruthStore`].
 
+mod ahead;
 mod audit;
 mod cell;
 mod commands;
@@ -13,6 +14,7 @@ mod database;
 mod entities;
 mod feed;
 mod held;
+mod later;
 mod logs;
 mod moving;
 mod postgres;
@@ -23,12 +25,15 @@ mod studios;
 mod telemetry;
 mod tokens;
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use ahead::Ahead;
 use cell::{Cell, cells};
 use database::{Access, Dialect, Row, Transaction, TruthStore};
+use later::Later;
 
 pub use audit::Audit;
 pub use commands::{HistoryRow, NewCommand};
@@ -61,6 +66,11 @@ pub enum StoreError {
     /// The database refuses what a row says: a bug, or damage. It concerns that row alone.
     #[error("the database refuses a row ({0}): restore it from a backup")]
     Row(#[source] Box<dyn Error + Send + Sync>),
+    /// The same of one row among many that were written together: whose it is shows when they are written one by one.
+    #[error(
+        "the database refuses one of the rows written together ({0}): restore it from a backup"
+    )]
+    Together(#[source] Box<dyn Error + Send + Sync>),
     /// The person's: an address that names no database.
     #[error(
         "the database's address cannot be used ({0}): give it as postgres://USER:PASSWORD@HOST:PORT/NAME"
@@ -88,6 +98,7 @@ impl StoreError {
             | Self::NotEmpty
             | Self::Provoked
             | Self::Address(_)
+            | Self::Together(_)
             | Self::Away(_)
             | Self::Database(_) => false,
         }
@@ -139,9 +150,25 @@ impl Store {
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self.database.begin(Access::Write)?;
-        let done = work(&Session {
-            transaction: &*transaction,
-        })?;
+        let done = work(&Session::singly(&*transaction))?;
+        transaction.commit()?;
+        Ok(done)
+    }
+
+    /// The same, where a shared database is asked for many rows at once. A row that it refuses among them fails all of it with
+    /// [`StoreError::Together`]: [`Self::write`] finds whose it is.
+    pub fn write_together<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Session<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        if !self.is_shared() {
+            return self.write(work);
+        }
+        let transaction = self.database.begin(Access::Write)?;
+        let session = Session::together(&*transaction);
+        let done = work(&session)?;
+        session.write_kept()?;
+        drop(session);
         transaction.commit()?;
         Ok(done)
     }
@@ -152,40 +179,45 @@ impl Store {
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self.database.begin(Access::Read)?;
-        work(&Session {
-            transaction: &*transaction,
-        })
+        work(&Session::singly(&*transaction))
     }
 }
 
 /// One open transaction.
 pub struct Session<'a> {
     transaction: &'a dyn Transaction,
+    /// Where rows are written together: those that are not written yet.
+    later: Option<RefCell<Later>>,
+    ahead: RefCell<Ahead>,
+}
+
+impl<'a> Session<'a> {
+    /// Every row is written at once.
+    fn singly(transaction: &'a dyn Transaction) -> Self {
+        Self {
+            transaction,
+            later: None,
+            ahead: RefCell::default(),
+        }
+    }
+
+    /// Rows are written together where that comes to the same.
+    fn together(transaction: &'a dyn Transaction) -> Self {
+        Self {
+            later: Some(RefCell::default()),
+            ..Self::singly(transaction)
+        }
+    }
 }
 
 impl Session<'_> {
-    /// Begins a savepoint that [`Self::release`] keeps and [`Self::roll_back`] undoes. They nest by name.
-    pub fn savepoint(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().0, cells![])
-    }
-
-    /// Keeps what happened since the savepoint.
-    pub fn release(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().1, cells![])
-    }
-
-    /// Undoes what happened since the savepoint and ends it.
-    pub fn roll_back(&self, name: Savepoint) -> Result<(), StoreError> {
-        self.run(name.statements().2, cells![])?;
-        self.release(name)
-    }
-
     fn run(&self, sql: &str, cells: &[Cell<'_>]) -> Result<(), StoreError> {
         self.count(sql, cells).map(drop)
     }
 
     /// Like `run`, and tells how many rows it touched.
     fn count(&self, sql: &str, cells: &[Cell<'_>]) -> Result<usize, StoreError> {
+        self.make_way(sql)?;
         self.transaction.execute(sql, cells)
     }
 
@@ -202,6 +234,7 @@ impl Session<'_> {
         cells: &[Cell<'_>],
         read: impl FnOnce(Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
+        self.make_way(sql)?;
         let (mut read, mut first) = (Some(read), None);
         self.transaction.query(sql, cells, &mut |row| {
             if let Some(read) = read.take() {
@@ -219,6 +252,7 @@ impl Session<'_> {
         cells: &[Cell<'_>],
         mut read: impl FnMut(Row<'_>) -> Result<T, StoreError>,
     ) -> Result<Vec<T>, StoreError> {
+        self.make_way(sql)?;
         let mut all = Vec::new();
         self.transaction.query(sql, cells, &mut |row| {
             all.push(read(row)?);

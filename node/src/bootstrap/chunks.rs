@@ -9,6 +9,7 @@ use studiovault_protocol::limits;
 use studiovault_protocol::pack::Part;
 use studiovault_protocol::snapshot::{ChunkName, Manifest, split};
 
+use super::delta::Base;
 use super::{Bootstrap, BootstrapError, disk, is_file};
 
 impl Bootstrap {
@@ -20,8 +21,12 @@ impl Bootstrap {
         self.chunks().join(name.hash.to_string())
     }
 
-    /// The chunks of a manifest that are not here, with their places. What is here and no chunk of it goes.
-    pub fn missing(&self, manifest: &Manifest) -> Result<Vec<(usize, ChunkName)>, BootstrapError> {
+    /// The chunks of a manifest beyond the base that are not here, with their places. What is here and no chunk of it goes.
+    pub fn missing(
+        &self,
+        manifest: &Manifest,
+        base: Base,
+    ) -> Result<Vec<(usize, ChunkName)>, BootstrapError> {
         let place = self.chunks();
         fs::create_dir_all(&place).map_err(disk(&place))?;
         let named: BTreeSet<String> = manifest
@@ -36,7 +41,7 @@ impl Bootstrap {
             }
         }
         let mut missing = Vec::new();
-        for (at, name) in manifest.chunks().enumerate() {
+        for (at, name) in base.beyond(manifest) {
             if self.read_chunk(name).is_err() {
                 missing.push((at, *name));
             }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use studiovault_protocol::snapshot::{ChunkName, Manifest};
 
-use super::{Bootstrap, BootstrapError, Stage};
+use super::delta::Base;
+use super::{Bootstrap, BootstrapError, Loaded, Stage};
 use crate::uplink::{CloudClient, UplinkError};
 
 /// How often a chunk is asked for while the network breaks it, each time after twice the wait.
@@ -12,41 +13,70 @@ const TRIES: u32 = 6;
 /// The first wait.
 const WAIT: Duration = Duration::from_millis(200);
 
-/// Fetches the newest snapshot, all of it.
-pub async fn fetch(
-    bootstrap: &Bootstrap,
-    client: &CloudClient,
-    told: &mut dyn FnMut(Stage, u64, u64),
-) -> Result<Manifest, BootstrapError> {
-    bootstrap.check_cloud()?;
-    let bytes = match client.snapshot().await {
-        // It has not heard of this machine yet: a signed roster says that it belongs.
-        Err(UplinkError::Unknown(_)) => {
-            let records: Vec<_> = bootstrap.roster.records().cloned().collect();
-            client
-                .introduce(bootstrap.roster.studio(), &records)
-                .await?;
-            client.snapshot().await
-        }
-        bytes => bytes,
-    };
-    let bytes = match bytes {
-        Err(UplinkError::Missing(_)) => return Err(BootstrapError::NoSnapshot),
-        bytes => bytes?,
-    };
-    let manifest = bootstrap.check(bytes)?;
-    let missing = bootstrap.missing(&manifest)?;
-    let all = manifest.packed_bytes();
-    let lacking: u64 = missing.iter().map(|(_, name)| u64::from(name.packed)).sum();
-    let mut done = all - lacking;
-    told(Stage::Fetching, done, all);
-    for (place, name) in missing {
-        let bytes = chunk(client, (&manifest, place), &name).await?;
-        bootstrap.keep(&name, &bytes)?;
-        done += u64::from(name.packed);
-        told(Stage::Fetching, done, all);
+impl Bootstrap {
+    /// Begins this machine anew from the cloud's newest snapshot, of which only what its own store cannot stand in for is fetched.
+    pub async fn load_from_cloud(
+        self,
+        client: &CloudClient,
+        told: &mut dyn FnMut(Stage, u64, u64),
+    ) -> Result<Loaded, BootstrapError> {
+        let manifest = self.newest(client).await?;
+        let base = self.base(&manifest)?;
+        self.fetch(client, (&manifest, base), told).await?;
+        let filled = match self.fill((&manifest, base), told) {
+            // The store is damaged, or the feed was put back and went on another way: nothing of it stands in.
+            Err(BootstrapError::Refused(reason)) if base.is_some() => {
+                tracing::info!(
+                    reason,
+                    "the store is no base; all of the snapshot is fetched"
+                );
+                self.fetch(client, (&manifest, Base::default()), told)
+                    .await?;
+                self.fill((&manifest, Base::default()), told)?
+            }
+            filled => filled?,
+        };
+        self.finish(filled)
     }
-    Ok(manifest)
+
+    /// The newest manifest, which may be loaded.
+    async fn newest(&self, client: &CloudClient) -> Result<Manifest, BootstrapError> {
+        self.check_cloud()?;
+        let bytes = match client.snapshot().await {
+            // It has not heard of this machine yet: a signed roster says that it belongs.
+            Err(UplinkError::Unknown(_)) => {
+                let records: Vec<_> = self.roster.records().cloned().collect();
+                client.introduce(self.roster.studio(), &records).await?;
+                client.snapshot().await
+            }
+            bytes => bytes,
+        };
+        match bytes {
+            Err(UplinkError::Missing(_)) => Err(BootstrapError::NoSnapshot),
+            bytes => self.check(bytes?),
+        }
+    }
+
+    /// Fetches every chunk beyond the base that is not here.
+    async fn fetch(
+        &self,
+        client: &CloudClient,
+        (manifest, base): (&Manifest, Base),
+        told: &mut dyn FnMut(Stage, u64, u64),
+    ) -> Result<(), BootstrapError> {
+        let missing = self.missing(manifest, base)?;
+        let all = base.packed_bytes(manifest);
+        let lacking: u64 = missing.iter().map(|(_, name)| u64::from(name.packed)).sum();
+        let mut done = all - lacking;
+        told(Stage::Fetching, done, all);
+        for (place, name) in missing {
+            let bytes = chunk(client, (manifest, place), &name).await?;
+            self.keep(&name, &bytes)?;
+            done += u64::from(name.packed);
+            told(Stage::Fetching, done, all);
+        }
+        Ok(())
+    }
 }
 
 async fn chunk(

@@ -8,7 +8,7 @@ use studiovault_protocol::api::Status;
 use studiovault_protocol::policy::Policy;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::loading::Unfinished;
+use super::loading::{Filled, Unfinished};
 use super::{Bootstrap, BootstrapError, Loaded, Stage};
 use crate::config::{Folder, Machine};
 use crate::node::{Announce, Node, NodeConfig};
@@ -64,7 +64,11 @@ impl Bootstrap {
             commands: status.counts.commands,
             ..Loaded::default()
         };
-        self.finish(unfinished, intake, loaded)
+        self.finish(Filled {
+            unfinished,
+            intake,
+            loaded,
+        })
     }
 }
 

@@ -4,26 +4,19 @@ use std::fs;
 use std::path::PathBuf;
 
 use studiovault_protocol::frontier::{Range, Reach};
-use studiovault_protocol::limits;
 use studiovault_protocol::log::LogIndex;
 use studiovault_protocol::merge::FOLD;
-use studiovault_protocol::pack::{Part, Taken};
+use studiovault_protocol::pack::Taken;
 use studiovault_protocol::policy::Policy;
-use studiovault_protocol::snapshot::Manifest;
-use studiovault_protocol::wire::Packed;
+use studiovault_protocol::snapshot::{ChunkName, Manifest};
 
+use super::delta::{Base, take_bundles, take_pages};
 use super::{Bootstrap, BootstrapError, Stage, disk};
 use crate::clock;
 use crate::config::system_user;
 use crate::driver::Driver;
 use crate::pack::Intake;
-use crate::store::{AuditKind, AuditLine, Location, Reader, SliceRoom, Store, exchange};
-
-/// How much of the old store is carried over at one time.
-const ROOM: SliceRoom = SliceRoom {
-    bytes: limits::FRAME_BYTES,
-    items: 4096,
-};
+use crate::store::{AuditKind, AuditLine, Location, Reader, Store, exchange};
 
 /// What stands in the new store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -32,6 +25,10 @@ pub struct Loaded {
     pub position: u64,
     /// Commands that came from the LAN; 0 if it was a snapshot.
     pub commands: u64,
+    /// Up to which position the old store stood in for the snapshot.
+    pub own: u64,
+    /// Bytes of the chunks that were fetched for it, now or before it was broken off.
+    pub fetched: u64,
     /// Bundles that the snapshot held.
     pub bundles: u64,
     /// Pages of the feed.
@@ -55,19 +52,30 @@ impl Loaded {
     }
 }
 
+/// A new store that is whole, and not in the old one's place yet.
+pub struct Filled {
+    pub(super) unfinished: Unfinished,
+    pub(super) intake: Intake,
+    pub(super) loaded: Loaded,
+}
+
 impl Bootstrap {
-    /// Makes the new store and puts it in the old one's place.
-    pub fn load(
-        self,
-        manifest: &Manifest,
+    /// Makes the new store of the old one up to the base, and of the chunks beyond.
+    pub fn fill(
+        &self,
+        (manifest, base): (&Manifest, Base),
         told: &mut dyn FnMut(Stage, u64, u64),
-    ) -> Result<Loaded, BootstrapError> {
+    ) -> Result<Filled, BootstrapError> {
         let (folder, store) = self.fresh()?;
         let unfinished = Unfinished(folder);
         let mut intake = Intake::beside(&self.machine, store)?;
-        let loaded = self.fill(&mut intake, manifest, told)?;
+        let loaded = self.take_in(&mut intake, (manifest, base), told)?;
         compare(intake.driver(), manifest)?;
-        self.finish(unfinished, intake, loaded)
+        Ok(Filled {
+            unfinished,
+            intake,
+            loaded,
+        })
     }
 
     /// A fresh store beside the old one, and its folder.
@@ -81,13 +89,13 @@ impl Bootstrap {
         Ok((folder, store))
     }
 
-    /// Adds what the old store holds beyond the new one, and exchanges them.
-    pub(super) fn finish(
-        self,
-        unfinished: Unfinished,
-        mut intake: Intake,
-        mut loaded: Loaded,
-    ) -> Result<Loaded, BootstrapError> {
+    /// Adds what the old store holds beyond the new one, and puts the new one in its place.
+    pub fn finish(self, filled: Filled) -> Result<Loaded, BootstrapError> {
+        let Filled {
+            unfinished,
+            mut intake,
+            mut loaded,
+        } = filled;
         loaded.carried_over = self.carry_over(&mut intake)?;
         let mut store = intake.into_store();
         self.note(&mut store, &loaded)?;
@@ -98,27 +106,49 @@ impl Bootstrap {
         Ok(loaded)
     }
 
-    /// Takes every chunk in.
-    fn fill(
+    /// Takes the signed records in, the old store up to the base, and every chunk beyond.
+    fn take_in(
         &self,
         intake: &mut Intake,
-        manifest: &Manifest,
+        (manifest, base): (&Manifest, Base),
         told: &mut dyn FnMut(Stage, u64, u64),
     ) -> Result<Loaded, BootstrapError> {
+        let signed = manifest.body().segments.first();
+        let signed = signed.map_or(0, |segment| segment.chunks.len());
+        let names: Vec<_> = base.beyond(manifest).map(|(_, name)| *name).collect();
+        // What logs hold is judged by the signed records.
+        let (signed, beyond) = names.split_at(signed);
         let mut loaded = Loaded {
             position: manifest.body().position,
+            own: base.0,
+            fetched: base.packed_bytes(manifest),
             ..Loaded::default()
         };
-        let all = manifest.chunks().count() as u64;
-        for (done, name) in (1..).zip(manifest.chunks()) {
-            for part in self.parts(name)? {
-                let taken = whole(intake.take(part)?)?;
-                loaded.bundles += taken.bundles.new;
-                loaded.pages += taken.pages.new;
-            }
-            told(Stage::Loading, done, all);
+        for name in signed {
+            self.take_chunk(intake, name, &mut loaded)?;
+        }
+        if base.is_some() {
+            self.take_base(intake, (base, &mut loaded), told)?;
+        }
+        for (done, name) in (1..).zip(beyond) {
+            self.take_chunk(intake, name, &mut loaded)?;
+            told(Stage::Loading, done, beyond.len() as u64);
         }
         Ok(loaded)
+    }
+
+    fn take_chunk(
+        &self,
+        intake: &mut Intake,
+        name: &ChunkName,
+        loaded: &mut Loaded,
+    ) -> Result<(), BootstrapError> {
+        for part in self.parts(name)? {
+            let taken = whole(intake.take(part)?)?;
+            loaded.bundles += taken.bundles.new;
+            loaded.pages += taken.pages.new;
+        }
+        Ok(())
     }
 
     /// Takes in what the old store holds and the new one lacks, above all what this machine wrote and nobody else has.
@@ -127,18 +157,9 @@ impl Bootstrap {
         let holding = reader.read(|view| view.holding())?;
         let old = LogIndex::restore(holding.chains);
         let ranges = lacking(&old, intake.driver());
-        let (mut at, mut carried) = (0, 0);
-        loop {
-            let place = (at, holding.position);
-            let slice = reader.read(|view| view.log_slice(&ranges, place, ROOM))?;
-            if slice.items.is_empty() {
-                break;
-            }
-            at = slice.at;
-            let bundles = slice.items.into_iter().map(Packed).collect();
-            carried += intake.take(Part::Bundles(bundles))?.bundles.new;
-        }
-        self.carry_pages(intake, (&reader, holding.feed))?;
+        let carried = take_bundles(intake, (&reader, &ranges, holding.position), &mut |_| {})?;
+        // The feed beyond what came: machines on the LAN may be behind this one.
+        take_pages(intake, (&reader, holding.feed))?;
         let mut lost = lacking(&old, intake.driver());
         // What others wrote, and this store refuses, it would refuse from anybody.
         lost.retain(|range| self.own.contains(&range.author));
@@ -146,28 +167,6 @@ impl Bootstrap {
             0 => Ok(carried),
             lost => Err(BootstrapError::WouldLose(lost)),
         }
-    }
-
-    /// The feed beyond what came: machines on the LAN may be behind this one.
-    fn carry_pages(
-        &self,
-        intake: &mut Intake,
-        (reader, upto): (&Reader, u64),
-    ) -> Result<(), BootstrapError> {
-        let room = SliceRoom {
-            items: limits::PACK_PAGES,
-            ..ROOM
-        };
-        let mut at = intake.driver().engine().feed().held();
-        while at < upto {
-            let slice = reader.read(|view| view.feed_slice((at, upto), room))?;
-            if slice.items.is_empty() {
-                break;
-            }
-            at = slice.at;
-            whole(intake.take(Part::Pages(slice.items.into_iter().map(Packed).collect()))?)?;
-        }
-        Ok(())
     }
 
     fn note(&self, store: &mut Store, loaded: &Loaded) -> Result<(), BootstrapError> {
@@ -194,7 +193,7 @@ impl Drop for Unfinished {
 }
 
 /// A part of a snapshot is taken whole: nothing of it waits and nothing of it is refused.
-fn whole(taken: Taken) -> Result<Taken, BootstrapError> {
+pub(super) fn whole(taken: Taken) -> Result<Taken, BootstrapError> {
     if let Some((reason, _)) = taken.refused.first_key_value() {
         return Err(BootstrapError::Refused(reason.clone()));
     }

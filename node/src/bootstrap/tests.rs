@@ -14,6 +14,8 @@ use studiovault_protocol::wire::Packed;
 use super::*;
 use crate::config::{Admission, Folder, Founder, Kit, Region};
 
+mod delta;
+
 /// A machine of a studio with a cloud truth whose key the test has.
 struct Scene {
     folder: tempfile::TempDir,
@@ -73,45 +75,65 @@ impl Scene {
         Page::seal(body, &self.key)
     }
 
-    /// A snapshot of that feed: its manifest and its chunks.
+    /// The page after another one, of the same feed.
+    fn page_after(&self, page: &Page) -> Page {
+        let body = PageBody {
+            first: page.last() + 1,
+            prev: page.hash(),
+            entries: vec![Entry::Checkpoint(StateSum::default())],
+            ..page.body().clone()
+        };
+        Page::seal(body, &self.key)
+    }
+
+    /// A snapshot of the feed of that page: its manifest and its chunks.
     fn snapshot(
         &self,
         page: &Page,
+        bend: impl FnOnce(&mut ManifestBody),
+    ) -> (Manifest, Vec<Vec<u8>>) {
+        self.snapshot_of(&[page], bend)
+    }
+
+    /// A snapshot of these pages, each in a segment of its own.
+    fn snapshot_of(
+        &self,
+        pages: &[&Page],
         bend: impl FnOnce(&mut ManifestBody),
     ) -> (Manifest, Vec<Vec<u8>>) {
         let signed = Part::Signed {
             records: self.machine.studio.records.clone(),
             policies: Vec::new(),
         };
-        let pages = Part::Pages(vec![Packed(page.bytes().to_vec())]);
-        let raw = [signed, pages].map(|part| join(&[part.encode()]));
-        let chunks = raw
-            .each_ref()
-            .map(|raw| zstd::bulk::compress(raw, 3).expect("packs"));
-        let name = |at: usize| vec![ChunkName::of(&chunks[at], raw[at].len())];
-        let now = clock::wall();
+        let packed = |page: &&Page| {
+            let part = Part::Pages(vec![Packed(page.bytes().to_vec())]);
+            (page.last(), part)
+        };
+        let parts = [(0, signed)].into_iter();
+        let (mut segments, mut chunks) = (Vec::new(), Vec::new());
+        for (upto, part) in parts.chain(pages.iter().map(packed)) {
+            let raw = join(&[part.encode()]);
+            let chunk = zstd::bulk::compress(&raw, 3).expect("packs");
+            segments.push(Segment {
+                upto,
+                chunks: vec![ChunkName::of(&chunk, raw.len())],
+            });
+            chunks.push(chunk);
+        }
+        let (last, now) = (pages.last().expect("a page"), clock::wall());
         let mut body = ManifestBody {
             studio: self.machine.studio.studio,
             author: self.cloud,
-            position: 1,
-            head: page.hash(),
+            position: last.last(),
+            head: last.hash(),
             sum: StateSum::default(),
             fold: FOLD,
             issued: now,
             expires: WallMs(now.0 + 3_600_000),
-            segments: vec![
-                Segment {
-                    upto: 0,
-                    chunks: name(0),
-                },
-                Segment {
-                    upto: 1,
-                    chunks: name(1),
-                },
-            ],
+            segments,
         };
         bend(&mut body);
-        (Manifest::seal(body, &self.key), chunks.to_vec())
+        (Manifest::seal(body, &self.key), chunks)
     }
 
     fn begin(&self) -> Bootstrap {
@@ -122,10 +144,12 @@ impl Scene {
     fn load(&self, (manifest, chunks): (Manifest, Vec<Vec<u8>>)) -> Result<Loaded, BootstrapError> {
         let bootstrap = self.begin();
         let manifest = bootstrap.check(manifest.bytes().to_vec())?;
-        for (place, name) in bootstrap.missing(&manifest)? {
+        let base = bootstrap.base(&manifest)?;
+        for (place, name) in bootstrap.missing(&manifest, base)? {
             bootstrap.keep(&name, &chunks[place])?;
         }
-        bootstrap.load(&manifest, &mut |_, _, _| {})
+        let filled = bootstrap.fill((&manifest, base), &mut |_, _, _| {})?;
+        bootstrap.finish(filled)
     }
 
     /// The bytes of the store, all of them in one file.
@@ -175,7 +199,13 @@ fn ten_thousand_tampered_manifests_and_chunks_leave_the_store_as_it_was() {
     let sound = bootstrap
         .check(manifest.bytes().to_vec())
         .expect("it is sound");
-    assert_eq!(bootstrap.missing(&sound).expect("looks").len(), 2);
+    assert_eq!(
+        bootstrap
+            .missing(&sound, Base::default())
+            .expect("looks")
+            .len(),
+        2
+    );
     let names: Vec<ChunkName> = sound.chunks().copied().collect();
     for n in 0..10_000 {
         let place = n % names.len();
@@ -183,7 +213,10 @@ fn ten_thousand_tampered_manifests_and_chunks_leave_the_store_as_it_was() {
         assert!(matches!(kept, Err(BootstrapError::Chunk)), "chunk {n}");
     }
     assert_eq!(
-        bootstrap.missing(&sound).expect("looks").len(),
+        bootstrap
+            .missing(&sound, Base::default())
+            .expect("looks")
+            .len(),
         2,
         "none of them was kept"
     );
@@ -195,11 +228,18 @@ fn a_chunk_that_was_bent_on_the_disk_is_fetched_again() {
     let scene = a_scene();
     let (manifest, chunks) = scene.snapshot(&scene.page(5), |_| {});
     let bootstrap = scene.begin();
-    let missing = bootstrap.missing(&manifest).expect("looks");
+    let missing = bootstrap
+        .missing(&manifest, Base::default())
+        .expect("looks");
     for (place, name) in missing {
         bootstrap.keep(&name, &chunks[place]).expect("is kept");
     }
-    assert_eq!(bootstrap.missing(&manifest).expect("looks"), Vec::new());
+    assert_eq!(
+        bootstrap
+            .missing(&manifest, Base::default())
+            .expect("looks"),
+        Vec::new()
+    );
     let second = *manifest.chunks().nth(1).expect("it has two");
     let path = scene
         .folder
@@ -211,13 +251,15 @@ fn a_chunk_that_was_bent_on_the_disk_is_fetched_again() {
     fs::write(&path, bytes).expect("writes");
     fs::write(path.with_extension("part"), b"half").expect("writes");
     assert_eq!(
-        bootstrap.missing(&manifest).expect("looks"),
+        bootstrap
+            .missing(&manifest, Base::default())
+            .expect("looks"),
         vec![(1, second)]
     );
     assert!(!path.with_extension("part").exists());
     let before = scene.bytes();
-    let loaded = bootstrap.load(&manifest, &mut |_, _, _| {});
-    assert!(matches!(loaded, Err(BootstrapError::Chunk)), "{loaded:?}");
+    let filled = bootstrap.fill((&manifest, Base::default()), &mut |_, _, _| {});
+    assert!(matches!(filled, Err(BootstrapError::Chunk)));
     assert!(scene.bytes() == before);
 }
 
@@ -326,7 +368,7 @@ fn what_is_no_file_in_the_place_of_one_is_named_and_nothing_is_read_of_it() {
     let chunks = scene.folder.path().join("bootstrap/chunks");
     let name = manifest.chunks().next().expect("it has two").hash;
     fs::create_dir_all(chunks.join(name.to_string())).expect("makes");
-    let refused = scene.begin().missing(&manifest);
+    let refused = scene.begin().missing(&manifest, Base::default());
     assert!(
         matches!(refused, Err(BootstrapError::NoFile(_))),
         "{refused:?}"

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use clap::Args;
 use serde_json::json;
-use studiovault_node::bootstrap::{Bootstrap, BootstrapError, LanReach, Loaded, Stage, fetch};
+use studiovault_node::bootstrap::{Bootstrap, BootstrapError, LanReach, Loaded, Stage};
 use studiovault_node::config::Machine;
 use studiovault_node::node::{Announce, NodeError, cloud_client};
 
@@ -45,6 +45,7 @@ impl Shown {
         if self.stage.as_ref().is_none_or(|(shown, _)| *shown != stage) {
             let what = match stage {
                 Stage::Fetching => "bytes fetched",
+                Stage::TakingOver => "places of this machine's own log loaded",
                 Stage::Loading => "chunks loaded",
                 Stage::Filling => "commands held",
             };
@@ -85,6 +86,8 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
     if call.json {
         print_json(&json!({
             "position": loaded.position,
+            "own_position": (!asked_lan).then_some(loaded.own),
+            "fetched_bytes": (!asked_lan).then_some(loaded.fetched),
             "bundles": loaded.bundles,
             "pages": loaded.pages,
             "commands": asked_lan.then_some(loaded.commands),
@@ -98,10 +101,12 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
         );
     } else {
         say!(
-            "begun anew at position {} of the feed: {} bundles and {} pages from the snapshot, {} bundles carried over from the store before",
+            "begun anew at position {} of the feed, {} bundles and {} pages: {} bytes fetched, what comes before position {} from the store before; {} bundles carried over from it",
             loaded.position,
             loaded.bundles,
             loaded.pages,
+            loaded.fetched,
+            loaded.own + 1,
             loaded.carried_over
         );
     }
@@ -115,8 +120,7 @@ fn from_cloud(
     let client = cloud_client(&machine)?.ok_or(BootstrapError::NoCloud)?;
     let bootstrap = Bootstrap::begin(machine)?;
     let runtime = tokio::runtime::Runtime::new().map_err(NodeError::Thread)?;
-    let manifest = runtime.block_on(fetch(&bootstrap, &client, tell))?;
-    bootstrap.load(&manifest, tell)
+    runtime.block_on(bootstrap.load_from_cloud(&client, tell))
 }
 
 fn reach(asked: Asked) -> LanReach {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ use crate::processes::{Running, done, join, json as asked, until};
 
 /// Entities of the studio.
 const ENTITIES: usize = 100_000;
+/// Those that come while a machine is away.
+const MORE: usize = 12_000;
 
 /// How long the parts of a bootstrap took.
 struct Took {
@@ -27,7 +30,7 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
     let (cloud_folder, desk) = (root.join("snapshot-cloud"), root.join("snapshot-desk"));
     let cloud = Running::cloud(&cloud_folder);
     found(&desk, &cloud)?;
-    let file = rows(root)?;
+    let file = rows(root, 0..ENTITIES)?;
     let node = Running::node(&desk, &[]);
     let file = file.to_str().context("a path")?;
     done(&desk, &["import", file, "--type", "project"]);
@@ -40,9 +43,10 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
     let laptop = root.join("snapshot-laptop");
     join(&laptop, &desk)?;
     let took = bootstrap(&laptop)?;
+    let away = away(root, (&cloud_folder, &desk, &laptop))?;
     let (length, copying) = copy(&desk.join("studio.db"), &root.join("copy.db"))?;
     let found = asked(&laptop, &["verify"]);
-    ensure!(found["entities"] == json!(ENTITIES), "{found}");
+    ensure!(found["entities"] == json!(ENTITIES + MORE), "{found}");
     let packed = made[0]["bytes"].as_u64().unwrap_or(0);
     let limit = format!("copying the file of {} MiB: {}", length >> 20, ms(copying));
     let words = |took: Duration| (ms(took), limit.clone(), "none was set");
@@ -61,7 +65,35 @@ pub fn measure(root: &Path) -> Result<Vec<Figure>> {
             words(took.whole.saturating_sub(took.fetched)),
             true,
         ),
+        away,
     ])
+}
+
+/// What a machine fetches for a snapshot that has more than its own store.
+fn away(root: &Path, (cloud, desk, laptop): (&Path, &Path, &Path)) -> Result<Figure> {
+    let node = Running::node(desk, &[]);
+    let file = rows(root, ENTITIES..ENTITIES + MORE)?;
+    let file = file.to_str().context("a path")?;
+    done(desk, &["import", file, "--type", "project"]);
+    until(desk, "all is confirmed", || {
+        asked(desk, &["status"])["counts"]["confirmed"] == json!(ENTITIES + MORE)
+    });
+    node.stop();
+    let made = asked(cloud, &["cloud", "snapshot"]);
+    let (begun, took) = timed(|| asked(laptop, &["bootstrap"]));
+    let bytes = |told: &Value, name: &str| {
+        let bytes = told[name].as_u64();
+        bytes.context("bytes are told")
+    };
+    let (fetched, whole) = (bytes(&begun, "fetched_bytes")?, bytes(&made[0], "bytes")?);
+    let measured = format!("{} KiB fetched, {} in all", fetched >> 10, ms(took));
+    let limit = format!("all of it: {} KiB", whole >> 10);
+    let name = format!("snapshot with {MORE} entities more than the store");
+    Ok(Figure::new(
+        &name,
+        (measured, limit, "half of it"),
+        fetched < whole / 2,
+    ))
 }
 
 fn found(desk: &Path, cloud: &Running) -> Result<()> {
@@ -93,11 +125,11 @@ fn found(desk: &Path, cloud: &Running) -> Result<()> {
 }
 
 /// Rows of about 300 bytes as a file.
-fn rows(root: &Path) -> Result<PathBuf> {
+fn rows(root: &Path, which: Range<usize>) -> Result<PathBuf> {
     let path = root.join("rows.csv");
     let mut file = std::io::BufWriter::new(File::create(&path)?);
     writeln!(file, "title,status,notes")?;
-    for number in 0..ENTITIES {
+    for number in which {
         let row = super::studio::row(number);
         let text = |name: &str| row[name].as_str().unwrap_or_default().replace('"', "");
         writeln!(

@@ -179,6 +179,36 @@ fn a_snapshot_that_was_held_back_is_refused_and_the_store_is_as_it_was() {
     verified(&laptop);
 }
 
+#[test]
+fn a_machine_that_was_away_fetches_what_is_new_alone_and_all_of_it_if_its_log_is_damaged() {
+    let studio = Studio::new();
+    studio.import((0, 900));
+    studio.snapshot();
+    let laptop = studio.place.join("laptop", &studio.desk);
+    let begun = json(&laptop, &["bootstrap"]);
+    assert_eq!(begun["own_position"], json!(0));
+    studio.import((900, 10));
+    let made = studio.snapshot();
+    let whole = made["bytes"].as_u64().expect("a number");
+    let begun = json(&laptop, &["bootstrap"]);
+    assert_eq!(begun["position"], made["position"]);
+    assert!(begun["own_position"].as_u64() > Some(0), "{begun}");
+    let fetched = begun["fetched_bytes"].as_u64().expect("a number");
+    assert!(fetched < whole / 2, "{fetched} of {whole}");
+    assert_eq!(verified(&laptop)["entities"], json!(910));
+    let file = rusqlite::Connection::open(laptop.join("studio.db")).expect("opens");
+    let bent = "UPDATE log_bundle SET bytes = zeroblob(length(bytes)) WHERE position = 3";
+    assert_eq!(file.execute(bent, []).expect("writes"), 1);
+    drop(file);
+    assert_ne!(say(&laptop, &["verify"]).code, 0);
+    let begun = json(&laptop, &["bootstrap"]);
+    assert_eq!(
+        (&begun["own_position"], &begun["fetched_bytes"]),
+        (&json!(0), &json!(whole))
+    );
+    assert_eq!(verified(&laptop)["entities"], json!(910));
+}
+
 /// Moments of a bootstrap as the folder shows them.
 fn moments(laptop: &Path) -> Vec<Box<dyn Fn() -> bool + '_>> {
     let files = |folder: PathBuf| fs::read_dir(folder).map_or(0, Iterator::count);

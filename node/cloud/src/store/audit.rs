@@ -23,7 +23,7 @@ pub struct Audit {
 impl Session<'_> {
     /// Appends a line.
     pub fn audit(&self, line: &Audit, at: WallMs) -> Result<(), StoreError> {
-        self.run(
+        self.add(
             "INSERT INTO audit_log (at, studio, who, device, what, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             cells![
                 at.0,

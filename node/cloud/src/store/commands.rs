@@ -80,7 +80,7 @@ pub(super) fn verdict(row: Row<'_>, at: usize) -> Result<Option<Verdict>, StoreE
 impl Session<'_> {
     /// What an id was first used for.
     pub fn first_use(&self, studio: i64, id: CommandId) -> Result<Option<FirstUse>, StoreError> {
-        if Bug::DedupeWindow.is_on() {
+        if Bug::DedupeWindow.is_on() || self.is_unused(id) {
             return Ok(None);
         }
         self.first(
@@ -102,7 +102,8 @@ impl Session<'_> {
             None | Some(Outcome::Accepted) => None,
             Some(other) => Some(cell::pack(other)),
         };
-        self.run(
+        self.note_used(command.id);
+        self.add(
             "INSERT INTO command (studio, id, content, repeats, bundle, counter, entity, position, outcome)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             cells![

@@ -24,3 +24,14 @@ pub fn entities(store: &Store) {
         store.write(|session| session.run("UPDATE entity SET state = ?1", cells![[0xff_u8]]));
     damaged.expect("runs");
 }
+
+/// Has a PostgreSQL refuse the third command of every author, as long as it is of an entity's history.
+pub fn third_commands(store: &Store) {
+    let refused: Result<(), StoreError> = store.write(|session| {
+        session.run(
+            "ALTER TABLE command ADD CONSTRAINT no_third CHECK (counter <> 3 OR entity IS NULL)",
+            cells![],
+        )
+    });
+    refused.expect("runs");
+}

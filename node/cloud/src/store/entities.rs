@@ -19,6 +19,9 @@ pub struct EntityRow {
 impl Session<'_> {
     /// The entity of that id.
     pub fn entity(&self, studio: i64, id: EntityId) -> Result<Option<EntityRow>, StoreError> {
+        if let Some(known) = self.entity_ahead(id) {
+            return Ok(known);
+        }
         self.first(
             "SELECT row, orphan, state FROM entity WHERE studio = ?1 AND id = ?2",
             cells![studio, id.0],
@@ -59,8 +62,9 @@ impl Session<'_> {
         entity: &EntityRow,
         shown: &str,
     ) -> Result<(), StoreError> {
+        self.forget_ahead();
         let life = &entity.entity.life;
-        self.run(
+        self.add(
             "INSERT INTO entity (row, studio, id, type, live, orphan, state, shown)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
              ON CONFLICT (row) DO UPDATE

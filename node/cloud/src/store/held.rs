@@ -51,6 +51,9 @@ impl Session<'_> {
 
     /// The commands of an entity that have no verdict.
     pub fn undecided_of(&self, entity: i64) -> Result<Vec<Dot>, StoreError> {
+        if self.is_settled(entity) {
+            return Ok(Vec::new());
+        }
         self.all(
             "SELECT log_bundle.device, log_bundle.epoch, command.counter
              FROM command JOIN log_bundle ON log_bundle.row = command.bundle

@@ -27,6 +27,9 @@ use super::database::{Access, Dialect, EachRow, Row, Transaction, TruthStore};
 const CONNECTIONS: usize = 12;
 /// How long a request waits for a connection before it is told to come again.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So many rows go with one statement, as many as there are. A few sizes, so that few statements are prepared; 512 rows of the widest
+/// table have a fourteenth of the parameters that a statement may have.
+const RUNS: [usize; 5] = [512, 128, 32, 8, 1];
 /// Asked of every connection. A commit is durable before it is told; a server that hangs with a studio's lock loses it.
 const SETTINGS: &str =
     "SET synchronous_commit = on; SET client_min_messages = warning; SET lock_timeout = '10s';
@@ -201,6 +204,16 @@ impl Transaction for Open<'_> {
         let statement = self.prepared(sql)?;
         let touched = link.run(link.client.execute(&statement, &parameters(cells)))?;
         Ok(usize::try_from(touched).unwrap_or(usize::MAX))
+    }
+
+    fn execute_many(&self, sql: &str, rows: &[Vec<Cell<'_>>]) -> Result<(), StoreError> {
+        let mut rest = rows;
+        while let Some(run) = RUNS.into_iter().find(|run| *run <= rest.len()) {
+            let (run, beyond) = rest.split_at(run);
+            self.execute(&tables::rows(sql, run.len()), &run.concat())?;
+            rest = beyond;
+        }
+        Ok(())
     }
 
     fn query(

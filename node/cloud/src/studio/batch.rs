@@ -1,5 +1,6 @@
 //! One batch: everything that it brings is decided, applied and told in the feed, in one transaction.
 
+use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use studiovault_protocol::cloud::{BatchAnswer, BatchRequest, RefusedBundle};
@@ -55,20 +56,7 @@ impl Studio {
         self.refresh(truth)?;
         let taken = {
             let _turn = self.turn();
-            let known = self.state();
-            let prepared = Prepared::new(State::clone(&known), request)?;
-            let (taken, state) = truth.store.write(|session| {
-                // Another server may have been faster.
-                let prepared = match self.hold((truth, session), &known)? {
-                    Some(newer) => Prepared::new(newer, request)?,
-                    None => prepared,
-                };
-                if let Some(asked) = self.lost(truth, &prepared.state) {
-                    let held = prepared.state.head.0;
-                    return Err(BatchError::Behind { held, asked });
-                }
-                self.settle((truth, session), (request, prepared), at)
-            })?;
+            let (taken, state) = self.commit(truth, (request, at))?;
             truth.heads.note(self.id, state.head.0);
             self.publish(state);
             taken
@@ -86,6 +74,38 @@ impl Studio {
             rejections: taken.rejections,
             gateway,
         })
+    }
+
+    /// Takes a batch in as one transaction: row by row if the database refuses one among many, so that it costs one command.
+    fn commit(
+        &self,
+        truth: &Truth,
+        (request, at): (&BatchRequest, WallMs),
+    ) -> Result<(Taken, State), BatchError> {
+        let known = self.state();
+        let prepare = || Prepared::new(State::clone(&known), request);
+        let work = |prepared: Prepared, session: &Session<'_>| {
+            // Another server may have been faster.
+            let prepared = match self.hold((truth, session), &known)? {
+                Some(newer) => Prepared::new(newer, request)?,
+                None => prepared,
+            };
+            if let Some(asked) = self.lost(truth, &prepared.state) {
+                let held = prepared.state.head.0;
+                return Err(BatchError::Behind { held, asked });
+            }
+            self.settle((truth, session), (request, prepared), at)
+        };
+        let prepared = prepare()?;
+        let done = truth
+            .store
+            .write_together(|session| work(prepared, session));
+        let Err(BatchError::Store(StoreError::Together(error))) = done else {
+            return done;
+        };
+        tracing::error!(%error, "a row is refused: the batch is taken row by row");
+        let prepared = prepare()?;
+        truth.store.write(|session| work(prepared, session))
     }
 
     /// Works a prepared batch in, inside its transaction.
@@ -113,6 +133,13 @@ impl Studio {
         sitting.adopt()?;
         sitting.taken.refused = refused;
         sitting.only(request.only.clone());
+        let commands = arrivals
+            .iter()
+            .flat_map(|arrival| arrival.bundle.commands());
+        let (ids, entities): (BTreeSet<_>, BTreeSet<_>) = commands
+            .map(|(_, command)| (command.id, command.entity))
+            .unzip();
+        session.ask_ahead(self.row, &ids, &entities)?;
         for arrival in arrivals {
             sitting.arrive(arrival)?;
         }

@@ -17,7 +17,7 @@ use super::fixture::{
     three_machines, three_machines_on,
 };
 use crate::CloudError;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, damage};
 use crate::studio::BatchError;
 use crate::truth::Truth;
 
@@ -296,4 +296,25 @@ fn a_server_of_the_next_version_comes_up_beside_one_that_goes_on_working() {
     let refused = Truth::open_shared(scene.folder.path(), &address).err();
     let refused = refused.expect("is refused").to_string();
     assert!(refused.contains("start that version"), "{refused}");
+}
+
+#[test]
+fn a_row_that_is_refused_among_many_costs_its_own_command_and_no_other() {
+    let mut scene = shared_scene();
+    damage::third_commands(&scene.truth.store);
+    let machine = &mut scene.machines[0];
+    let sales = (1..=5).map(|n| a_sale(machine, entity(n), 100));
+    let sales: Vec<_> = sales.collect();
+    let bundle = machine.write(sales);
+    let answer = scene.send(&[&bundle]);
+    assert!(answer.refused.is_empty() && answer.gaps.is_empty());
+    for (dot, _) in bundle.commands() {
+        let expected = if dot.counter == 3 {
+            "INTERNAL"
+        } else {
+            "ACCEPTED"
+        };
+        assert_eq!(code(scene.outcome(dot)), expected, "{dot}");
+    }
+    assert_eq!(scene.stranger().sum(), scene.open().state().sum);
 }

@@ -14,6 +14,23 @@ pub fn placeholders(sql: &str) -> String {
     sql.replace('?', "$")
 }
 
+/// An insert of one row as one of so many rows.
+pub fn rows(insert: &str, count: usize) -> String {
+    let values = "VALUES (";
+    let begin = insert.find(values).expect("it inserts values") + values.len();
+    let end = begin + insert[begin..].find(')').expect("they are bracketed");
+    let width = insert[begin..end].matches('?').count();
+    let row = |n: usize| {
+        let places: Vec<String> = (1..=width)
+            .map(|at| format!("?{}", n * width + at))
+            .collect();
+        places.join(", ")
+    };
+    let rows: Vec<String> = (0..count).map(row).collect();
+    let (before, after) = (&insert[..begin], &insert[end..]);
+    format!("{before}{}{after}", rows.join("), ("))
+}
+
 /// A version's tables in PostgreSQL's words.
 fn translated(sql: &str) -> String {
     sql.replace(
@@ -56,4 +73,18 @@ pub fn migrate(link: &mut Link) -> Result<(), StoreError> {
     }
     words.push_str("COMMIT");
     link.run(link.client.batch_execute(&words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_insert_of_one_row_is_one_of_many() {
+        let one =
+            "INSERT INTO pair (a, b) VALUES (?1, ?2) ON CONFLICT (a) DO UPDATE SET b = excluded.b";
+        assert_eq!(rows(one, 1), one);
+        let three = "INSERT INTO pair (a, b) VALUES (?1, ?2), (?3, ?4), (?5, ?6) ON CONFLICT (a) DO UPDATE SET b = excluded.b";
+        assert_eq!(rows(one, 3), three);
+    }
 }
