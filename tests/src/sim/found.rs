@@ -111,4 +111,19 @@ pub const FOUND: &[(u64, Cast, &str)] = &[
         Cast::Liar,
         "a machine whose disk was full began with a split that it knew and had not acted on, and showed what does not stand",
     ),
+    (
+        201_310,
+        Cast::Honest,
+        "who read on a machine whose newest run was not known where they wrote left a hole in what they had read, and which value led its \
+         field was decided by what came first",
+    ),
+    (201_394, Cast::Honest, "the same"),
+    (1_405, Cast::Liar, "the same, of a liar's log that split"),
+    (
+        200_362,
+        Cast::Rights,
+        "an answer to a question from before the uplink was switched off and on counted for the next one, and the cloud never heard who \
+         was taken back",
+    ),
+    (200_700, Cast::Rights, "the same"),
 ];
