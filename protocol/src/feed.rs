@@ -24,6 +24,19 @@ use crate::merge::{Outcome, StateSum, Verdict};
 use crate::sabotage::Bug;
 use crate::time::WallMs;
 
+/// A bundle as the feed names it ([`Entry::Bundle`]).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// Whose.
+    pub author: Author,
+    /// Its first counter.
+    pub first: u64,
+    /// Its last counter.
+    pub last: u64,
+    /// Which names every command's hash.
+    pub hash: Hash,
+}
+
 /// One entry of the feed.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Entry {
@@ -193,6 +206,23 @@ impl Page {
     /// The entries with their positions.
     pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
         (self.body.first..).zip(&self.body.entries)
+    }
+    /// The bundles that it names.
+    pub fn named(&self) -> impl Iterator<Item = Named> {
+        self.body.entries.iter().filter_map(|entry| match *entry {
+            Entry::Bundle {
+                author,
+                first,
+                last,
+                hash,
+            } => Some(Named {
+                author,
+                first,
+                last,
+                hash,
+            }),
+            _ => None,
+        })
     }
 }
 
@@ -369,13 +399,12 @@ impl FeedIndex {
         }
         self.held = (page.last(), page.hash());
         self.ends.push(self.held);
-        for entry in &page.body.entries {
-            if let Entry::Bundle { author, last, .. } = entry {
-                let held = self.cloud_holds.entry(*author).or_default();
-                *held = (*last).max(*held);
-            }
-            self.undecided.note(entry);
+        for named in page.named() {
+            let held = self.cloud_holds.entry(named.author).or_default();
+            *held = named.last.max(*held);
         }
+        let entries = page.body.entries.iter();
+        entries.for_each(|entry| self.undecided.note(entry));
         self.unfolded.push_back(page);
         Ok(true)
     }

@@ -149,10 +149,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let transaction = self.database.begin(Access::Write)?;
-        let done = work(&Session::singly(&*transaction))?;
-        transaction.commit()?;
-        Ok(done)
+        self.commit(None, work)
     }
 
     /// The same, where a shared database is asked for many rows at once. A row that it refuses among them fails all of it with
@@ -161,11 +158,17 @@ impl Store {
         &self,
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        if !self.is_shared() {
-            return self.write(work);
-        }
+        let later = self.is_shared().then(RefCell::default);
+        self.commit(later, work)
+    }
+
+    fn commit<T, E: From<StoreError>>(
+        &self,
+        later: Option<RefCell<Later>>,
+        work: impl FnOnce(&Session<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
         let transaction = self.database.begin(Access::Write)?;
-        let session = Session::together(&*transaction);
+        let session = Session::new(&*transaction, later);
         let done = work(&session)?;
         session.write_kept()?;
         drop(session);
@@ -179,7 +182,7 @@ impl Store {
         work: impl FnOnce(&Session<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let transaction = self.database.begin(Access::Read)?;
-        work(&Session::singly(&*transaction))
+        work(&Session::new(&*transaction, None))
     }
 }
 
@@ -192,20 +195,12 @@ pub struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Every row is written at once.
-    fn singly(transaction: &'a dyn Transaction) -> Self {
+    /// Every row is written at once, or with `later` together with others where that comes to the same.
+    fn new(transaction: &'a dyn Transaction, later: Option<RefCell<Later>>) -> Self {
         Self {
             transaction,
-            later: None,
+            later,
             ahead: RefCell::default(),
-        }
-    }
-
-    /// Rows are written together where that comes to the same.
-    fn together(transaction: &'a dyn Transaction) -> Self {
-        Self {
-            later: Some(RefCell::default()),
-            ..Self::singly(transaction)
         }
     }
 }

@@ -4,7 +4,7 @@
 //! Nothing of the old store is believed for that: its bundles and pages go through the engine like those of a chunk, and a log that
 //! does not lead to where the segments beyond go on is no base.
 
-use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::feed::Page;
 use studiovault_protocol::frontier::{Range, Reach};
 use studiovault_protocol::limits;
 use studiovault_protocol::pack::Part;
@@ -111,10 +111,8 @@ fn named(reader: &Reader, base: Base) -> Result<Vec<Range>, BootstrapError> {
         // One that was damaged is noticed when it is taken in.
         let pages = slice.items.into_iter().map(Page::decode);
         for page in pages.filter_map(Result::ok) {
-            for (_, entry) in page.entries() {
-                if let Entry::Bundle { author, last, .. } = entry {
-                    reach.extend(*author, *last);
-                }
+            for named in page.named() {
+                reach.extend(named.author, named.last);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use studiovault_protocol::cloud::{BatchRequest, ChangesRequest, TailRequest};
 use studiovault_protocol::event::{Input, Moment, Order, PagesRead};
-use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::feed::Page;
 use studiovault_protocol::frontier::Range;
 use studiovault_protocol::id::{Author, StudioId};
 use studiovault_protocol::limits;
@@ -43,23 +43,15 @@ const TAIL_BYTES: usize = 512 * 1024;
 /// What a page names, as ranges.
 fn named(page: &Page) -> Vec<Range> {
     let mut ranges: BTreeMap<Author, Range> = BTreeMap::new();
-    for (_, entry) in page.entries() {
-        let Entry::Bundle {
+    for named in page.named() {
+        let (author, after, upto) = (named.author, named.first - 1, named.last);
+        let range = ranges.entry(author).or_insert(Range {
             author,
-            first,
-            last,
-            ..
-        } = entry
-        else {
-            continue;
-        };
-        let range = ranges.entry(*author).or_insert(Range {
-            author: *author,
-            after: first - 1,
-            upto: *last,
+            after,
+            upto,
         });
-        range.after = range.after.min(first - 1);
-        range.upto = range.upto.max(*last);
+        range.after = range.after.min(after);
+        range.upto = range.upto.max(upto);
     }
     ranges.into_values().collect()
 }

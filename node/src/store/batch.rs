@@ -125,18 +125,10 @@ impl<'s> Batch<'s> {
     pub fn bundle(&mut self, author: Author, first: u64) -> Result<Bundle, StoreError> {
         self.guarded(|batch| {
             batch.write_waiting()?;
-            let number = batch.store.authors.number(author).unwrap_or(0);
-            let mut statement = batch.store.connection.prepare_cached(
-                "SELECT bytes, hash FROM log_bundle WHERE author = ?1 AND first = ?2",
-            )?;
-            let mut rows = statement.query(params![number, first.cast_signed()])?;
-            match rows.next()? {
-                Some(row) => history::bundle(row, (0, 1)),
-                None => Err(StoreError::corrupt(format!(
-                    "the bundle at {}",
-                    author.at(first)
-                ))),
-            }
+            history::held_at(
+                (&batch.store.connection, &batch.store.authors),
+                author.at(first),
+            )
         })
     }
 

@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::feed::Page;
 use studiovault_protocol::id::{Author, Dot, Hash};
 use studiovault_protocol::limits;
 use studiovault_protocol::log::LogIndex;
@@ -14,7 +14,7 @@ use studiovault_protocol::policy::Policy;
 use studiovault_protocol::vector::Vector;
 
 use super::batch::Batch;
-use super::{Rules, Store, StoreError, put_encoded};
+use super::{Store, StoreError, history, put_encoded};
 
 /// Whether something from beyond a split was applied after others had gone on without it, until the rows are made anew.
 const LATE: &str = "late";
@@ -135,24 +135,18 @@ impl Batch<'_> {
                 "SELECT hash, last FROM log_bundle WHERE author = ?1 AND first <= ?2
                  ORDER BY first DESC LIMIT 1",
             )?;
-            for entry in &page.body().entries {
-                if let Entry::Bundle {
-                    author,
-                    first,
-                    last,
-                    hash,
-                } = entry
-                    && let Some(number) = batch.store.authors.number(*author)
-                {
-                    let held = params![number, last.cast_signed()];
-                    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
-                    let held = statement.query_row(held, read).optional()?;
-                    let is_other = |(held, end): ([u8; 32], i64)| {
-                        Hash(held) != *hash && end >= first.cast_signed()
-                    };
-                    if held.is_some_and(is_other) {
-                        misnamed.push(author.at(*first));
-                    }
+            for named in page.named() {
+                let Some(number) = batch.store.authors.number(named.author) else {
+                    continue;
+                };
+                let held = params![number, named.last.cast_signed()];
+                let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get::<_, i64>(1)?));
+                let held = statement.query_row(held, read).optional()?;
+                let is_other = |(held, end): ([u8; 32], i64)| {
+                    Hash(held) != named.hash && end >= named.first.cast_signed()
+                };
+                if held.is_some_and(is_other) {
+                    misnamed.push(named.author.at(named.first));
                 }
             }
             Ok(misnamed)
@@ -202,15 +196,7 @@ impl Batch<'_> {
         put_encoded(&self.store.connection, LATE, &false)?;
         let mut index = LogIndex::restore(self.store.restore()?.chains);
         index.set_forks(roster.forks());
-        let rights = self.store.made_by.rights.clone();
-        let rules = Rules {
-            policy,
-            priorities,
-            rights: &rights,
-            epochs: index.epochs(),
-            has_cloud: false,
-        };
-        self.rebuild(&rules, &mut |_, _| ())
+        self.rebuild(&index, (policy, priorities), &mut |_, _| ())
     }
 
     /// Applies the log anew in an order in which nothing comes before what it saw and is held: a bundle that nobody waited for,
@@ -229,7 +215,8 @@ impl Batch<'_> {
         connection.execute("UPDATE log_bundle SET applied = -applied", [])?;
         let mut order = 1;
         while let Some((author, first)) = index.next_ready() {
-            let bundle = self.held_at(author, first)?;
+            let log = (&self.store.connection, &self.store.authors);
+            let bundle = history::held_at(log, author.at(first))?;
             let past = index.apply(&bundle).clone();
             self.put_applied((author, first), order, &past)?;
             order += 1;
@@ -243,18 +230,6 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn held_at(&self, author: Author, first: u64) -> Result<Bundle, StoreError> {
-        let number = self.store.authors.number(author).unwrap_or(0);
-        let mut statement = self.store.connection.prepare_cached(
-            "SELECT bytes, hash FROM log_bundle WHERE author = ?1 AND first = ?2",
-        )?;
-        let mut rows = statement.query(params![number, first.cast_signed()])?;
-        match rows.next()? {
-            Some(row) => super::history::bundle(row, (0, 1)),
-            None => Err(StoreError::corrupt(format!("{}", author.at(first)))),
-        }
-    }
-
     /// The next applied bundles, each with its place in the order of application.
     fn in_order(&self, after: i64) -> Result<Vec<(i64, Bundle)>, StoreError> {
         let mut statement = self.store.connection.prepare_cached(
@@ -264,7 +239,7 @@ impl Batch<'_> {
         let mut rows = statement.query(params![after, ROUND])?;
         let mut round = Vec::new();
         while let Some(row) = rows.next()? {
-            round.push((row.get(0)?, super::history::bundle(row, (1, 2))?));
+            round.push((row.get(0)?, history::bundle(row, (1, 2))?));
         }
         Ok(round)
     }

@@ -35,25 +35,17 @@ pub(super) fn keep_page(
             page.hash().0,
             &page.bytes()[..]
         ])?;
-    for entry in &page.body().entries {
-        if let Entry::Bundle {
-            author,
-            first,
-            last,
-            ..
-        } = entry
-        {
-            let number = store.authors.intern(&store.connection, *author)?;
-            store
-                .connection
-                .prepare_cached(
-                    "UPDATE epoch SET cloud_upto = max(cloud_upto, ?3),
-                     cloud_from = min(coalesce(cloud_from, ?2), ?2) WHERE id = ?1",
-                )?
-                .execute([number, first.cast_signed(), last.cast_signed()])?;
-            let range = (first.saturating_sub(1), *last);
-            touched.named.push((number, range));
-        }
+    for named in page.named() {
+        let (first, last) = (named.first, named.last);
+        let number = store.authors.intern(&store.connection, named.author)?;
+        store
+            .connection
+            .prepare_cached(
+                "UPDATE epoch SET cloud_upto = max(cloud_upto, ?3),
+                 cloud_from = min(coalesce(cloud_from, ?2), ?2) WHERE id = ?1",
+            )?
+            .execute([number, first.cast_signed(), last.cast_signed()])?;
+        touched.named.push((number, (first - 1, last)));
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value as Json;
 use studiovault_protocol::bundle::Bundle;
-use studiovault_protocol::id::{EntityId, Hash};
+use studiovault_protocol::id::{Dot, EntityId, Hash};
 use studiovault_protocol::merge::{
     self, Conflict, ConflictKind, Context, Entity, Outcome, Record, Verdict, fold,
 };
@@ -40,6 +40,21 @@ pub(super) fn bundle(row: &Row<'_>, (bytes, hash): (usize, usize)) -> Result<Bun
     let held: Vec<u8> = row.get(bytes)?;
     Bundle::restore(held, Hash(row.get(hash)?))
         .map_err(|error| StoreError::corrupt(format!("a bundle of the log: {error}")))
+}
+
+/// The stored bundle that begins with a dot.
+pub(super) fn held_at(
+    (connection, authors): (&Connection, &Authors),
+    dot: Dot,
+) -> Result<Bundle, StoreError> {
+    let number = authors.number(dot.author).unwrap_or(0);
+    let held = connection
+        .prepare_cached("SELECT bytes, hash FROM log_bundle WHERE author = ?1 AND first = ?2")?
+        .query_row(params![number, dot.counter.cast_signed()], |row| {
+            Ok(bundle(row, (0, 1)))
+        })
+        .optional()?;
+    held.unwrap_or_else(|| Err(StoreError::corrupt(format!("the bundle at {dot}"))))
 }
 
 /// Bundles as they were read last, for whoever reads many histories: entities that were made together share theirs.

@@ -152,9 +152,9 @@ impl Writer<'_> {
             None => self.number(0),
             Some(top) => {
                 self.number(top.position + 1);
-                self.number(top.dots.len() as u64);
-                for dot in &top.dots {
-                    let at = self.dot(*dot);
+                self.number(1 + top.beside.len() as u64);
+                for dot in top.dots() {
+                    let at = self.dot(dot);
                     self.number(at);
                 }
             }
@@ -318,7 +318,7 @@ impl Reader<'_> {
                 let at = self.number()?;
                 dots.push(self.stamp(at)?.0);
             }
-            register.top = Some(Top { position, dots });
+            register.top = Some(Top::of(position, dots)?);
         }
         Some(register)
     }

@@ -41,27 +41,29 @@ impl Store {
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<u64, StoreError> {
         let index = LogIndex::restore(self.restore()?.chains);
-        let rights = self.made_by.rights.clone();
-        let rules = Rules {
-            policy,
-            priorities,
-            rights: &rights,
-            epochs: index.epochs(),
-            has_cloud: false,
-        };
         let mut batch = self.begin()?;
-        batch.guarded(|batch| batch.rebuild(&rules, told))?;
+        batch.guarded(|batch| batch.rebuild(&index, (policy, priorities), told))?;
         batch.commit()?;
         Ok(self.counters.entity.unsigned_abs() - 1)
     }
 }
 
 impl Batch<'_> {
+    /// Makes all rows anew from the log of `index`, by the rights they were made by.
     pub(super) fn rebuild(
         &mut self,
-        rules: &Rules<'_>,
+        index: &LogIndex,
+        (policy, priorities): (&Policy, &Priorities),
         told: &mut dyn FnMut(u64, u64),
     ) -> Result<(), StoreError> {
+        let rights = self.store.made_by.rights.clone();
+        let rules = &Rules {
+            policy,
+            priorities,
+            rights: &rights,
+            epochs: index.epochs(),
+            has_cloud: false,
+        };
         self.open()?;
         self.make_views(rules.policy)?;
         self.store.connection.execute_batch(

@@ -9,7 +9,7 @@ use super::Engine;
 use crate::bundle::Bundle;
 use crate::event::{Effects, LinkId, Notice, Write};
 use crate::fault::FaultKind;
-use crate::feed::{Entry, Page};
+use crate::feed::Page;
 use crate::frontier::{Frontier, Tip};
 use crate::id::{Author, DeviceId, Dot};
 use crate::membership::{Act, Authority, Double, SignedRecord};
@@ -53,24 +53,14 @@ impl Engine {
 
     /// What the cloud truth names where ours ends, and is another.
     pub(super) fn doubt_page(&mut self, page: &Page) {
-        let mut doubted = Vec::new();
-        for entry in &page.body().entries {
-            if let Entry::Bundle {
-                author,
-                first,
-                last,
-                hash,
-            } = entry
-                && let Some(chain) = self.log.chain(*author)
-                && (*first..=*last).contains(&chain.held.0)
-                && (chain.held.0 < *last || chain.held.1 != *hash)
-                && !self.log.is_split(author.at(*first))
+        for named in page.named() {
+            if let Some(chain) = self.log.chain(named.author)
+                && (named.first..=named.last).contains(&chain.held.0)
+                && chain.held != (named.last, named.hash)
+                && !self.log.is_split(named.author.at(named.first))
             {
-                doubted.push(*author);
+                self.doubt_named(named.author);
             }
-        }
-        for author in doubted {
-            self.doubt_named(author);
         }
     }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::Bundle;
-use crate::feed::{Entry, Page};
+use crate::feed::Page;
 use crate::id::{Author, Dot, Hash};
 use crate::membership::Split;
 
@@ -59,16 +59,10 @@ impl LogIndex {
 
     /// Takes note of what a page of the feed names of chains that split.
     pub fn note_named(&mut self, page: &Page) {
-        for entry in &page.body().entries {
-            if let Entry::Bundle {
-                author,
-                first,
-                last,
-                hash,
-            } = entry
-                && self.forks.splits_at(author.at(*last))
-            {
-                self.forks.named.insert((*author, *first), (*last, *hash));
+        for named in page.named() {
+            if self.forks.splits_at(named.author.at(named.last)) {
+                let at = (named.author, named.first);
+                self.forks.named.insert(at, (named.last, named.hash));
             }
         }
     }

@@ -58,19 +58,41 @@ pub struct Register {
 pub struct Top {
     /// In the feed; 0 for what stood when it began.
     pub position: u64,
-    /// Sorted, never empty.
-    pub dots: Vec<Dot>,
+    /// The one with the lowest dot.
+    pub dot: Dot,
+    /// The others, sorted. Apart, since hardly any field has some.
+    pub beside: Vec<Dot>,
 }
 
 impl Top {
-    fn of(position: u64, dot: Dot) -> Self {
-        let dots = vec![dot];
-        Self { position, dots }
+    /// Of sorted dots; `None` if there are none.
+    pub fn of(position: u64, dots: impl IntoIterator<Item = Dot>) -> Option<Self> {
+        let mut dots = dots.into_iter();
+        let dot = dots.next()?;
+        let beside = dots.collect();
+        Some(Self {
+            position,
+            dot,
+            beside,
+        })
+    }
+
+    /// All of them, sorted.
+    pub fn dots(&self) -> impl Iterator<Item = Dot> {
+        std::iter::once(self.dot).chain(self.beside.iter().copied())
     }
 
     /// Whether a write is, or supersedes, one of these.
     pub(super) fn is_led_by(&self, dot: Dot, ctx: &Context) -> bool {
-        self.dots.iter().any(|top| *top == dot || ctx.covers(*top))
+        self.dots().any(|top| top == dot || ctx.covers(top))
+    }
+
+    /// The same with a write that stood as well, less what that supersedes.
+    fn with(&self, dot: Dot, ctx: &Context) -> Option<Self> {
+        let others = self.dots().filter(|other| !ctx.covers(*other));
+        let mut dots: Vec<Dot> = others.chain([dot]).collect();
+        dots.sort_unstable();
+        Self::of(self.position, dots)
     }
 }
 
@@ -111,19 +133,15 @@ impl Register {
         for sibling in &mut self.siblings {
             (sibling.accepted, sibling.leads) = (Some(position), true);
         }
-        self.top = Some(Top::of(position, dot));
+        self.top = Top::of(position, [dot]);
     }
 
     fn raise_top(&mut self, (position, dot): (u64, Dot), ctx: &Context) {
-        match &mut self.top {
-            Some(top) if (top.position, position) == (0, 0) => {
-                top.dots.retain(|other| !ctx.covers(*other));
-                let at = top.dots.partition_point(|other| *other < dot);
-                top.dots.insert(at, dot);
-            }
-            Some(top) if (top.position, top.dots[0]) > (position, dot) => {}
-            top => {
-                *top = Some(Top::of(position, dot));
+        match &self.top {
+            Some(top) if (top.position, position) == (0, 0) => self.top = top.with(dot, ctx),
+            Some(top) if (top.position, top.dot) > (position, dot) => {}
+            _ => {
+                self.top = Top::of(position, [dot]);
                 // In causal order nothing applied before can supersede the newest write.
                 self.siblings
                     .iter_mut()

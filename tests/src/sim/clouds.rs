@@ -6,7 +6,7 @@ use studiovault_cloud::{BareError, BareTruth, Founding};
 use studiovault_node::driver::{Event, Request};
 use studiovault_protocol::cloud::{BatchRequest, Changes, ChangesRequest, EnrolRequest, Known};
 use studiovault_protocol::event::{OrderKind, UplinkEvent, UplinkFailure};
-use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::feed::Page;
 use studiovault_protocol::frontier::Frontier;
 use studiovault_protocol::id::{Author, DeviceId, PublicKey, StudioId};
 use studiovault_protocol::keys::SecretKey;
@@ -78,11 +78,9 @@ impl Cloud {
         let mut held: BTreeMap<Author, u64> = BTreeMap::new();
         for bytes in self.feed(at).iter().flat_map(|part| &part.pages) {
             let page = Page::decode(&bytes.0[..]).expect("the truth's own page");
-            for (_, entry) in page.entries() {
-                if let Entry::Bundle { author, last, .. } = entry {
-                    let known = held.entry(*author).or_default();
-                    *known = (*known).max(*last);
-                }
+            for named in page.named() {
+                let known = held.entry(named.author).or_default();
+                *known = named.last.max(*known);
             }
         }
         held

@@ -295,10 +295,7 @@ fn register(name: &str, (rule, kind): (Rule, ValueKind), allowed: &[&Deed]) -> O
     let leaders = leaders(&standing);
     let top = leaders.first().and_then(|first| first.accepted());
     let mut register = Register {
-        top: top.map(|position| Top {
-            position,
-            dots: leaders.iter().map(|d| d.dot).collect(),
-        }),
+        top: top.and_then(|position| Top::of(position, leaders.iter().map(|d| d.dot))),
         ..Register::default()
     };
     for d in standing.iter().filter(|d| uncovered(d)) {

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use studiovault_protocol::command::Command;
 use studiovault_protocol::id::{CommandId, EntityId};
 
 use super::{EntityRow, Session, StoreError, cell, cells};
@@ -23,16 +24,17 @@ pub(super) struct Ahead {
 }
 
 impl Session<'_> {
-    /// Asks for what commands of those ids on those entities will need. Only where rows are written together.
-    pub fn ask_ahead(
+    /// Asks for what these commands will need. Only where rows are written together.
+    pub fn ask_ahead<'c>(
         &self,
         studio: i64,
-        commands: &BTreeSet<CommandId>,
-        entities: &BTreeSet<EntityId>,
+        commands: impl Iterator<Item = &'c Command>,
     ) -> Result<(), StoreError> {
         if !self.writes_together() {
             return Ok(());
         }
+        let (commands, entities): (BTreeSet<CommandId>, BTreeSet<EntityId>) =
+            commands.map(|command| (command.id, command.entity)).unzip();
         let mut ahead = Ahead {
             unused: commands.iter().copied().collect(),
             unknown: entities.iter().copied().collect(),

@@ -1,6 +1,5 @@
 //! One batch: everything that it brings is decided, applied and told in the feed, in one transaction.
 
-use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use studiovault_protocol::cloud::{BatchAnswer, BatchRequest, RefusedBundle};
@@ -133,13 +132,9 @@ impl Studio {
         sitting.adopt()?;
         sitting.taken.refused = refused;
         sitting.only(request.only.clone());
-        let commands = arrivals
-            .iter()
-            .flat_map(|arrival| arrival.bundle.commands());
-        let (ids, entities): (BTreeSet<_>, BTreeSet<_>) = commands
-            .map(|(_, command)| (command.id, command.entity))
-            .unzip();
-        session.ask_ahead(self.row, &ids, &entities)?;
+        let bundles = arrivals.iter().map(|arrival| &arrival.bundle);
+        let commands = bundles.flat_map(|bundle| bundle.commands());
+        session.ask_ahead(self.row, commands.map(|(_, command)| command))?;
         for arrival in arrivals {
             sitting.arrive(arrival)?;
         }

@@ -1,7 +1,7 @@
 //! What is new after a position: signed pages, and the bundles that they name and the asker lacks.
 
 use studiovault_protocol::cloud::{Changes, Known};
-use studiovault_protocol::feed::{Entry, Page};
+use studiovault_protocol::feed::Page;
 use studiovault_protocol::frontier::{Frontier, Reach};
 use studiovault_protocol::id::Dot;
 use studiovault_protocol::wire::Packed;
@@ -75,20 +75,11 @@ impl Studio {
         is_held: impl Fn(Dot) -> bool,
     ) -> Result<Vec<Packed>, StoreError> {
         let mut bundles = Vec::new();
-        for (_, entry) in page.entries() {
-            let Entry::Bundle {
-                author,
-                first,
-                last,
-                ..
-            } = entry
-            else {
-                continue;
-            };
-            if is_held(author.at(*last)) {
+        for named in page.named() {
+            if is_held(named.author.at(named.last)) {
                 continue;
             }
-            let bytes = session.bundle_at(self.row, *author, *first)?;
+            let bytes = session.bundle_at(self.row, named.author, named.first)?;
             let bytes = bytes.ok_or(StoreError::Damaged("a page without its bundle"))?;
             bundles.push(Packed(bytes));
         }

@@ -347,11 +347,9 @@ impl Machine {
         for packed in &changes.pages {
             let page = Page::decode(&packed.0[..]).expect("a page");
             page.verify(&key).expect("signed by the truth");
-            for (_, entry) in page.entries() {
-                // Not all at once, so that each checkpoint finds what the truth held there.
-                if let Entry::Bundle { author, first, .. } = entry {
-                    self.receive(&bundles[&(*author, *first)]);
-                }
+            // Not all at once, so that each checkpoint finds what the truth held there.
+            for named in page.named() {
+                self.receive(&bundles[&(named.author, named.first)]);
             }
             assert_eq!(page.body().author.device, cloud.device);
             self.feed.hold(page).expect("the chain holds");

@@ -59,7 +59,7 @@ impl Transaction for Noted {
 /// What a database is asked by that work.
 fn asked(work: impl FnOnce(&Session<'_>) -> Result<(), StoreError>) -> Vec<String> {
     let noted = Noted::default();
-    let session = Session::together(&noted);
+    let session = Session::new(&noted, Some(RefCell::default()));
     work(&session).expect("nothing is refused");
     session.write_kept().expect("nothing is refused");
     noted.asked.take()
@@ -144,7 +144,7 @@ fn a_row_that_is_refused_among_others_is_told_as_that_and_concerns_no_single_com
         refused: Some(2),
         ..Noted::default()
     };
-    let session = Session::together(&noted);
+    let session = Session::new(&noted, Some(RefCell::default()));
     for n in 1..=3 {
         session.add(ONE, cells![n]).expect("it is kept");
     }

@@ -273,7 +273,8 @@ pub(super) fn entity() -> Entity {
         }],
         top: Some(Top {
             position: 300,
-            dots: vec![dot],
+            dot,
+            beside: vec![dot],
         }),
     };
     let set = ElementSet {
