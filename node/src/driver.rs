@@ -407,9 +407,7 @@ impl Step<'_> {
                 .extend(entities.into_iter().map(|(id, _)| id));
             self.output.conflicts_changed |= !opened.is_empty() || !closed.is_empty();
             match &write {
-                Write::Apply { bundle, .. } if self.engine.log().is_split(bundle.tip()) => {
-                    self.batch.note_late()?;
-                }
+                Write::Apply { bundle, .. } if self.is_late(bundle)? => self.batch.note_late()?,
                 Write::Fold(page) => misnamed.extend(self.batch.misnamed(page)?),
                 _ => {}
             }

@@ -177,6 +177,13 @@ impl Vector {
         self.tips.insert(at, dot);
     }
 
+    /// Drops the tips that others cover, after more is known of how epochs go on from each other.
+    pub fn settle(&mut self, epochs: &Epochs) {
+        for tip in std::mem::take(&mut self.tips) {
+            self.join(epochs, tip);
+        }
+    }
+
     /// Adds everything that `other` covers.
     pub fn join_all(&mut self, epochs: &Epochs, other: &Vector) {
         for tip in &other.tips {

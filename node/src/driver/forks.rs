@@ -28,6 +28,16 @@ impl Step<'_> {
         }
         Ok(())
     }
+
+    /// Whether what was just applied came after others had gone on without it: from beyond a split, or decided on while something else
+    /// stood in the place of what it saw.
+    pub(super) fn is_late(&mut self, bundle: &Bundle) -> Result<bool, StoreError> {
+        let log = self.engine.log();
+        if log.forks().is_empty() {
+            return Ok(false);
+        }
+        Ok(log.is_split(bundle.tip()) || self.batch.is_decided(bundle)?)
+    }
 }
 
 impl Driver {

@@ -16,7 +16,7 @@ use studiovault_protocol::vector::Vector;
 use super::batch::Batch;
 use super::{Store, StoreError, history, put_encoded};
 
-/// Whether something from beyond a split was applied after others had gone on without it, until the rows are made anew.
+/// Whether something was applied after others had gone on without it, until the rows are made anew.
 const LATE: &str = "late";
 
 /// Bundles read at a time while pasts are worked out anew; bounds what is in memory.
@@ -111,7 +111,7 @@ impl Store {
         self.made_by.rights == *rights
     }
 
-    /// Whether something from beyond a split was applied that others went on without: the rows are to be made anew.
+    /// Whether something was applied that others went on without: the rows are to be made anew.
     pub fn came_late(&self) -> Result<bool, StoreError> {
         Ok(self.decoded(LATE)?.unwrap_or(false))
     }
@@ -153,7 +153,22 @@ impl Batch<'_> {
         })
     }
 
-    /// Something from beyond a split was applied in this transaction.
+    /// Whether the folded feed has decided on a bundle, or on part of it.
+    pub fn is_decided(&mut self, bundle: &Bundle) -> Result<bool, StoreError> {
+        let Some(number) = self.store.authors.number(bundle.author()) else {
+            return Ok(false);
+        };
+        let range = params![
+            number,
+            bundle.first().cast_signed(),
+            bundle.last().cast_signed()
+        ];
+        let sql = "SELECT EXISTS (SELECT 1 FROM verdict WHERE author = ?1 AND first <= ?3 AND last >= ?2)";
+        let mut statement = self.store.connection.prepare_cached(sql)?;
+        Ok(statement.query_row(range, |row| row.get(0))?)
+    }
+
+    /// Something that others went on without was applied in this transaction.
     pub fn note_late(&mut self) -> Result<(), StoreError> {
         self.guarded(|batch| put_encoded(&batch.store.connection, LATE, &true))
     }

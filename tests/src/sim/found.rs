@@ -126,4 +126,15 @@ pub const FOUND: &[(u64, Cast, &str)] = &[
          was taken back",
     ),
     (200_700, Cast::Rights, "the same"),
+    (
+        7_362,
+        Cast::Liar,
+        "a bundle lay across a split and left the log; what had seen its first command was applied again when that came back, and \
+         without the verdict that had been folded long before",
+    ),
+    (
+        6_411,
+        Cast::Liar,
+        "an epoch that goes on from beyond a split came before the epoch that it goes on from, and a tip that it covers stayed",
+    ),
 ];

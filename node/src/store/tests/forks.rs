@@ -140,3 +140,26 @@ fn rows_are_made_anew_once_after_something_came_late() {
     store.remake(&roster, (&policy, &priorities)).expect("made");
     assert!(!store.came_late().expect("reads"));
 }
+
+/// What leaves the log with a split and comes back meets its verdict in the feed that was folded long before.
+#[test]
+fn what_the_folded_feed_has_decided_is_known_before_it_is_applied_again() {
+    let mut own = Machine::new(1);
+    let mut twice = Machine::new(2);
+    let (mut store, mut dice) = (a_store(), Dice(4));
+    let (first, _) = twice.author(vec![a_client(entity(1), &mut dice)]);
+    let (second, _) = twice.author(vec![a_client(entity(2), &mut dice)]);
+    for bundle in [&first, &second] {
+        commit(&mut store, &own.take(bundle), &own.rules()).expect("commits");
+    }
+    let page = Cloud::default().page(Cloud::decide(&first, Vec::new()));
+    commit(
+        &mut store,
+        &[Write::Page(page.clone()), Write::Fold(page)],
+        &own.rules(),
+    )
+    .expect("commits");
+    let mut batch = store.begin().expect("begins");
+    assert!(batch.is_decided(&first).expect("reads"));
+    assert!(!batch.is_decided(&second).expect("reads"));
+}

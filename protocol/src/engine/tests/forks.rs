@@ -209,6 +209,45 @@ fn nobody_waits_for_what_lies_beyond_a_split_but_for_what_lies_before() {
     assert!(whole.is_met(beyond), "nothing comes before it");
 }
 
+/// What goes on from beyond a split comes before what the cloud truth took there: only that says what the later epoch follows.
+#[test]
+fn which_tips_are_left_does_not_depend_on_whether_an_epoch_or_the_one_before_it_came_first() {
+    let root = of_two(None, 1);
+    let next = |before: &Bundle, epoch: u64, id: u8| {
+        let mut header = before.header().clone();
+        header.author.epoch = Epoch(epoch);
+        (header.first_counter, header.prev) = (before.last() + 1, Some(before.hash()));
+        let seen = crate::bundle::Seen {
+            dot: before.tip(),
+            hash: before.hash(),
+        };
+        header.saw = vec![seen];
+        let commands = of_two(None, id)
+            .commands()
+            .map(|(_, c)| c.clone())
+            .collect();
+        Bundle::seal(header, commands, &secret(2)).expect("it fits")
+    };
+    let (taken, other) = (next(&root, 6, 2), next(&root, 6, 3));
+    let child = next(&other, 7, 4);
+    let split = Split {
+        from: 2,
+        whole: true,
+    };
+    let tips = |order: [&Bundle; 3]| {
+        let mut log = LogIndex::default();
+        log.set_forks(&BTreeMap::from([(taken.author(), split)]));
+        for bundle in order {
+            log.hold(bundle);
+            log.apply(bundle);
+        }
+        log.applied().tips().to_vec()
+    };
+    let expected = [child.tip()];
+    assert_eq!(tips([&root, &taken, &child]), expected);
+    assert_eq!(tips([&root, &child, &taken]), expected);
+}
+
 /// Both branches end where a later epoch goes on: the tips are the same, and only the later epoch's own word tells them apart.
 #[test]
 fn a_split_under_a_later_epoch_is_found() {
