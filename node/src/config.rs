@@ -18,7 +18,9 @@ pub use keychain::{KeyPlace, KeyWish};
 pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
-pub use secret::{SecretBytes, beside, make_folder, random_bytes, write as write_secret};
+pub use secret::{
+    SecretBytes, beside, make_folder, random_bytes, read_text, write as write_secret,
+};
 pub use sign_in::SignInFile;
 pub use studio::{CloudAccess, Founder, StudioFile};
 pub use telemetry::TelemetryFile;
@@ -340,7 +342,7 @@ impl Machine {
         if !path.exists() {
             return Err(ConfigError::NoMachine(folder.path));
         }
-        let text = fs::read_to_string(&path).map_err(ConfigError::disk(&path))?;
+        let text = read_text(&path).map_err(ConfigError::disk(&path))?;
         let version = read_version(&path, &text)?;
         if version > FOLDER_VERSION {
             return Err(ConfigError::Newer {

@@ -406,6 +406,14 @@ impl Step<'_> {
                 .changed
                 .extend(entities.into_iter().map(|(id, _)| id));
             self.output.conflicts_changed |= !opened.is_empty() || !closed.is_empty();
+            if let Write::Apply { bundle, .. } = &write
+                && !closed.is_empty()
+                && bundle.author().device == self.engine.identity().device
+            {
+                for line in audit::life_decisions(bundle) {
+                    self.batch.audit(&line, self.moment.now.wall)?;
+                }
+            }
             match &write {
                 Write::Apply { bundle, .. } if self.is_late(bundle)? => self.batch.note_late()?,
                 Write::Fold(page) => misnamed.extend(self.batch.misnamed(page)?),

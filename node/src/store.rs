@@ -169,7 +169,10 @@ impl Store {
             Location::Memory => None,
         };
         let connection = match &location {
-            Location::Folder(folder) => Connection::open(folder.join(FILE))?,
+            Location::Folder(folder) => {
+                keep_private(folder);
+                Connection::open(folder.join(FILE))?
+            }
             Location::Memory => Connection::open_in_memory()?,
         };
         Self::start(connection, location, policy, lock)
@@ -344,6 +347,30 @@ fn lock_folder(folder: &std::path::Path) -> Result<Lock, StoreError> {
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(folder.to_owned())),
         Err(std::fs::TryLockError::Error(cause)) => Err(fail(cause)),
     }
+}
+
+/// Lets nobody but the owner read the database, also in a folder that others may enter. What the file system refuses stays as it is.
+fn keep_private(folder: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+        let mut options = std::fs::File::options();
+        let _ = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(folder.join(FILE));
+        for suffix in ["", "-wal", "-shm"] {
+            let path = folder.join(format!("{FILE}{suffix}"));
+            let is_open = std::fs::symlink_metadata(&path)
+                .is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o077 != 0);
+            if is_open {
+                let _ = std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600));
+            }
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
 }
 
 fn put_meta(connection: &Connection, key: &str, value: &[u8]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use studiovault_protocol::api::{
     Choice, ConflictPage, ConflictView, Deed, LedgerView, ResolveRequest, SideView, Status,
     TxAnswer, vv_text,
@@ -124,10 +124,12 @@ pub(super) async fn resolve(
     if let Some(fault) = fault {
         return Err(no_name(&row, fault));
     }
+    let chosen = request.choice.clone();
     let decided = match row.kind.as_str() {
         "create_create" => renamed(&row, request.choice)?,
         _ => vec![(row.entity, decided(&row, &history, request.choice)?)],
     };
+    let edits = refused_edits(&row, &history, &chosen);
     let mut mutations = Vec::with_capacity(decided.len());
     for (entity, (op, fields)) in decided {
         let mutation = Mutation {
@@ -138,7 +140,13 @@ pub(super) async fn resolve(
             read: read.clone(),
             replaces: None,
         };
-        mutations.push(whole(&shared, mutation).await?);
+        let mut mutation = whole(&shared, mutation).await?;
+        if op == Op::Restore {
+            edits
+                .iter()
+                .for_each(|edit| take_over(&mut mutation.fields, edit));
+        }
+        mutations.push(mutation);
     }
     let request = WriteRequest {
         actor: request.actor.unwrap_or_else(system_user),
@@ -294,6 +302,66 @@ fn decided(row: &ConflictRow, history: &[HistoryEntry], choice: Choice) -> Resul
     Ok((Op::Resolve, Map::from_iter([(field.clone(), value)])))
 }
 
+/// The edits that the cloud refused because of the deletion, and that come back with the entity: all of them, or the chosen one's. The
+/// latest comes last.
+fn refused_edits<'h>(
+    row: &ConflictRow,
+    history: &'h [HistoryEntry],
+    choice: &Choice,
+) -> Vec<&'h HistoryEntry> {
+    if row.field.is_some() {
+        return Vec::new();
+    }
+    let is_back = |entry: &&HistoryEntry| {
+        let dot = entry.dot.to_string();
+        let side = row.sides.iter().find(|side| side["dot"] == *dot);
+        let is_refused = side.is_some_and(|side| side["state"] == "rejected");
+        is_refused
+            && match choice {
+                Choice::Side(chosen) => dot == *chosen,
+                _ => true,
+            }
+    };
+    let mut edits: Vec<&HistoryEntry> = history.iter().filter(is_back).collect();
+    edits.sort_by_key(|entry| (entry.ts, entry.dot));
+    edits
+}
+
+/// Puts an edit on top of the fields that a restore carries.
+fn take_over(fields: &mut Map<String, Value>, edit: &HistoryEntry) {
+    for (name, change) in &edit.fields {
+        let field = fields.entry(name).or_insert(Value::Null);
+        if let Some(by) = change["increment"].as_i64() {
+            let sum = field["increment"].as_i64().unwrap_or_default();
+            *field = json!({ "increment": sum.saturating_add(by) });
+        } else if change["add"].is_array() || change["remove"].is_array() {
+            *field = gathered(field, change);
+        } else {
+            *field = change.clone();
+        }
+    }
+}
+
+/// A set's elements, or its changes so far, with another change on top.
+fn gathered(before: &Value, change: &Value) -> Value {
+    let list = |of: &Value| of.as_array().cloned().unwrap_or_default();
+    let mut add = match before {
+        Value::Array(elements) => elements.clone(),
+        changes => list(&changes["add"]),
+    };
+    let mut remove = list(&before["remove"]);
+    let gone = list(&change["remove"]);
+    add.retain(|element| !gone.contains(element));
+    remove.extend(gone);
+    for element in list(&change["add"]) {
+        remove.retain(|other| *other != element);
+        if !add.contains(&element) {
+            add.push(element);
+        }
+    }
+    json!({ "add": add, "remove": remove })
+}
+
 /// A conflict as people see it.
 fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictView, StoreError> {
     let (entity, context) = (view.entity(row.entity)?, view.conflict_context(&row)?);
@@ -389,7 +457,6 @@ fn reason(rule: &str, device: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
     use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch};
 
     fn dot(device: u8) -> Dot {
@@ -460,6 +527,33 @@ mod tests {
         assert_eq!(op(Choice::Side(dot(2).to_string())), Some(Op::Restore));
         assert_eq!(op(Choice::AcceptDelete), Some(Op::Delete));
         assert_eq!(op(Choice::Value(json!(1))), None);
+    }
+
+    #[test]
+    fn what_comes_back_from_a_deletion_brings_the_refused_edits() {
+        let mut row = a_conflict(None);
+        row.sides[1]["state"] = json!("rejected");
+        let edited = json!({"notes": "new", "tags": {"add": ["b"], "remove": ["a"]}, "credits": {"increment": 3}});
+        let history = [
+            entry(1, Op::Delete, json!({})),
+            entry(2, Op::Update, edited.clone()),
+        ];
+        let restored = |choice: Choice| {
+            let shown = json!({"name": "Ines", "notes": "old", "tags": ["a", "c"]});
+            let Value::Object(mut fields) = shown else {
+                unreachable!("an object")
+            };
+            for edit in refused_edits(&row, &history, &choice) {
+                take_over(&mut fields, edit);
+            }
+            Value::Object(fields)
+        };
+        let with_edits = json!({"name": "Ines", "notes": "new", "credits": {"increment": 3},
+                                "tags": {"add": ["c", "b"], "remove": ["a"]}});
+        assert_eq!(restored(Choice::Restore), with_edits);
+        assert_eq!(restored(Choice::Side(dot(2).to_string())), with_edits);
+        let without = restored(Choice::Side(dot(1).to_string()));
+        assert_eq!(without["notes"], "old");
     }
 
     #[test]

@@ -7,7 +7,6 @@ use studiovault_protocol::api::{
 };
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
-use studiovault_protocol::id::Dot;
 use studiovault_protocol::pos::{self, Flag, Totals};
 use studiovault_protocol::value::{Value, ValueKind};
 
@@ -54,7 +53,11 @@ pub(super) async fn totals(
 pub(super) async fn quarantine(State(shared): State<Shared>) -> Answer<QuarantinePage> {
     let status = shared.node.status();
     let rows = shared.read(|view| view.quarantine(ROWS)).await?;
-    let quarantined = rows.into_iter().map(|row| set_aside(&status, row));
+    let policies = shared.node.policies();
+    let quarantined = rows.into_iter().map(|row| {
+        let rules = policies.in_force().entity_type(&row.entity_type);
+        set_aside(&status, row, rules.is_some_and(|rules| rules.append_only))
+    });
     Ok(Json(QuarantinePage {
         quarantined: quarantined.collect(),
     }))
@@ -130,17 +133,21 @@ pub(super) fn notes(view: &View<'_>, entries: &[Mutation]) -> Result<Vec<String>
 }
 
 /// What a person does about a command that was set aside, or did.
-fn look_at(dot: Dot, settled: Option<&str>) -> String {
-    match settled {
+fn look_at(row: &QuarantineRow, append_only: bool) -> String {
+    let dot = row.dot;
+    match row.settled.as_deref() {
         Some("discarded") => "It was given up since; nothing is left to do.".to_owned(),
         Some(_) => "It was taken over since; nothing is left to do.".to_owned(),
+        None if append_only => {
+            format!("Take it over with `studiovault dead-letters fix {dot}`.")
+        }
         None => format!(
             "Take it over with `studiovault dead-letters fix {dot}`, or give it up with `studiovault dead-letters discard`."
         ),
     }
 }
 
-fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
+fn set_aside(status: &Status, row: QuarantineRow, append_only: bool) -> Quarantined {
     let device = device_name(status, row.dot);
     let rest = if row.whole {
         "; everything written with it is set aside as well"
@@ -148,7 +155,7 @@ fn set_aside(status: &Status, row: QuarantineRow) -> Quarantined {
         ""
     };
     let act = format!("{} {} {}", row.operation, row.entity_type, row.entity);
-    let to_do = look_at(row.dot, row.settled.as_deref());
+    let to_do = look_at(&row, append_only);
     let sentence = match row.reason {
         SetAside::Cut => {
             format!("{device} no longer belonged when it wrote: {act}. {to_do}")

@@ -2,7 +2,6 @@
 //!
 //! It knows where the API is and how it tells problems, and nothing of what is asked.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use reqwest::{Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use studiovault_node::api::Endpoint;
-use studiovault_node::config::Folder;
+use studiovault_node::config::{Folder, read_text};
 use studiovault_protocol::api::{PREFIX, Problem};
 
 use super::failure::{Exit, Failure};
@@ -48,8 +47,8 @@ impl Client {
     /// The node that runs with a folder.
     pub fn connect(folder: &Folder) -> Result<Self, Failure> {
         let missing = || not_running(folder.path());
-        let text = fs::read_to_string(folder.api_path()).map_err(|_| missing())?;
-        let token = fs::read_to_string(folder.token_path()).map_err(|_| missing())?;
+        let text = read_text(&folder.api_path()).map_err(|_| missing())?;
+        let token = read_text(&folder.token_path()).map_err(|_| missing())?;
         let endpoint: Endpoint = serde_json::from_str(&text).map_err(|_| missing())?;
         // Another provider that is installed already is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();

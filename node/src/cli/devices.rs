@@ -129,7 +129,7 @@ pub(crate) fn readmit(call: &Call, readmit: Readmit) -> Outcome {
         let _: DevicePage = client.post("/roster", &record).await?;
         Ok::<_, Failure>(machine)
     })?;
-    let text = "belongs again: what was set aside of it counts from now on, on every machine that hears of it.";
+    let text = "belongs again: what was set aside of it counts from now on, on every machine that hears of it. What the cloud refused of it meanwhile stays refused: look at `studiovault dead-letters`, and send it again.";
     done(call, &machine, &format!("{} {text}", machine.name))
 }
 

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::json;
 use studiovault_node::config::{
     Admission, CloudAccess, Currency, Founder, Kit, KitError, Machine, Region, StudioFile, Zone,
-    check_name, cloud_grant, make_folder, write_secret,
+    check_name, cloud_grant, make_folder, read_text, write_secret,
 };
 use studiovault_node::upkeep;
 use studiovault_node::uplink::{CloudClient, UplinkError};
@@ -182,7 +182,7 @@ pub(super) fn read_kit(path: &Path) -> Result<Kit, Failure> {
     let text = if path.as_os_str() == "-" {
         std::io::read_to_string(std::io::stdin())
     } else {
-        std::fs::read_to_string(path)
+        read_text(path)
     };
     let text = text.map_err(|error| {
         let text = format!(

@@ -47,7 +47,7 @@ pub(crate) fn verify(call: &Call) -> Outcome {
     if is_sound {
         return Ok(());
     }
-    let text = "the store is not what it claims to be\nFold the state anew with `studiovault rebuild`; if log or feed are at fault, restore the folder from a backup, or join anew: the other machines hold the log.";
+    let text = "the store is not what it claims to be\nFold the state anew with `studiovault rebuild`; if log or feed are at fault, begin anew with `studiovault bootstrap` (`--lan` without a cloud): what only this machine holds and is sound goes over.";
     Err(Failure::new(Exit::Failed, text))
 }
 

@@ -4,7 +4,6 @@
 //! pass the handshake.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -43,7 +42,7 @@ pub struct AddressBook {
 impl AddressBook {
     /// Reads one; an empty one if there is none or it cannot be read.
     pub fn load(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap_or_default();
+        let text = secret::read_text(path).unwrap_or_default();
         let mut book: Self = serde_json::from_str(&text).unwrap_or_default();
         book.bound();
         book
@@ -106,6 +105,7 @@ impl AddressBook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn device(n: u8) -> DeviceId {
         DeviceId::from_random([n; 16])

@@ -4,13 +4,16 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::Write as _;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ConfigError;
+
+/// Bytes of a file of ours that is read whole: a studio file with the longest roster is a third of this.
+const TEXT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Thirty-two secret bytes, as 64 hexadecimal digits in a file. `Debug` never shows them.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -113,6 +116,20 @@ pub fn beside(path: &Path) -> PathBuf {
     name.into()
 }
 
+/// Reads a text that somebody gave or wrote. A pipe or a device in its place would never end, and is refused unread.
+pub fn read_text(path: &Path) -> io::Result<String> {
+    let found = fs::metadata(path)?;
+    if !found.is_file() || found.len() > TEXT_BYTES {
+        let what = "this is no plain file of a size that it could have";
+        return Err(io::Error::other(what));
+    }
+    let mut text = String::new();
+    File::open(path)?
+        .take(TEXT_BYTES)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// Reads a secret; one that others can read is refused, as SSH does.
 pub fn read(path: &Path) -> Result<String, ConfigError> {
     #[cfg(unix)]
@@ -129,5 +146,5 @@ pub fn read(path: &Path) -> Result<String, ConfigError> {
             });
         }
     }
-    fs::read_to_string(path).map_err(ConfigError::disk(path))
+    read_text(path).map_err(ConfigError::disk(path))
 }

@@ -2,7 +2,6 @@
 //!
 //! A file that is missing or cannot be read means no.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +22,7 @@ pub struct TelemetryFile {
 impl TelemetryFile {
     /// What stands at `path`.
     pub fn load(path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap_or_default();
+        let text = secret::read_text(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
     }
 
@@ -36,6 +35,7 @@ impl TelemetryFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn what_cannot_be_read_means_no() {

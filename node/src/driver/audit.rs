@@ -144,6 +144,25 @@ fn decisions(bundle: &Bundle) -> Vec<AuditLine> {
     of_commands.collect()
 }
 
+/// What a person decided about a deletion, if the commands of an applied transaction of this machine ended conflicts.
+pub(super) fn life_decisions(bundle: &Bundle) -> Vec<AuditLine> {
+    let commands = bundle.commands().map(|(_, command)| command);
+    let lines = commands.filter_map(|command| {
+        let what = match command.op {
+            Op::Restore => "a conflict was settled, it came back",
+            Op::Delete => "a conflict was settled, it stays deleted",
+            _ => return None,
+        };
+        Some(AuditLine {
+            kind: AuditKind::Resolution,
+            device: Some(bundle.author().device),
+            actor: bundle.header().actor.clone(),
+            what: format!("{what}: {} {}", command.entity_type, command.entity),
+        })
+    });
+    lines.collect()
+}
+
 /// A pack came as a file.
 pub(super) fn pack_line(label: &Label) -> AuditLine {
     AuditLine {

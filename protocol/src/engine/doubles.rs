@@ -179,8 +179,9 @@ impl Engine {
             if self.asks.reread.is_none() {
                 self.asks.doubts.clear();
             }
+            // Only what went on goes on at once: a cloud that answers with nothing is not asked at the speed of the line.
+            self.uplink.ask_at_once |= self.asks.reread.is_some();
         }
-        self.uplink.ask_at_once |= self.asks.reread.is_some();
     }
 
     /// What the cloud truth is told to be held: nothing of devices that are doubted, so that it sends what it holds of them.
