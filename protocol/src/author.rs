@@ -142,12 +142,8 @@ pub fn command(
         let rule = rules
             .field(name)
             .ok_or_else(|| unknown_field(mutation, rules, name))?;
-        if rule.rule == Rule::Immutable && mutation.op != Op::Create && mutation.op != Op::Restore {
-            let detail = format!(
-                "`{name}` is set when a {} is created and never changes",
-                mutation.entity_type
-            );
-            return Err(Refusal::at("IMMUTABLE_FIELD", name, detail));
+        if !matches!(mutation.op, Op::Create | Op::Restore) {
+            check_is_change(mutation, (name, json), rule)?;
         }
         let field = state.and_then(|state| state.fields.get(name));
         changes(name, json, rule, field)?
@@ -261,6 +257,36 @@ fn check_required(mutation: &Mutation, rules: &TypeRule) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// What may only be written when an entity begins: an immutable field; and a bare number or list, which would be taken for what a field
+/// that has something already shall be.
+fn check_is_change(
+    mutation: &Mutation,
+    (name, json): (&str, &Json),
+    rule: &FieldRule,
+) -> Result<(), Refusal> {
+    if rule.rule == Rule::Immutable {
+        let detail = format!(
+            "`{name}` is set when a {} is created and never changes",
+            mutation.entity_type
+        );
+        return Err(Refusal::at("IMMUTABLE_FIELD", name, detail));
+    }
+    let way = match (rule.rule, json) {
+        (Rule::Counter, Json::Number(_)) => {
+            format!("is counted up or down: {{\"increment\": n}}, on the command line `{name}+=n`")
+        }
+        (Rule::Set, Json::Array(_)) => format!(
+            "is added to and removed from: {{\"add\": [...], \"remove\": [...]}}, on the command line `{name}+=…` and `{name}-=…`"
+        ),
+        _ => return Ok(()),
+    };
+    Err(Refusal::at(
+        "VALIDATION_FAILED",
+        name,
+        format!("`{name}` {way}"),
+    ))
+}
+
 /// The changes that one JSON value stands for.
 fn changes(
     name: &str,
@@ -277,18 +303,7 @@ fn changes(
     };
     match rule.rule {
         Rule::Lww | Rule::Immutable => Ok(vec![Change::Write(value(json)?)]),
-        Rule::Counter => {
-            let by = match json {
-                Json::Object(object) if object.len() == 1 => {
-                    object.get("increment").and_then(Json::as_i64)
-                }
-                Json::Number(number) => number.as_i64(),
-                _ => None,
-            };
-            let by =
-                by.ok_or_else(|| wrong_kind(name, rule, "{\"increment\": n} with a whole number"))?;
-            Ok(vec![Change::Increment(by)])
-        }
+        Rule::Counter => increment(name, json, rule, field).map(|change| vec![change]),
         Rule::Set => {
             let (add, remove) = match json {
                 Json::Array(_) => (list(json)?, Vec::new()),
@@ -328,6 +343,29 @@ fn changes(
             Ok(changes)
         }
     }
+}
+
+fn increment(
+    name: &str,
+    json: &Json,
+    rule: &FieldRule,
+    field: Option<&Field>,
+) -> Result<Change, Refusal> {
+    let by = match json {
+        Json::Object(object) if object.len() == 1 => object.get("increment").and_then(Json::as_i64),
+        Json::Number(number) => number.as_i64(),
+        _ => None,
+    };
+    let by = by.ok_or_else(|| wrong_kind(name, rule, "{\"increment\": n} with a whole number"))?;
+    let sum = match field {
+        Some(Field::Counter(sum)) => *sum,
+        _ => 0,
+    };
+    if sum.checked_add(by).is_none() {
+        let detail = format!("`{name}` is {sum}, and {by} more is beyond what is counted");
+        return Err(Refusal::at("VALIDATION_FAILED", name, detail));
+    }
+    Ok(Change::Increment(by))
 }
 
 fn wrong_kind(name: &str, rule: &FieldRule, expected: &str) -> Refusal {

@@ -133,3 +133,39 @@ fn a_sale_is_never_changed_or_deleted() {
         assert_eq!(refused.expect_err("refused").code, "APPEND_ONLY");
     }
 }
+
+#[test]
+fn a_counter_and_a_set_that_are_there_are_changed_and_not_written() {
+    let mut project = Entity::new("project", EntityId([5; 16]));
+    let author = Author {
+        device: DeviceId([1; 16]),
+        epoch: Epoch(1),
+    };
+    project.life.writes = vec![LifeWrite {
+        dot: author.at(1),
+        ts: WallMs(0),
+        kind: LifeKind::Created,
+        accepted: None,
+        survivors: Vec::new(),
+    }];
+    let counted = Field::Counter(i64::MAX - 1);
+    project.fields.insert("print_credits".into(), counted);
+    let update = |name: &str, change: Json| {
+        let mutation = Mutation {
+            entity_type: "project".into(),
+            entity: Some(project.id),
+            op: Op::Update,
+            fields: serde_json::Map::from_iter([(name.to_owned(), change)]),
+            read: None,
+            replaces: None,
+        };
+        let done = command(&mutation, Some(&project), &Policy::default(), draw());
+        done.map_err(|refusal| refusal.detail)
+    };
+    let refused = |name, change| update(name, change).expect_err("refused");
+    assert!(refused("print_credits", json!(5)).contains("print_credits+=n"));
+    assert!(refused("tags", json!(["vip"])).contains("tags+="));
+    assert!(refused("print_credits", json!({"increment": 2})).contains("beyond"));
+    assert!(update("print_credits", json!({"increment": 1})).is_ok());
+    assert!(update("tags", json!({"add": ["vip"]})).is_ok());
+}

@@ -228,7 +228,7 @@ impl Field {
                     .iter()
                     .for_each(|(element, seen)| set.remove(element, seen, ctx));
             }
-            // Wrapping keeps the sum independent of the order; the policy's limits keep it far from the edge.
+            // Wrapping keeps the sum independent of the order; an author is refused what leads beyond the edge by what it holds.
             (Self::Counter(sum), Change::Increment(by)) => *sum = sum.wrapping_add(*by),
             _ => return false,
         }
