@@ -6,6 +6,7 @@
 mod activity;
 mod answer;
 mod audit;
+mod carried;
 mod conflicts;
 mod connections;
 mod doctor;

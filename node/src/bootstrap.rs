@@ -19,6 +19,7 @@ use studiovault_protocol::snapshot::{Expected, Manifest, ManifestError, Seen};
 use crate::clock;
 use crate::config::{ConfigError, FolderLock, Machine, write_secret};
 use crate::node::{NodeError, PackRefused};
+use crate::snapshots::{FileError, is_file};
 use crate::store::{Location, Reader, SliceRoom, Store, StoreError};
 use crate::uplink::UplinkError;
 use crate::wording::parted;
@@ -119,6 +120,16 @@ pub enum BootstrapError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl From<FileError> for BootstrapError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Chunk => Self::Chunk,
+            FileError::NoFile(path) => Self::NoFile(path),
+            FileError::Disk { path, source } => Self::Disk { path, source },
+        }
+    }
 }
 
 impl From<PackRefused> for BootstrapError {
@@ -282,16 +293,6 @@ fn noted(machine: &Machine) -> Result<Option<Seen>, BootstrapError> {
             position: noted.position,
         })
     }))
-}
-
-/// Whether there is a file. Something else of that name is nobody's work here, and reading a pipe would never end.
-fn is_file(path: &Path) -> Result<bool, BootstrapError> {
-    match fs::symlink_metadata(path) {
-        Ok(found) if found.is_file() => Ok(true),
-        Ok(_) => Err(BootstrapError::NoFile(path.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(disk(path)(error)),
-    }
 }
 
 /// Of two, the one that is further; the store's own feed counts where they are of two feeds.

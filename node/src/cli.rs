@@ -161,7 +161,7 @@ enum Command {
     Cloud(cloud::Cloud),
     /// Show it all on this computer: a cloud truth, three machines, real purchases
     Demo(demo::Demo),
-    /// Take this machine off the LAN or bring it back; it accepts writes either way
+    /// Take this machine off the network, cloud included, or bring it back; it accepts writes either way
     Network(write::Network),
     /// Hide this machine on its network: it announces nothing, and reaches those whom it knows
     Venue(lan::Venue),

@@ -19,7 +19,8 @@ pub use kit::{Kit, KitError, cloud_grant};
 pub use place::{default_folder, system_user};
 pub use region::{Currency, Region, RegionError, Zone};
 pub use secret::{
-    SecretBytes, beside, make_folder, random_bytes, read_text, write as write_secret,
+    SecretBytes, beside, make_folder, open_plain, random_bytes, read_text, write as write_secret,
+    write_if_room,
 };
 pub use sign_in::SignInFile;
 pub use studio::{CloudAccess, Founder, StudioFile};

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use studiovault_protocol::engine::{ChangeRefused, Engine, Identity};
 use studiovault_protocol::event::{
-    BlockRead, Effects, Input, LinkId, Moment, Notice, Order, PagesRead, Write,
+    BlockRead, Effects, Input, LinkId, Moment, Notice, Order, PagesRead, PieceRead, Write,
 };
 use studiovault_protocol::fault::FaultKind;
 use studiovault_protocol::id::EntityId;
@@ -20,8 +20,10 @@ use studiovault_protocol::merge::Priorities;
 use studiovault_protocol::pack::Taken;
 use studiovault_protocol::policy::Policy;
 use studiovault_protocol::time::{MonoMs, WallMs};
+use studiovault_protocol::wire::Frame;
 
 use crate::config::Region;
+use crate::snapshots::Shelf;
 use crate::store::{Applied, Batch, Rules, Store, StoreError};
 
 mod audit;
@@ -34,6 +36,7 @@ mod forks;
 mod full;
 mod outgoing;
 mod pack;
+mod pieces;
 mod random;
 mod write;
 
@@ -62,6 +65,8 @@ pub struct Output {
     pub changes: Vec<(u64, Result<(), ChangeRefused>)>,
     /// Answers to parts of packs.
     pub packs: Vec<(u64, Taken)>,
+    /// What was asked of peers, and came; `None`: nobody in reach has it.
+    pub obtained: Vec<(u64, Option<Arc<[u8]>>)>,
     /// For people.
     pub notices: Vec<Notice>,
     /// Entities that changed.
@@ -99,6 +104,10 @@ pub struct Driver {
     keyring: Keyring,
     blocks: Vec<BlockRead>,
     pages: Vec<PagesRead>,
+    /// Of each peer the latest question for a piece of a snapshot.
+    pieces: BTreeMap<LinkId, PieceRead>,
+    /// The snapshot that is handed on.
+    shelf: Option<Shelf>,
     links: BTreeMap<LinkId, ()>,
     /// The disk was full: nothing of others is taken in before this moment.
     full_until: MonoMs,
@@ -119,6 +128,8 @@ impl Driver {
             keyring: Keyring::default(),
             blocks: Vec::new(),
             pages: Vec::new(),
+            pieces: BTreeMap::new(),
+            shelf: None,
             links: BTreeMap::new(),
             full_until: MonoMs(0),
             collect_at: MonoMs(0),
@@ -193,6 +204,9 @@ impl Driver {
         for read in std::mem::replace(&mut self.pages, pages) {
             self.send_pages(&read, output)?;
         }
+        for (_, read) in std::mem::take(&mut self.pieces) {
+            self.send_piece(read, output);
+        }
         for order in orders {
             let request = self.request(moment, order)?;
             output.requests.push(request);
@@ -217,6 +231,7 @@ impl Driver {
             output,
             blocks: Vec::new(),
             pages: Vec::new(),
+            pieces: &mut self.pieces,
             orders: Vec::new(),
             moment,
         };
@@ -259,12 +274,14 @@ impl Driver {
             .extend(links.map(|link| (link, reason.to_owned())));
         self.blocks.clear();
         self.pages.clear();
+        self.pieces.clear();
         match build::engine(&self.setup, &mut self.store, moment) {
             Ok(engine) => {
                 self.engine = engine;
                 let keyring = Input::Keyring(Box::new(self.keyring.clone()));
                 let effects = self.engine.handle(moment, keyring);
                 assert!(effects.writes.is_empty(), "keys are kept elsewhere");
+                self.offer(moment);
             }
             Err(error) => output.notices.push(Notice::fault(FaultKind::Disk, error)),
         }
@@ -312,6 +329,7 @@ struct Step<'a> {
     output: &'a mut Output,
     blocks: Vec<BlockRead>,
     pages: Vec<PagesRead>,
+    pieces: &'a mut BTreeMap<LinkId, PieceRead>,
     orders: Vec<Order>,
     moment: Moment,
 }
@@ -327,6 +345,7 @@ impl Step<'_> {
             Event::Closed(link) => {
                 self.links.remove(&link);
                 self.blocks.retain(|read| read.link != link);
+                self.pieces.remove(&link);
                 self.input(Input::Closed(link))
             }
             Event::Restrict(link) => self.input(Input::Restrict(link)),
@@ -340,6 +359,8 @@ impl Step<'_> {
             Event::Policy(record) => self.input(Input::Policy(record)),
             Event::Change(ticket, change) => self.change(ticket, &change),
             Event::Pack(ticket, part) => self.pack(ticket, part),
+            Event::Offer(offer) => self.input(Input::Offer(offer)),
+            Event::Obtain(wanted) => self.input(Input::Obtain(wanted)),
             Event::Woke => self.input(Input::Woke),
             Event::Network(network) => self.input(Input::Network(network)),
             Event::Audit(line) => self.batch.audit(&line, self.moment.now.wall),
@@ -379,6 +400,7 @@ impl Step<'_> {
             closes,
             blocks,
             pages,
+            pieces,
             orders,
             compares,
             notices,
@@ -394,26 +416,18 @@ impl Step<'_> {
                 has_cloud: self.engine.roster().cloud().is_some(),
             };
             let applied = self.batch.write(&write, &rules)?;
-            for line in audit::lines(&write, self.engine) {
-                self.batch.audit(&line, self.moment.now.wall)?;
-            }
             let Applied {
                 entities,
                 opened,
                 closed,
             } = applied;
+            for line in audit::lines(&write, &closed, self.engine) {
+                self.batch.audit(&line, self.moment.now.wall)?;
+            }
             self.output
                 .changed
                 .extend(entities.into_iter().map(|(id, _)| id));
             self.output.conflicts_changed |= !opened.is_empty() || !closed.is_empty();
-            if let Write::Apply { bundle, .. } = &write
-                && !closed.is_empty()
-                && bundle.author().device == self.engine.identity().device
-            {
-                for line in audit::life_decisions(bundle) {
-                    self.batch.audit(&line, self.moment.now.wall)?;
-                }
-            }
             match &write {
                 Write::Apply { bundle, .. } if self.is_late(bundle)? => self.batch.note_late()?,
                 Write::Fold(page) => misnamed.extend(self.batch.misnamed(page)?),
@@ -423,10 +437,8 @@ impl Step<'_> {
                 *self.priorities = self.engine.roster().priorities();
             }
         }
-        let frames = sends
-            .into_iter()
-            .map(|(link, frame)| (link, frame.encode().into()));
-        self.output.sends.extend(frames);
+        let encoded = |(link, frame): (LinkId, Frame)| (link, frame.encode().into());
+        self.output.sends.extend(sends.into_iter().map(encoded));
         self.output.gossip.extend(gossip);
         for (link, _) in &closes {
             self.links.remove(link);
@@ -434,6 +446,8 @@ impl Step<'_> {
         self.output.closes.extend(closes);
         self.blocks.extend(blocks);
         self.pages.extend(pages);
+        let latest = pieces.into_iter().map(|read| (read.link, read));
+        self.pieces.extend(latest);
         self.orders.extend(orders);
         for notice in notices {
             self.notice(notice)?;
@@ -461,6 +475,7 @@ impl Step<'_> {
                     .push((ticket, Err(WriteError::too_large(detail))));
             }
             Notice::TookPart { ticket, taken } => self.output.packs.push((ticket, taken)),
+            Notice::Obtained { ticket, bytes } => self.output.obtained.push((ticket, bytes)),
             Notice::Gateway(holder) => {
                 let line = audit::crown_line(holder, self.engine.roster());
                 self.batch.audit(&line, self.moment.now.wall)?;

@@ -15,6 +15,7 @@ pub mod pack;
 pub mod pages;
 pub mod pairing;
 pub mod runner;
+pub mod snapshots;
 pub mod store;
 pub mod telemetry;
 pub mod upkeep;

@@ -65,6 +65,8 @@ pub enum MeshCommand {
     Blame(LinkId),
     /// Gossip a hint, at most [`MAX_HINT_BYTES`]; it may be lost.
     Publish(Bytes),
+    /// The peer with this key belongs: gossip with it for as long as it has a link. Until then it is given and asked nothing but frames.
+    Admit([u8; 32]),
     /// Close listeners and links and refuse dials, until [`MeshCommand::Online`].
     Offline,
     /// Listen again, on the same ports if they are still free.
@@ -193,6 +195,10 @@ impl MeshHandle {
             MeshCommand::Blame(link) => return self.links.end(link, CloseReason::Blamed),
             MeshCommand::Dial(addresses) => Order::Dial(addresses),
             MeshCommand::Publish(bytes) => Order::Publish(bytes),
+            MeshCommand::Admit(key) => match transport::peer_of(&key) {
+                Some(peer) => Order::Admit(peer),
+                None => return Ok(()),
+            },
             MeshCommand::Offline => Order::Offline,
             MeshCommand::Online => Order::Online,
             MeshCommand::Keys(keys) => Order::Keys(keys),

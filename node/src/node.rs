@@ -25,12 +25,14 @@ use crate::driver::{Driver, Random, Request, Setup};
 use crate::mesh::{self, MeshConfig, MeshError};
 use crate::pairing::{Desk, Inviter};
 use crate::runner::{Board, Channels, Holders, Journal, KeyKeeper, Local, Reachability, Runner};
+use crate::snapshots::Shelf;
 use crate::store::{AuditKind, Location, Reader, Store, StoreError, Verification};
 use crate::telemetry::Recorder;
 use crate::upkeep::{self, UpkeepError, VerifyError};
 use crate::uplink::{self, CloudClient, UplinkError};
 
 mod examine;
+mod keeping;
 mod login;
 mod membership;
 mod packing;
@@ -65,6 +67,15 @@ pub struct NodeConfig {
     pub peers: Vec<SocketAddr>,
     /// Whether the machine announces itself.
     pub announce: Announce,
+}
+
+/// What a node asks its peers for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Pull {
+    /// All that it lacks.
+    Everything,
+    /// Snapshots alone.
+    Snapshots,
 }
 
 /// Why a node did not start. Nothing was changed.
@@ -155,6 +166,13 @@ const EVENT_QUEUE: usize = 1024;
 impl Node {
     /// Starts a node. To be called inside a tokio runtime with at least one worker thread.
     pub async fn start(config: NodeConfig) -> Result<Self, NodeError> {
+        let node = Self::begin(config, Pull::Everything).await?;
+        keeping::spawn(&node.inner);
+        Ok(node)
+    }
+
+    /// Starts a node that asks for what it is told to.
+    pub(crate) async fn begin(config: NodeConfig, pull: Pull) -> Result<Self, NodeError> {
         // Another installation of the same provider is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let machine = config.machine;
@@ -172,7 +190,7 @@ impl Node {
         let (local, local_receiver) = mpsc::channel(LOCAL_QUEUE);
         let journal = Journal::new(&local);
         let desk = Desk::new(inviter(&machine), clock.clone(), journal.clone());
-        let driver = Driver::new(setup, store, clock.moment())?;
+        let driver = driver(&machine, (setup, store), (&clock, pull))?;
         let signed = signed(&driver);
         let reader = Reader::open(machine.folder.path())?;
         let cloud = cloud_client(&machine)?;
@@ -271,7 +289,7 @@ impl Node {
         self.inner.events.subscribe()
     }
 
-    /// Takes the machine off the LAN or brings it back; writes work either way.
+    /// Takes the machine off the network, cloud included, or brings it back; writes work either way.
     pub async fn set_network(&self, network: Network) -> Result<(), NodeError> {
         let (done, finished) = oneshot::channel();
         let sent = self.inner.local.send(Local::Network(network, done)).await;
@@ -279,7 +297,7 @@ impl Node {
         finished.await.map_err(|_| NodeError::Stopping)?;
         let what = match network {
             Network::Online => "this machine was put back on the LAN",
-            Network::Offline => "this machine was taken off the LAN",
+            Network::Offline => "this machine was taken off the network",
         };
         self.inner.journal.note(AuditKind::Network, what);
         Ok(())
@@ -334,6 +352,19 @@ impl Node {
             let _ = finished.await;
         }
     }
+}
+
+fn driver(
+    machine: &Machine,
+    (setup, store): (Setup, Store),
+    (clock, pull): (&Clock, Pull),
+) -> Result<Driver, NodeError> {
+    let mut driver = Driver::new(setup, store, clock.moment())?;
+    match pull {
+        Pull::Snapshots => driver.rest(),
+        Pull::Everything => driver.hand_on(Shelf::of(machine.folder.path()), clock.moment()),
+    }
+    Ok(driver)
 }
 
 fn keeper(machine: &Machine) -> KeyKeeper {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use studiovault_protocol::api;
-use studiovault_protocol::event::{LinkId, Network, Notice, UplinkEvent};
+use studiovault_protocol::event::{LinkId, Notice, UplinkEvent};
 use studiovault_protocol::fault::{Fault, FaultKind};
 use studiovault_protocol::time::{MonoMs, Now};
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -33,6 +33,7 @@ mod holders;
 mod keys;
 mod local;
 mod presence;
+mod relay;
 
 use asked::Asked;
 pub use board::{Board, BoardFacts};
@@ -42,6 +43,7 @@ pub use holders::Holders;
 pub use keys::KeyKeeper;
 pub use local::{Journal, Local};
 use presence::Presence;
+pub use relay::Relay;
 
 /// A wall clock that ran this much further than the monotonic one, or a loop that stood for so long, means that the machine
 /// slept, ms.
@@ -279,23 +281,11 @@ impl Runner {
                 // Nobody waits any more if this fails.
                 let _ = answer.send(self.neighbourhood());
             }
+            Local::Relay(asked) => self.relay(asked, events),
             Local::Audit(line) => events.push(Event::Audit(line)),
             Local::Shutdown(done) => return Some(done),
         }
         None
-    }
-
-    async fn switch(&mut self, network: Network, events: &mut Vec<Event>) {
-        (self.presence.network, self.shown.stale) = (network, true);
-        events.push(Event::Network(network));
-        let command = match network {
-            Network::Offline => {
-                self.presence.leave().await;
-                MeshCommand::Offline
-            }
-            Network::Online => MeshCommand::Online,
-        };
-        self.order(command);
     }
 
     fn order(&self, command: MeshCommand) {
@@ -330,6 +320,7 @@ impl Runner {
             answers,
             changes,
             packs,
+            obtained,
             notices,
             changed,
             ..
@@ -368,6 +359,7 @@ impl Runner {
         }
         self.asked.answers.extend(changes);
         self.asked.taken.extend(packs);
+        self.answer_obtained(obtained);
         if output.conflicts_changed {
             self.conflicts_told = false;
         }
@@ -436,7 +428,8 @@ impl Runner {
             Notice::Applied
             | Notice::Written { .. }
             | Notice::TookPart { .. }
-            | Notice::Refused { .. } => return,
+            | Notice::Refused { .. }
+            | Notice::Obtained { .. } => return,
         };
         self.publish(event);
     }

@@ -45,7 +45,7 @@ mod touched;
 mod verify;
 
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 #[cfg(test)]
 mod tests;
 

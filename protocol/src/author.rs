@@ -11,6 +11,7 @@ use crate::limits;
 use crate::membership::{Member, Role, Standing};
 use crate::merge::{Entity, Field};
 use crate::policy::{FieldRule, Policy, Rule, TypeRule};
+use crate::pos;
 use crate::sabotage::Bug;
 use crate::time::WallMs;
 use crate::value::Value;
@@ -146,14 +147,18 @@ pub fn command(
             check_is_change(mutation, (name, json), rule)?;
         }
         let field = state.and_then(|state| state.fields.get(name));
-        changes(name, json, rule, field)?
-            .into_iter()
-            .for_each(|change| {
-                writes.push(FieldWrite {
-                    field: name.clone(),
-                    change,
-                })
+        for change in changes(name, json, rule, field)? {
+            if let Change::Write(value) = &change
+                && let Some(broken) = pos::value_broken((&mutation.entity_type, name), value, rule)
+            {
+                let detail = format!("`{name}` {broken}");
+                return Err(Refusal::at("VALIDATION_FAILED", name, detail));
+            }
+            writes.push(FieldWrite {
+                field: name.clone(),
+                change,
             });
+        }
     }
     if mutation.op == Op::Create {
         check_required(mutation, rules)?;
@@ -393,9 +398,9 @@ fn value_of(name: &str, json: &Json, rule: &FieldRule) -> Result<Value, Refusal>
     let Some(broken) = rule.limit_broken(&value) else {
         return Ok(value);
     };
-    let code = match value {
-        Value::Null => "REQUIRED_FIELD",
-        _ => "VALIDATION_FAILED",
+    let code = match rule.lacks(&value) {
+        true => "REQUIRED_FIELD",
+        false => "VALIDATION_FAILED",
     };
     Err(Refusal::at(code, name, format!("`{name}` {broken}")))
 }

@@ -30,6 +30,7 @@ mod links;
 mod narrow;
 mod records;
 mod rekey;
+mod relay;
 mod repair;
 mod spread;
 mod uplink;
@@ -120,6 +121,7 @@ struct Asks {
     doubts: BTreeSet<Author>,
     /// How far the feed was asked for once more. Its pages are no news then.
     reread: Option<u64>,
+    relay: relay::Relay,
 }
 
 /// The signed policies, and what of the logs counts by them and the roster.
@@ -194,6 +196,7 @@ impl Engine {
                 next_transfer: 1,
                 doubts: BTreeSet::new(),
                 reread: None,
+                relay: relay::Relay::default(),
             },
             roster,
             me,
@@ -246,6 +249,8 @@ impl Engine {
             Input::Policy(record) => self.policy(*record, None, &mut fx),
             Input::Listening(port) => self.lan.port = port,
             Input::Part { ticket, part } => self.take_part((ticket, *part), &mut fx),
+            Input::Offer(offer) => self.hold_snapshot(offer, &mut fx),
+            Input::Obtain(wanted) => self.obtain(moment.now.mono, wanted, &mut fx),
             Input::Batched(bundles) => self.uplink.narrowing.batched(bundles),
             Input::Compared { ours, theirs, from } => {
                 self.compared((&ours, &theirs), from, &mut fx);

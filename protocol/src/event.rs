@@ -11,14 +11,14 @@ use crate::command::Command;
 use crate::fault::{Fault, FaultKind};
 use crate::feed::{FeedHead, Page};
 use crate::frontier::{Frontier, Range};
-use crate::id::{Author, DeviceId, Dot, PublicKey};
+use crate::id::{Author, DeviceId, Dot, Hash, PublicKey};
 use crate::membership::{Keyring, Rekey, SignedRecord};
 use crate::pack::{Part, Taken};
 use crate::policy::SignedPolicy;
 use crate::refusal::{Refusal, RefusedBy};
 use crate::time::Now;
 use crate::vector::Vector;
-use crate::wire::Frame;
+use crate::wire::{Frame, Offer};
 
 /// One connection to a peer, named by the driver; never reused within a run.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -116,6 +116,10 @@ pub enum Input {
         /// What it holds.
         part: Box<Part>,
     },
+    /// The snapshot that this machine holds whole now.
+    Offer(Option<Offer>),
+    /// A manifest or a chunk to be asked of peers. Another that is asked for is given up.
+    Obtain(Wanted),
     /// The driver has worded a batch: the bundles in it, in order.
     Batched(Vec<Range>),
     /// What is held where a bundle begins that was to be compared, and that bundle.
@@ -322,6 +326,28 @@ pub struct PagesRead {
     pub max_bytes: usize,
 }
 
+/// A piece of a snapshot to be read and sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PieceRead {
+    /// To whom.
+    pub link: LinkId,
+    /// Which manifest or chunk.
+    pub object: Hash,
+    /// From which byte on.
+    pub from: u32,
+}
+
+/// A manifest or a chunk that is asked of peers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wanted {
+    /// Names the answer.
+    pub ticket: u64,
+    /// A manifest's id, or a chunk's hash.
+    pub object: Hash,
+    /// Its bytes at most.
+    pub most: u32,
+}
+
 /// Something that people or applications may want to hear of.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Notice {
@@ -351,6 +377,13 @@ pub enum Notice {
         ticket: u64,
         /// What became of it.
         taken: Taken,
+    },
+    /// What was asked of peers is here, and is what it was asked for by; `None`: no peer in reach has it.
+    Obtained {
+        /// Which.
+        ticket: u64,
+        /// Its bytes.
+        bytes: Option<Arc<[u8]>>,
     },
     /// Bundles of others were applied.
     Applied,
@@ -411,6 +444,8 @@ pub struct Effects {
     pub blocks: Vec<BlockRead>,
     /// Pages to read and send.
     pub pages: Vec<PagesRead>,
+    /// Pieces of a snapshot to read and send.
+    pub pieces: Vec<PieceRead>,
     /// Orders to the uplink.
     pub orders: Vec<Order>,
     /// For people.

@@ -94,6 +94,10 @@ pub const MANIFEST_BYTES: usize = SNAPSHOT_CHUNKS * 64 + 4096;
 /// A snapshot lasts at most this long, ms: a year. Longer, and somebody who holds an old one back can pass it for the newest.
 pub const SNAPSHOT_MS: i64 = 366 * 86_400_000;
 
+/// Bytes of a manifest or a chunk in one frame between machines. Of each peer one question for such a piece waits at one time, and a later
+/// one takes its place.
+pub const PIECE_BYTES: usize = 128 * 1024;
+
 /// Connections to the listener of an invite at one time; more wait in the system's queue.
 pub const INVITE_CONNECTIONS: usize = 8;
 /// Genuine instances that discovery remembers: a studio has 64 devices, and each restart is a new instance until the old one lapses. When

@@ -229,7 +229,7 @@ impl LogIndex {
                 let parent = Self::parent_of(header).expect("a fresh bundle names its parent");
                 self.epochs.insert(header.author, parent);
                 // What goes on from beyond a split may have come before it.
-                self.applied.settle(&self.epochs);
+                self.applied.settle(&self.epochs, header.author.device);
                 let (start, past) = (header.first_counter, Vector::default());
                 let chain = Chain {
                     parent,

@@ -16,7 +16,7 @@ mod pick;
 mod view;
 
 pub use base::{base, life_base};
-pub use conflict::{Conflict, ConflictKind, Side, SideState};
+pub use conflict::{Conflict, ConflictKind, Side, SideState, conflict_id};
 pub use entity::{Entity, Record, StateSum, fold};
 pub use entry::{breach, set_aside};
 pub use field::{ElementSet, Field, LostSide, Register, Sibling, Top};

@@ -160,10 +160,20 @@ impl TypeRule {
 }
 
 impl FieldRule {
+    /// Whether a required field has nothing for a person to read: no value, or a text of blanks.
+    pub fn lacks(&self, value: &Value) -> bool {
+        self.required
+            && match value {
+                Value::Null => true,
+                Value::Text(text) => is_blank(text),
+                _ => false,
+            }
+    }
+
     /// What is wrong with a value beyond its kind, as the end of a sentence that begins with the field; `None` if nothing is.
     pub fn limit_broken(&self, value: &Value) -> Option<String> {
         match value {
-            Value::Null if self.required => Some("may not be empty; give it".into()),
+            value if self.lacks(value) => Some("may not be empty; give it".into()),
             Value::Text(text) if text.len() > self.max_bytes as usize => Some(format!(
                 "takes at most {} bytes; shorten it",
                 self.max_bytes
@@ -179,6 +189,13 @@ impl FieldRule {
             _ => None,
         }
     }
+}
+
+/// Nothing in it is printed: blanks, control characters, and letters without width.
+fn is_blank(text: &str) -> bool {
+    let unseen = |c: char| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    text.chars()
+        .all(|c| c.is_whitespace() || c.is_control() || unseen(c))
 }
 
 #[cfg(test)]

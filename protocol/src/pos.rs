@@ -14,9 +14,11 @@ use crate::value::Value;
 
 mod minor;
 mod named;
+mod sane;
 
 pub use minor::minor_digits;
 pub use named::{check_named, named_sale};
+pub use sane::{INVOICE, ITEMS, value_broken};
 
 /// The type of a sale.
 pub const SALE: &str = "pos_order";

@@ -89,6 +89,8 @@ pub struct Greeting {
     pub run: u64,
     /// The port on which it listens, 0 if unknown.
     pub port: u16,
+    /// The newest protocol version that it speaks.
+    pub protocol: u16,
     /// Its wall clock minus ours when it said hello, ms.
     pub clock_offset_ms: i64,
 }
@@ -146,6 +148,7 @@ impl Session {
             greeting: Greeting {
                 run: hello.run,
                 port: hello.port,
+                protocol: hello.protocol.1,
                 clock_offset_ms,
             },
             policy: hello.policy.prefix(),

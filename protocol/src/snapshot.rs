@@ -10,8 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 mod chunk;
+mod gather;
 
 pub use chunk::{ChunkError, ChunkName, join, split};
+pub use gather::{LEVEL, RunParts, chunks};
 
 use crate::id::{Author, DeviceId, Hash, Signature, StudioId};
 use crate::keys::{Purpose, SecretKey, VerifyKey};
@@ -169,10 +171,7 @@ impl Manifest {
     /// Whether a machine may load it.
     pub fn check(&self, expected: &Expected<'_>) -> Result<(), ManifestError> {
         let body = &self.body;
-        if !expected
-            .key
-            .verify(Purpose::Snapshot, &self.hash, &self.signature)
-        {
+        if !self.is_signed_by(expected.key) {
             return Err(ManifestError::BadSignature);
         }
         if body.studio != expected.studio || body.author.device != expected.cloud {
@@ -193,6 +192,11 @@ impl Manifest {
             return Err(ManifestError::Expired);
         }
         Ok(())
+    }
+
+    /// Whether that key signed it.
+    pub fn is_signed_by(&self, key: &VerifyKey) -> bool {
+        key.verify(Purpose::Snapshot, &self.hash, &self.signature)
     }
 
     /// The bytes that are stored and relayed.

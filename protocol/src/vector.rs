@@ -177,10 +177,12 @@ impl Vector {
         self.tips.insert(at, dot);
     }
 
-    /// Drops the tips that others cover, after more is known of how epochs go on from each other.
-    pub fn settle(&mut self, epochs: &Epochs) {
-        for tip in std::mem::take(&mut self.tips) {
-            self.join(epochs, tip);
+    /// Drops the tips of a device that others of it cover, after more is known of how its epochs go on from each other.
+    pub fn settle(&mut self, epochs: &Epochs, device: DeviceId) {
+        let tips = self.tips_of(device).to_vec();
+        if tips.len() > 1 {
+            self.tips.retain(|tip| tip.author.device != device);
+            tips.into_iter().for_each(|tip| self.join(epochs, tip));
         }
     }
 

@@ -18,8 +18,12 @@ const BLOCK: u32 = 8;
 const PUSH: u32 = 10;
 const PAGES: u32 = 13;
 
-/// The protocol version spoken; both sides must share one.
-pub const PROTOCOL: u16 = 1;
+/// The newest protocol version spoken; both sides must share one. With 2 came the snapshots that machines hand on.
+pub const PROTOCOL: u16 = 2;
+/// The oldest one spoken.
+pub const OLDEST_PROTOCOL: u16 = 1;
+/// Who speaks less is sent nothing of snapshots.
+pub const SNAPSHOTS: u16 = 2;
 
 /// The first frame on every link, in both directions. Nothing else is served until it checks out.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -104,6 +108,17 @@ pub struct Beat {
     pub roster: HashPrefix,
 }
 
+/// The snapshot that a machine holds whole, and hands on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Offer {
+    /// The manifest's.
+    pub id: Hash,
+    /// Up to where it holds the feed.
+    pub position: u64,
+    /// Bytes of the manifest.
+    pub manifest: u32,
+}
+
 /// One message.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Frame {
@@ -165,6 +180,26 @@ pub enum Frame {
     Rekey(Box<Rekey>),
     /// Who uses that key.
     Moved(Vec<Moved>),
+    /// The sender holds this snapshot. This and the two below go to whoever speaks [`SNAPSHOTS`].
+    Offer(Offer),
+    /// Asks for bytes of a manifest, by its id, or of a chunk, by its hash.
+    WantPiece {
+        /// Which.
+        object: Hash,
+        /// From which byte on.
+        from: u32,
+    },
+    /// Bytes of it.
+    Piece {
+        /// Of which.
+        object: Hash,
+        /// How many it has in all; 0: it is not held.
+        length: u32,
+        /// Where these begin.
+        from: u32,
+        /// They.
+        bytes: Packed,
+    },
 }
 
 /// Bytes that postcard copies as one run instead of one by one.
@@ -265,6 +300,22 @@ impl Frame {
                         .all(|status| status.sequence <= limits::COUNTER)
             }
             Self::Block { raw, .. } => *raw as usize <= limits::FRAME_BYTES * 2,
+            Self::Offer(offer) => {
+                offer.position <= limits::COUNTER
+                    && offer.manifest as usize <= limits::MANIFEST_BYTES
+            }
+            Self::WantPiece { from, .. } => *from as usize <= limits::MANIFEST_BYTES,
+            Self::Piece {
+                length,
+                from,
+                bytes,
+                ..
+            } => {
+                let end = u64::from(*from) + bytes.0.len() as u64;
+                bytes.0.len() <= limits::PIECE_BYTES
+                    && *length as usize <= limits::MANIFEST_BYTES
+                    && end <= u64::from(*length)
+            }
             _ => true,
         };
         if !within {

@@ -14,6 +14,10 @@ mod keychain;
 mod packs;
 #[path = "processes/recovery.rs"]
 mod recovery;
+#[path = "processes/relay.rs"]
+mod relay;
+#[path = "processes/restored.rs"]
+mod restored;
 #[path = "processes/service.rs"]
 mod service;
 #[path = "processes/told.rs"]
@@ -32,7 +36,8 @@ use studiovault_lab::lab::till;
 use studiovault_lab::processes::{Running, Said, done, give_token, json, say, until};
 use studiovault_node::config::{Folder, Kit, Machine, Region};
 use studiovault_node::driver::{Driver, Event, Random, Setup};
-use studiovault_node::store::{Location, Store};
+use studiovault_node::snapshots::{Shelf, make_segment};
+use studiovault_node::store::{Location, Reader, Store};
 use studiovault_protocol::bundle::{Bundle, Header, Seen};
 use studiovault_protocol::command::{Change, Command, FieldWrite, Op};
 use studiovault_protocol::engine::Identity;

@@ -85,20 +85,7 @@ fn safe_in_cloud(status: &Status, now: WallMs) -> (Tone, String) {
         return (Tone::Quiet, sentence.to_owned());
     }
     if pending == 0 {
-        return match status.counts.dead_letters {
-            0 => (Tone::Good, "The cloud has confirmed everything.".to_owned()),
-            1 => (
-                Tone::Attention,
-                "The cloud did not take 1 change: see Needs fixing.".to_owned(),
-            ),
-            refused => (
-                Tone::Attention,
-                format!(
-                    "The cloud did not take {} changes: see Needs fixing.",
-                    count(refused)
-                ),
-            ),
-        };
+        return decided(status);
     }
     let waiting = match pending {
         1 => "1 change waits for the cloud".to_owned(),
@@ -110,6 +97,39 @@ fn safe_in_cloud(status: &Status, now: WallMs) -> (Tone, String) {
     let reason = reason.map(|reason| format!(" ({reason})"));
     let sentence = format!("{waiting}{oldest}{}.", reason.unwrap_or_default());
     (tone, sentence)
+}
+
+/// What the cloud made of everything, now that nothing waits for it.
+fn decided(status: &Status) -> (Tone, String) {
+    let counts = &status.counts;
+    let changes = |number| match number {
+        1 => "1 change".to_owned(),
+        _ => format!("{} changes", count(number)),
+    };
+    match (counts.dead_letters, counts.rejected, counts.conflicts) {
+        (0, 0, _) => (Tone::Good, "The cloud has confirmed everything.".to_owned()),
+        (0, refused, 0) => {
+            let sentence = format!(
+                "The cloud has decided on everything; {} that it did not take need nobody any more.",
+                changes(refused)
+            );
+            (Tone::Good, sentence)
+        }
+        (0, refused, _) => {
+            let sentence = format!(
+                "The cloud did not take {}: see Conflicts.",
+                changes(refused)
+            );
+            (Tone::Attention, sentence)
+        }
+        (letters, ..) => {
+            let sentence = format!(
+                "The cloud did not take {}: see Needs fixing.",
+                changes(letters)
+            );
+            (Tone::Attention, sentence)
+        }
+    }
 }
 
 /// Why the cloud gets nothing now, if it gets nothing.

@@ -100,6 +100,21 @@ fn what_the_cloud_did_not_take_is_not_called_confirmed() {
         sentence.ends_with("The cloud did not take 2 changes: see Needs fixing."),
         "{sentence}"
     );
+    // Without a letter it is a side of an open question, or was settled since; confirmed it never is.
+    (status.counts.dead_letters, status.counts.rejected) = (0, 1);
+    status.counts.conflicts = 1;
+    let (tone, sentence) = safety_sentence(&status, NOW);
+    assert_eq!(tone, Tone::Attention);
+    assert!(
+        sentence.ends_with("The cloud did not take 1 change: see Conflicts."),
+        "{sentence}"
+    );
+    status.counts.conflicts = 0;
+    let (_, sentence) = safety_sentence(&status, NOW);
+    assert!(!sentence.contains("confirmed"), "{sentence}");
+    status.counts.rejected = 0;
+    let (_, sentence) = safety_sentence(&status, NOW);
+    assert!(sentence.contains("has confirmed everything"), "{sentence}");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! What went wrong inside is logged here and told in general words; a stranger's input is never echoed at length.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -9,11 +11,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use studiovault_protocol::api::Problem;
+use studiovault_protocol::api::{BODY_BYTES, Problem};
 
 use crate::driver::WriteError;
 use crate::store::StoreError;
 use crate::wording::parted;
+
+/// A body has this long to come, and a second more for so many of its bytes: whoever sends half of one and waits holds a place of
+/// the API for seconds only.
+const BODY: Duration = Duration::from_secs(10);
+/// The least speed of a body; no program on this machine is slower.
+const BODY_BYTES_A_SECOND: u64 = 256 * 1024;
 
 /// What every handler returns.
 pub(super) type Answer<T> = Result<Json<T>, Refused>;
@@ -130,10 +138,31 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Refused;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
-        match Json::<T>::from_request(request, state).await {
-            Ok(Json(body)) => Ok(Self(body)),
-            Err(rejection) => Err(body_refused(&rejection)),
-        }
+        let length = request.headers().get(header::CONTENT_LENGTH);
+        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+        within(due(length), Json::<T>::from_request(request, state)).await
+    }
+}
+
+/// How long a body of that length may take; one that does not say how long it is may be as long as any.
+fn due(length: Option<u64>) -> Duration {
+    let bytes = length.unwrap_or(u64::MAX).min(BODY_BYTES as u64);
+    BODY + Duration::from_secs(bytes / BODY_BYTES_A_SECOND)
+}
+
+async fn within<T>(
+    due: Duration,
+    read: impl Future<Output = Result<Json<T>, JsonRejection>>,
+) -> Result<Body<T>, Refused> {
+    match tokio::time::timeout(due, read).await {
+        Ok(Ok(Json(body))) => Ok(Body(body)),
+        Ok(Err(rejection)) => Err(body_refused(&rejection)),
+        Err(_) => Err(Refused::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "BODY_TOO_SLOW",
+            "the body did not come in time",
+            "send the whole body at once, then try again",
+        )),
     }
 }
 
@@ -175,7 +204,29 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::body::Body as Sent;
     use studiovault_protocol::author::Refusal;
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_holds_its_place_for_seconds() {
+        let first = futures::stream::iter([Ok::<_, std::io::Error>("{\"a\":")]);
+        let half = futures::StreamExt::chain(first, futures::stream::pending());
+        let request = Request::post("/tx").header(header::CONTENT_TYPE, "application/json");
+        let request = request.body(Sent::from_stream(half)).expect("a request");
+        let read = Json::<serde_json::Value>::from_request(request, &());
+        let Err(Refused(problem)) = within(Duration::from_millis(30), read).await else {
+            unreachable!("half of it is no JSON")
+        };
+        assert_eq!(
+            (problem.status, problem.code.as_str()),
+            (408, "BODY_TOO_SLOW")
+        );
+        let most = due(Some(BODY_BYTES as u64)).as_secs();
+        assert_eq!((due(Some(20)).as_secs(), most), (10, 26));
+        for any in [None, Some(u64::MAX)] {
+            assert_eq!(due(any).as_secs(), most);
+        }
+    }
 
     #[test]
     fn a_refused_write_tells_code_field_and_next_step() {

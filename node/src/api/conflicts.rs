@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use studiovault_protocol::api::{
     Choice, ConflictPage, ConflictView, Deed, LedgerView, ResolveRequest, SideView, Status,
     TxAnswer, vv_text,
@@ -18,9 +18,10 @@ use studiovault_protocol::merge::{ConflictKind, PickRule, SideState};
 use studiovault_protocol::time::WallMs;
 
 use super::answer::{Answer, Body, Refused};
+use super::carried::{Edits, whole};
 use super::reads::{deletion, device_name};
 use super::routes::Shared;
-use super::writes::{answer, read_token, whole};
+use super::writes::{answer, read_token};
 use crate::config::system_user;
 use crate::driver::WriteRequest;
 use crate::store::{ConflictRow, EntityRow, HistoryEntry, LedgerRow, NameFault, StoreError, View};
@@ -124,12 +125,14 @@ pub(super) async fn resolve(
     if let Some(fault) = fault {
         return Err(no_name(&row, fault));
     }
-    let chosen = request.choice.clone();
+    let edits = match &request.choice {
+        Choice::Side(dot) => Edits::Of(dot.clone()),
+        _ => Edits::All,
+    };
     let decided = match row.kind.as_str() {
         "create_create" => renamed(&row, request.choice)?,
         _ => vec![(row.entity, decided(&row, &history, request.choice)?)],
     };
-    let edits = refused_edits(&row, &history, &chosen);
     let mut mutations = Vec::with_capacity(decided.len());
     for (entity, (op, fields)) in decided {
         let mutation = Mutation {
@@ -140,13 +143,7 @@ pub(super) async fn resolve(
             read: read.clone(),
             replaces: None,
         };
-        let mut mutation = whole(&shared, mutation).await?;
-        if op == Op::Restore {
-            edits
-                .iter()
-                .for_each(|edit| take_over(&mut mutation.fields, edit));
-        }
-        mutations.push(mutation);
+        mutations.push(whole(&shared, mutation, &edits).await?);
     }
     let request = WriteRequest {
         actor: request.actor.unwrap_or_else(system_user),
@@ -302,66 +299,6 @@ fn decided(row: &ConflictRow, history: &[HistoryEntry], choice: Choice) -> Resul
     Ok((Op::Resolve, Map::from_iter([(field.clone(), value)])))
 }
 
-/// The edits that the cloud refused because of the deletion, and that come back with the entity: all of them, or the chosen one's. The
-/// latest comes last.
-fn refused_edits<'h>(
-    row: &ConflictRow,
-    history: &'h [HistoryEntry],
-    choice: &Choice,
-) -> Vec<&'h HistoryEntry> {
-    if row.field.is_some() {
-        return Vec::new();
-    }
-    let is_back = |entry: &&HistoryEntry| {
-        let dot = entry.dot.to_string();
-        let side = row.sides.iter().find(|side| side["dot"] == *dot);
-        let is_refused = side.is_some_and(|side| side["state"] == "rejected");
-        is_refused
-            && match choice {
-                Choice::Side(chosen) => dot == *chosen,
-                _ => true,
-            }
-    };
-    let mut edits: Vec<&HistoryEntry> = history.iter().filter(is_back).collect();
-    edits.sort_by_key(|entry| (entry.ts, entry.dot));
-    edits
-}
-
-/// Puts an edit on top of the fields that a restore carries.
-fn take_over(fields: &mut Map<String, Value>, edit: &HistoryEntry) {
-    for (name, change) in &edit.fields {
-        let field = fields.entry(name).or_insert(Value::Null);
-        if let Some(by) = change["increment"].as_i64() {
-            let sum = field["increment"].as_i64().unwrap_or_default();
-            *field = json!({ "increment": sum.saturating_add(by) });
-        } else if change["add"].is_array() || change["remove"].is_array() {
-            *field = gathered(field, change);
-        } else {
-            *field = change.clone();
-        }
-    }
-}
-
-/// A set's elements, or its changes so far, with another change on top.
-fn gathered(before: &Value, change: &Value) -> Value {
-    let list = |of: &Value| of.as_array().cloned().unwrap_or_default();
-    let mut add = match before {
-        Value::Array(elements) => elements.clone(),
-        changes => list(&changes["add"]),
-    };
-    let mut remove = list(&before["remove"]);
-    let gone = list(&change["remove"]);
-    add.retain(|element| !gone.contains(element));
-    remove.extend(gone);
-    for element in list(&change["add"]) {
-        remove.retain(|other| *other != element);
-        if !add.contains(&element) {
-            add.push(element);
-        }
-    }
-    json!({ "add": add, "remove": remove })
-}
-
 /// A conflict as people see it.
 fn shown(view: &View<'_>, status: &Status, row: ConflictRow) -> Result<ConflictView, StoreError> {
     let (entity, context) = (view.entity(row.entity)?, view.conflict_context(&row)?);
@@ -455,133 +392,4 @@ fn reason(rule: &str, device: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use studiovault_protocol::id::{Author, DeviceId, Dot, Epoch};
-
-    fn dot(device: u8) -> Dot {
-        let author = Author {
-            device: DeviceId([device; 16]),
-            epoch: Epoch(1),
-        };
-        author.at(2)
-    }
-
-    fn entry(device: u8, op: Op, fields: Value) -> HistoryEntry {
-        let Value::Object(fields) = fields else {
-            unreachable!("an object")
-        };
-        HistoryEntry {
-            dot: dot(device),
-            actor: "Ines".into(),
-            ts: WallMs(0),
-            op,
-            fields,
-            ruling: None,
-        }
-    }
-
-    fn a_conflict(field: Option<&str>) -> ConflictRow {
-        let side = |device, value| json!({"dot": dot(device).to_string(), "ts": 0, "value": value, "state": "tentative", "code": null});
-        ConflictRow {
-            id: "c".into(),
-            entity: EntityId([9; 16]),
-            entity_type: "client".into(),
-            field: field.map(str::to_owned),
-            kind: "update_update".into(),
-            suggested: dot(2),
-            rule: "priority".into(),
-            clock_suspect: false,
-            base: None,
-            sides: vec![side(1, json!("a")), side(2, json!("b"))],
-            opened_at: WallMs(0),
-        }
-    }
-
-    #[test]
-    fn a_field_is_settled_by_a_side_or_another_value() {
-        let row = a_conflict(Some("notes"));
-        let side = Choice::Side(dot(1).to_string());
-        let (op, fields) = decided(&row, &[], side).expect("decided");
-        assert_eq!((op, &fields["notes"]), (Op::Resolve, &json!("a")));
-        let (_, fields) = decided(&row, &[], Choice::Value(json!("both"))).expect("decided");
-        assert_eq!(fields["notes"], json!("both"));
-        for wrong in [
-            Choice::Restore,
-            Choice::AcceptDelete,
-            Choice::Side("x".into()),
-        ] {
-            assert!(decided(&row, &[], wrong.clone()).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn a_life_is_settled_by_what_the_chosen_side_did() {
-        let row = a_conflict(None);
-        let history = [
-            entry(1, Op::Delete, json!({})),
-            entry(2, Op::Update, json!({})),
-        ];
-        let op = |choice| decided(&row, &history, choice).map(|(op, _)| op).ok();
-        assert_eq!(op(Choice::Side(dot(1).to_string())), Some(Op::Delete));
-        assert_eq!(op(Choice::Side(dot(2).to_string())), Some(Op::Restore));
-        assert_eq!(op(Choice::AcceptDelete), Some(Op::Delete));
-        assert_eq!(op(Choice::Value(json!(1))), None);
-    }
-
-    #[test]
-    fn what_comes_back_from_a_deletion_brings_the_refused_edits() {
-        let mut row = a_conflict(None);
-        row.sides[1]["state"] = json!("rejected");
-        let edited = json!({"notes": "new", "tags": {"add": ["b"], "remove": ["a"]}, "credits": {"increment": 3}});
-        let history = [
-            entry(1, Op::Delete, json!({})),
-            entry(2, Op::Update, edited.clone()),
-        ];
-        let restored = |choice: Choice| {
-            let shown = json!({"name": "Ines", "notes": "old", "tags": ["a", "c"]});
-            let Value::Object(mut fields) = shown else {
-                unreachable!("an object")
-            };
-            for edit in refused_edits(&row, &history, &choice) {
-                take_over(&mut fields, edit);
-            }
-            Value::Object(fields)
-        };
-        let with_edits = json!({"name": "Ines", "notes": "new", "credits": {"increment": 3},
-                                "tags": {"add": ["c", "b"], "remove": ["a"]}});
-        assert_eq!(restored(Choice::Restore), with_edits);
-        assert_eq!(restored(Choice::Side(dot(2).to_string())), with_edits);
-        let without = restored(Choice::Side(dot(1).to_string()));
-        assert_eq!(without["notes"], "old");
-    }
-
-    #[test]
-    fn whoever_keeps_a_name_the_others_take_their_proposals() {
-        let side = |n: u8, proposed: Value| {
-            json!({"entity": EntityId([n; 16]), "dot": dot(n).to_string(), "ts": 0, "value": "Weddings",
-                   "state": "tentative", "code": null, "proposed": proposed})
-        };
-        let mut row = a_conflict(Some("title"));
-        row.kind = "create_create".into();
-        row.sides = vec![side(1, Value::Null), side(2, json!("Weddings (2)"))];
-        let names = |row: &ConflictRow, choice| -> Vec<(u8, Value)> {
-            let renames = renamed(row, choice).unwrap_or_default().into_iter();
-            renames
-                .map(|(id, (_, fields))| (id.0[0], fields["title"].clone()))
-                .collect()
-        };
-        let keeps = |n| Choice::Side(dot(n).to_string());
-        assert_eq!(names(&row, keeps(1)), [(2, json!("Weddings (2)"))]);
-        assert_eq!(names(&row, keeps(2)), [(1, json!("Weddings (2)"))]);
-        assert_eq!(
-            names(&row, Choice::Value(json!("Castle"))),
-            [(2, json!("Castle"))]
-        );
-        row.sides.push(side(3, json!("Weddings (3)")));
-        let wanted = [(1, json!("Weddings (2)")), (3, json!("Weddings (3)"))];
-        assert_eq!(names(&row, keeps(2)), wanted);
-        assert!(names(&row, Choice::Value(json!("Castle"))).is_empty());
-        assert!(names(&row, Choice::AcceptDelete).is_empty());
-    }
-}
+mod tests;

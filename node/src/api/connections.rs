@@ -1,6 +1,7 @@
 //! How many connections the local API holds at once, and for how long it holds one on which nothing moves.
 //!
-//! Who connects has its first request's head to show soon: half-open connections hold their places for seconds only. The bound is shared by all of its listeners; above it a new connection is closed before its first byte is read, so a program
+//! Who connects has its first request's head to show soon: half-open connections hold their places for seconds only. The bound is shared by the ports of loopback, and the socket has as many
+//! places of its own; above it a new connection is closed before its first byte is read, so a program
 //! that opens connections without end keeps out others only for as long as it goes on.
 
 use std::io;

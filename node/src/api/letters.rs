@@ -12,6 +12,7 @@ use studiovault_protocol::api::{
 use studiovault_protocol::author::Mutation;
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::receipt;
 
 use super::answer::{Answer, Body, Refused};
 use super::conflicts::named;
@@ -79,6 +80,8 @@ pub(super) async fn fix(
     for (name, value) in request.fields {
         match value {
             Value::Null => drop(fields.remove(&name)),
+            // Handed back as it was shown: the number stays.
+            Value::String(text) if name == receipt::FIELD && row.receipt == Some(text.clone()) => {}
             value => drop(fields.insert(name, value)),
         }
     }
@@ -161,7 +164,10 @@ fn op_of(row: &DeadLetterRow) -> Op {
     }
 }
 
-fn shown(status: &Status, row: DeadLetterRow) -> DeadLetter {
+fn shown(status: &Status, mut row: DeadLetterRow) -> DeadLetter {
+    if let (Some(printed), Some(field)) = (&row.receipt, row.fields.get_mut(receipt::FIELD)) {
+        *field = printed.clone().into();
+    }
     DeadLetter {
         dot: row.dot.to_string(),
         device: device_name(status, row.dot),

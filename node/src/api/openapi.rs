@@ -31,7 +31,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     (
         "post",
         "/network",
-        "Take this machine off the LAN or bring it back",
+        "Take this machine off the network, cloud included, or bring it back",
         Some("NetworkRequest"),
     ),
     (

@@ -16,6 +16,7 @@ use studiovault_protocol::api::{
 use studiovault_protocol::author::capitalised;
 use studiovault_protocol::id::EntityId;
 use studiovault_protocol::policy::{Policy, PolicyShelf, TypeRule, Warning};
+use studiovault_protocol::receipt;
 use studiovault_protocol::value::ValueKind;
 use studiovault_protocol::vector::Vector;
 
@@ -238,7 +239,11 @@ impl Standing {
         }
     }
 
-    fn view(&self, row: EntityRow) -> EntityView {
+    fn view(&self, mut row: EntityRow) -> EntityView {
+        // One spelling of a receipt wherever a person meets it: the one on the paper.
+        if let (Some(printed), Some(field)) = (&row.receipt, row.fields.get_mut(receipt::FIELD)) {
+            *field = printed.clone().into();
+        }
         EntityView {
             sync_state: self.sync_state(&row),
             deletion: deletion(&self.status, &row),

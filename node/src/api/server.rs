@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use super::connections::{Bounded, Places};
 use super::guard::Guard;
 use super::routes;
-use crate::config::{ConfigError, Folder, SecretBytes, beside, write_secret};
+use crate::config::{ConfigError, Folder, SecretBytes, beside, write_if_room};
 use crate::node::Node;
 
 /// How the API is to be served.
@@ -111,12 +111,14 @@ pub async fn serve(
     if let Ok(second) = TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await {
         servers.push(spawn(bounded(second), loopback, stopped.clone()));
     }
-    write_secret(&folder.token_path(), token.as_bytes())?;
+    keep(&folder.token_path(), token.as_bytes())?;
     let over_socket = || routes::router(state.clone(), Arc::new(Guard::socket(&token)));
-    let socket = serve_socket(&folder, over_socket, (places, stopped.clone()));
+    // Whoever may open the socket is this user: what others do to the ports takes none of its places.
+    let socket = serve_socket(&folder, over_socket, (Places::new(), stopped.clone()));
     let socket = socket.map(|(path, server)| {
         servers.push(server);
-        path
+        // Whoever reads `api.json` was started in another folder.
+        std::path::absolute(&path).unwrap_or(path)
     });
     let endpoint = Endpoint {
         port,
@@ -124,13 +126,24 @@ pub async fn serve(
         socket,
     };
     let text = serde_json::to_string_pretty(&endpoint).expect("an endpoint always encodes");
-    write_secret(&folder.api_path(), text.as_bytes())?;
+    keep(&folder.api_path(), text.as_bytes())?;
     Ok(RunningApi {
         endpoint,
         folder,
         stop,
         servers,
     })
+}
+
+/// Writes what finds the API. A full disk keeps no node from starting: what others ask of it needs no room.
+fn keep(path: &std::path::Path, bytes: &[u8]) -> Result<(), ConfigError> {
+    if !write_if_room(path, bytes)? {
+        tracing::warn!(
+            path = %path.display(),
+            "the disk is full: this file is not written, so no program on this machine finds the local API; make room and start the node anew"
+        );
+    }
+    Ok(())
 }
 
 /// The Unix socket beside loopback. A path that is too long for one is no reason not to run.

@@ -12,12 +12,11 @@ use studiovault_protocol::api::{
     TelemetryRequest, TelemetryView, TxAnswer, TxRequest, VenueRequest, vv_from_text,
 };
 use studiovault_protocol::author::Mutation;
-use studiovault_protocol::command::Op;
 use studiovault_protocol::event::Network;
-use studiovault_protocol::policy::Rule;
 use studiovault_protocol::vector::Vector;
 
 use super::answer::{Answer, Body, Refused};
+use super::carried::{Edits, whole};
 use super::pos;
 use super::routes::Shared;
 use crate::config::system_user;
@@ -34,7 +33,7 @@ pub(super) async fn tx(
 ) -> Answer<TxAnswer> {
     let mut mutations = Vec::with_capacity(request.mutations.len());
     for asked in request.mutations {
-        mutations.push(whole(&shared, mutation(asked)?).await?);
+        mutations.push(whole(&shared, mutation(asked)?, &Edits::All).await?);
     }
     let entries: Vec<Mutation> = mutations
         .iter()
@@ -177,26 +176,6 @@ fn mutation(request: MutationRequest) -> Result<Mutation, Refused> {
         read: request.read.as_deref().map(read_token).transpose()?,
         replaces: None,
     })
-}
-
-/// A restore carries the whole entity: one that names no fields carries what was last shown.
-pub(super) async fn whole(shared: &Shared, mutation: Mutation) -> Result<Mutation, Refused> {
-    let Some(id) = mutation.entity else {
-        return Ok(mutation);
-    };
-    if mutation.op != Op::Restore || !mutation.fields.is_empty() {
-        return Ok(mutation);
-    }
-    let row = shared.read(move |view| view.entity(id)).await?;
-    let mut fields = row.map(|row| row.fields).unwrap_or_default();
-    let policies = shared.node.policies();
-    let rules = policies.in_force().entity_type(&mutation.entity_type);
-    // A counter is a sum of increments that all stand: carrying it would count them twice.
-    fields.retain(|name, _| {
-        let rule = rules.and_then(|rules| rules.field(name));
-        rule.is_some_and(|rule| rule.rule != Rule::Counter)
-    });
-    Ok(Mutation { fields, ..mutation })
 }
 
 /// A read token as it came back.

@@ -18,8 +18,11 @@ use crate::driver::Driver;
 use crate::pack::Intake;
 use crate::store::{AuditKind, AuditLine, Location, Reader, Store, exchange};
 
+/// The folder of the new store.
+pub(super) const STORE: &str = "store";
+
 /// What stands in the new store.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Loaded {
     /// The last position of the feed that came.
     pub position: u64,
@@ -35,18 +38,23 @@ pub struct Loaded {
     pub pages: u64,
     /// Bundles that the old store held and the snapshot did not.
     pub carried_over: u64,
+    /// Why snapshots that peers hold were not loaded.
+    pub passed: Vec<String>,
 }
 
 impl Loaded {
     /// What was done, for the audit log.
     fn words(&self) -> String {
-        match self.commands {
-            0 => format!(
+        match (self.commands, self.fetched) {
+            (0, _) => format!(
                 "this machine was begun anew from the snapshot at position {} of the feed",
                 self.position
             ),
-            commands => format!(
+            (commands, 0) => format!(
                 "this machine was begun anew with {commands} commands of the others on its network"
+            ),
+            (commands, _) => format!(
+                "this machine was begun anew with {commands} commands, from a snapshot that another machine on its network holds"
             ),
         }
     }
@@ -57,6 +65,8 @@ pub struct Filled {
     pub(super) unfinished: Unfinished,
     pub(super) intake: Intake,
     pub(super) loaded: Loaded,
+    /// The snapshot that it was made of.
+    pub(super) held: Option<Manifest>,
 }
 
 impl Bootstrap {
@@ -66,7 +76,7 @@ impl Bootstrap {
         (manifest, base): (&Manifest, Base),
         told: &mut dyn FnMut(Stage, u64, u64),
     ) -> Result<Filled, BootstrapError> {
-        let (folder, store) = self.fresh()?;
+        let (folder, store) = self.fresh(STORE)?;
         let unfinished = Unfinished(folder);
         let mut intake = Intake::beside(&self.machine, store)?;
         let loaded = self.take_in(&mut intake, (manifest, base), told)?;
@@ -75,12 +85,13 @@ impl Bootstrap {
             unfinished,
             intake,
             loaded,
+            held: Some(manifest.clone()),
         })
     }
 
-    /// A fresh store beside the old one, and its folder.
-    pub(super) fn fresh(&self) -> Result<(PathBuf, Store), BootstrapError> {
-        let folder = self.place().join("store");
+    /// A fresh store beside the old one, in a folder of that name.
+    pub(super) fn fresh(&self, name: &str) -> Result<(PathBuf, Store), BootstrapError> {
+        let folder = self.place().join(name);
         // What is there was left behind by a bootstrap that was broken off.
         let _ = fs::remove_dir_all(&folder);
         fs::create_dir_all(&folder).map_err(disk(&folder))?;
@@ -95,12 +106,16 @@ impl Bootstrap {
             unfinished,
             mut intake,
             mut loaded,
+            held,
         } = filled;
         loaded.carried_over = self.carry_over(&mut intake)?;
         let mut store = intake.into_store();
         self.note(&mut store, &loaded)?;
         drop(store);
         exchange(&unfinished.0, self.machine.folder.path())?;
+        if let Some(manifest) = held {
+            self.shelve(&manifest);
+        }
         // What is left of it is of no use, and cleared away at the next time if it is not now.
         let _ = fs::remove_dir_all(self.place());
         Ok(loaded)

@@ -18,7 +18,7 @@ use super::{Call, Outcome, runtime};
 
 #[derive(Args)]
 pub(crate) struct Asked {
-    /// From what the machines on this network hold, with no internet
+    /// From what the machines on this network hold, with no internet: the newest snapshot among them, then their logs
     #[arg(long)]
     lan: bool,
     /// One of them, besides those found
@@ -83,16 +83,28 @@ pub(crate) fn bootstrap(call: &Call, asked: Asked) -> Outcome {
     };
     shown.finish();
     let loaded = loaded?;
+    let by_snapshot = !asked_lan || loaded.fetched > 0;
+    for reason in loaded.passed.iter().filter(|_| !call.json) {
+        say!("a snapshot that a machine here holds was not loaded: {reason}");
+    }
     if call.json {
         print_json(&json!({
             "position": loaded.position,
-            "own_position": (!asked_lan).then_some(loaded.own),
-            "fetched_bytes": (!asked_lan).then_some(loaded.fetched),
+            "own_position": by_snapshot.then_some(loaded.own),
+            "fetched_bytes": by_snapshot.then_some(loaded.fetched),
             "bundles": loaded.bundles,
             "pages": loaded.pages,
             "commands": asked_lan.then_some(loaded.commands),
             "carried_over": loaded.carried_over,
+            "passed": asked_lan.then_some(&loaded.passed),
         }));
+    } else if loaded.commands > 0 && by_snapshot {
+        say!(
+            "begun anew with {} commands: {} bytes of a snapshot that the others hold, what came since from their logs, {} bundles carried over from the store before",
+            loaded.commands,
+            loaded.fetched,
+            loaded.carried_over
+        );
     } else if loaded.commands > 0 {
         say!(
             "begun anew with {} commands of the others, {} bundles carried over from the store before",

@@ -1,5 +1,6 @@
 //! How a command fails: a kind, which is the exit code, and a sentence that ends with the next step.
 
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use studiovault_node::config::ConfigError;
@@ -7,6 +8,7 @@ use studiovault_node::wording::{self, parted};
 use studiovault_protocol::api::Problem;
 
 use super::Call;
+use super::output::tame;
 
 /// What kind of failure, as the exit code tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,7 +78,11 @@ impl Failure {
             let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
             eprintln!("{text}");
         } else {
-            eprintln!("{}", self.problem);
+            let told = self.problem.to_string();
+            match std::io::stderr().is_terminal() {
+                true => eprintln!("{}", tame(&told)),
+                false => eprintln!("{told}"),
+            }
         }
         ExitCode::from(self.exit as u8)
     }

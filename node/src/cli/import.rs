@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+use studiovault_node::config::open_plain;
 use studiovault_protocol::policy::Policy;
 
 use super::failure::{Exit, Failure};
@@ -185,8 +186,7 @@ fn read_file(import: &Import) -> Result<Content, Failure> {
                     "Split it and import the parts.",
                 ));
             }
-            // What has no length, as a device, is bounded too.
-            _ => fs::File::open(&import.file).and_then(bounded),
+            _ => open_plain(&import.file).and_then(bounded),
         }
     };
     let bytes = bytes.map_err(|error| {

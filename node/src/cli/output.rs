@@ -37,9 +37,9 @@ pub(crate) fn written(words: Arguments<'_>) -> io::Result<()> {
 }
 
 /// Text without anything that moves a terminal's cursor or turns its writing around.
-fn tame(text: &str) -> String {
+pub(crate) fn tame(text: &str) -> String {
     let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let tamed = text.chars().map(|c| match steers(c) || turns(c) {
         true => char::REPLACEMENT_CHARACTER,
         false => c,

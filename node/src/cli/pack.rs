@@ -6,13 +6,12 @@
 mod progress;
 mod report;
 
-use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
-use studiovault_node::config::{ConfigError, Machine};
+use studiovault_node::config::{ConfigError, Machine, open_plain};
 use studiovault_node::node::NodeError;
 use studiovault_node::pack::{
     Ending, ExportError, Incoming, Intake, Outgoing, Overwrite, Piece, ReadError, Wanted,
@@ -122,7 +121,7 @@ fn read_frontier(path: &Path) -> Result<FrontierView, Failure> {
             .take(FRONTIER_BYTES)
             .read_to_string(&mut text)
     } else {
-        let file = fs::File::open(path).map_err(missing)?;
+        let file = open_plain(path).map_err(missing)?;
         file.take(FRONTIER_BYTES).read_to_string(&mut text)
     };
     read.map_err(missing)?;

@@ -2,10 +2,12 @@
 //!
 //! A bad document is refused with file, line, reason and next step, by the very code with which the node reads it.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde_json::json;
+use studiovault_node::config::open_plain;
 use studiovault_protocol::api::{PolicyName, PolicyRequest, PolicyView};
 use studiovault_protocol::limits;
 use studiovault_protocol::policy::{Policy, PolicyError};
@@ -144,7 +146,14 @@ fn read(file: &Path) -> Result<Policy, Failure> {
         );
         return Err(failed(Exit::Refused, what, "Shorten it."));
     }
-    let bytes = std::fs::read(file).map_err(|error| {
+    let read = open_plain(file).and_then(|plain| {
+        let mut bytes = Vec::new();
+        plain
+            .take(limits::POLICY_BYTES as u64 + 1)
+            .read_to_end(&mut bytes)?;
+        Ok(bytes)
+    });
+    let bytes = read.map_err(|error| {
         let next_step = "Check the path and that you may read it.";
         failed(Exit::NotFound, error.to_string(), next_step)
     })?;

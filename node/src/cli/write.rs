@@ -204,7 +204,7 @@ pub(crate) fn network(call: &Call, network: Network) -> Outcome {
         say!("{} takes part in the LAN", status.node.name);
     } else {
         say!(
-            "{} is off the LAN; it accepts writes and sends them once it is back",
+            "{} is off the network, cloud included; it accepts writes and sends them once it is back",
             status.node.name
         );
     }

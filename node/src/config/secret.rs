@@ -15,6 +15,9 @@ use super::ConfigError;
 /// Bytes of a file of ours that is read whole: a studio file with the longest roster is a third of this.
 const TEXT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// What is said of anything else than a file.
+const NOT_PLAIN: &str = "this is no plain file of a size that it could have";
+
 /// Thirty-two secret bytes, as 64 hexadecimal digits in a file. `Debug` never shows them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SecretBytes(pub [u8; 32]);
@@ -108,6 +111,41 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// The same on a disk that may be full: what is there is written over in its place, which takes no more room. For files of one run
+/// alone, which a crash may leave torn. Says whether the file holds the bytes now.
+pub fn write_if_room(path: &Path, bytes: &[u8]) -> Result<bool, ConfigError> {
+    let full = |kind| {
+        matches!(
+            kind,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    };
+    match write(path, bytes) {
+        Ok(()) => Ok(true),
+        Err(ConfigError::Disk { source, .. }) if full(source.kind()) => {
+            let _ = fs::remove_file(beside(path));
+            Ok(write_over(path, bytes).is_ok())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes over a file that is there and that only its owner reads.
+fn write_over(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let found = fs::symlink_metadata(path)?;
+        if !found.is_file() || found.permissions().mode() & 0o077 != 0 {
+            return Err(io::Error::other(NOT_PLAIN));
+        }
+    }
+    let mut file = File::options().write(true).open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    file.sync_all()
+}
+
 /// Where something is made before it is put in its place: a name that nothing else is made under, since whatever a crash
 /// leaves there must be in nobody's way but its own.
 pub fn beside(path: &Path) -> PathBuf {
@@ -118,16 +156,22 @@ pub fn beside(path: &Path) -> PathBuf {
 
 /// Reads a text that somebody gave or wrote. A pipe or a device in its place would never end, and is refused unread.
 pub fn read_text(path: &Path) -> io::Result<String> {
-    let found = fs::metadata(path)?;
-    if !found.is_file() || found.len() > TEXT_BYTES {
-        let what = "this is no plain file of a size that it could have";
-        return Err(io::Error::other(what));
+    let file = open_plain(path)?;
+    if file.metadata()?.len() > TEXT_BYTES {
+        return Err(io::Error::other(NOT_PLAIN));
     }
     let mut text = String::new();
-    File::open(path)?
-        .take(TEXT_BYTES)
-        .read_to_string(&mut text)?;
+    file.take(TEXT_BYTES).read_to_string(&mut text)?;
     Ok(text)
+}
+
+/// Opens a file that somebody named. Opening a pipe waits for whoever writes to it and a device may never end: both are refused
+/// unopened.
+pub fn open_plain(path: &Path) -> io::Result<File> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other(NOT_PLAIN));
+    }
+    File::open(path)
 }
 
 /// Reads a secret; one that others can read is refused, as SSH does.
@@ -147,4 +191,36 @@ pub fn read(path: &Path) -> Result<String, ConfigError> {
         }
     }
     read_text(path).map_err(ConfigError::disk(path))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn a_file_of_ours_is_written_over_in_its_place_and_nobody_elses_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("api.token");
+        assert!(write_over(&path, b"new").is_err(), "there is none");
+        write(&path, b"an older and longer one").expect("writes");
+        write_over(&path, b"new").expect("writes over");
+        assert_eq!(fs::read(&path).expect("reads"), b"new");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("sets");
+        assert!(write_over(&path, b"secret").is_err(), "others read it");
+        assert!(write_if_room(&path, b"whole").expect("there is room"));
+        assert_eq!(fs::read(&path).expect("reads"), b"whole");
+    }
+
+    #[test]
+    fn a_pipe_or_a_device_in_place_of_a_file_is_refused_unopened() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pipe = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo runs").success());
+        for path in [pipe.as_path(), Path::new("/dev/zero"), folder.path()] {
+            assert!(open_plain(path).is_err(), "{}", path.display());
+            assert!(read_text(path).is_err(), "{}", path.display());
+        }
+    }
 }

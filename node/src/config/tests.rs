@@ -1,5 +1,7 @@
 //! What a folder promises: private keys, one process, nothing touched that a newer program wrote.
 
+use std::path::Path;
+
 use studiovault_protocol::membership::{
     Act, Authority, Cut, Keyring, MeshKey, Moved, Rekey, Roster, SignedRecord, Signer,
 };
@@ -188,15 +190,23 @@ fn the_keys_before_rest_once_all_have_moved_and_wake_for_whoever_has_not_or_when
         Authority::holder(under, SecretKey::from_seed([1; 32]))
     };
     let mut keyring = Keyring::default();
+    let third = SignedRecord::by_root(kit.studio, grant(3, Role::Member), &root);
     for number in [7, 8] {
         let key = MeshKey([number; 32]);
         let rekey = Rekey::seal((&roster, &admin(&roster)), keyring.rekey.as_ref(), key);
-        let own = Moved::seal(DeviceId([1; 16]), &rekey, &SecretKey::from_seed([1; 32]));
+        let moved =
+            [1, 3].map(|n| Moved::seal(DeviceId([n; 16]), &rekey, &SecretKey::from_seed([n; 32])));
         keyring = Keyring {
             before: keyring.rekey.into_iter().chain(keyring.before).collect(),
             rekey: Some(rekey),
-            moved: vec![own],
+            moved: moved.into(),
         };
+        studio.rekey(&keyring, &roster);
+        assert!(
+            number == 8 || studio.mesh_keys() == [[7; 32], first],
+            "nobody else is known yet"
+        );
+        roster.insert(third.clone()).expect("the root signed it");
         studio.rekey(&keyring, &roster);
         assert_eq!(studio.mesh_keys(), [[number; 32]], "all use it");
     }
@@ -223,4 +233,20 @@ fn the_keys_before_rest_once_all_have_moved_and_wake_for_whoever_has_not_or_when
         assert_eq!(studio.mesh_keys()[0], first, "neither was signed by right");
         assert_eq!(studio.mesh_keys().len(), 3);
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_would_never_end_and_what_is_too_long_is_read_as_no_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let long = folder.path().join("long");
+    let file = std::fs::File::create(&long).expect("makes");
+    file.set_len(1 << 30).expect("sparse");
+    for path in [Path::new("/dev/zero"), folder.path(), &long] {
+        let refused = secret::read_text(path).expect_err("no text");
+        assert!(refused.to_string().contains("no plain file"), "{refused}");
+    }
+    let short = folder.path().join("short");
+    std::fs::write(&short, "a kit").expect("writes");
+    assert_eq!(secret::read_text(&short).expect("reads"), "a kit");
 }

@@ -9,18 +9,22 @@ use studiovault_protocol::engine::Engine;
 use studiovault_protocol::event::Write;
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::membership::{Act, Grant, Roster, SignedRecord, Signer};
+use studiovault_protocol::merge::conflict_id;
 use studiovault_protocol::pack::Label;
 use studiovault_protocol::policy::SignedPolicy;
 
 use crate::config::system_user;
 use crate::store::{AuditKind, AuditLine, AuditQuestion, Store, StoreError};
 
-/// The lines that a write of the engine is worth.
-pub(super) fn lines(write: &Write, engine: &Engine) -> Vec<AuditLine> {
+/// The lines that a write of the engine is worth, which ended the questions with these ids.
+pub(super) fn lines(write: &Write, closed: &[String], engine: &Engine) -> Vec<AuditLine> {
     match write {
         Write::Record(record) => vec![record_line(record, engine.roster())],
         Write::Policy(policy) => vec![policy_line(policy)],
-        Write::Store { bundle, own: true } => decisions(bundle),
+        // Of this run alone: what comes back after a loss was told when it was decided.
+        Write::Apply { bundle, .. } if engine.own_author() == Some(bundle.author()) => {
+            decisions(bundle, closed)
+        }
         Write::Store { .. }
         | Write::Apply { .. }
         | Write::Page(_)
@@ -125,12 +129,22 @@ fn policy_line(policy: &SignedPolicy) -> AuditLine {
     }
 }
 
-/// What a person decided in a transaction of this machine.
-fn decisions(bundle: &Bundle) -> Vec<AuditLine> {
+/// What a person decided in an applied transaction of this machine: whatever ended a question is one, but a deletion and what brings
+/// back only if the question was about the entity's own life.
+fn decisions(bundle: &Bundle, closed: &[String]) -> Vec<AuditLine> {
     let author = bundle.author().device;
     let of_commands = bundle.commands().filter_map(|(_, command)| {
+        let settles = || closed.contains(&conflict_id(command.entity, None));
         let (kind, did) = match command.op {
             Op::Resolve => (AuditKind::Resolution, "a conflict was settled"),
+            Op::Restore if settles() => (
+                AuditKind::Resolution,
+                "a conflict was settled, it came back",
+            ),
+            Op::Delete if settles() => (
+                AuditKind::Resolution,
+                "a conflict was settled, it stays deleted",
+            ),
             Op::Discard => (AuditKind::Discard, "a letter was given up"),
             _ => return None,
         };
@@ -142,25 +156,6 @@ fn decisions(bundle: &Bundle) -> Vec<AuditLine> {
         })
     });
     of_commands.collect()
-}
-
-/// What a person decided about a deletion, if the commands of an applied transaction of this machine ended conflicts.
-pub(super) fn life_decisions(bundle: &Bundle) -> Vec<AuditLine> {
-    let commands = bundle.commands().map(|(_, command)| command);
-    let lines = commands.filter_map(|command| {
-        let what = match command.op {
-            Op::Restore => "a conflict was settled, it came back",
-            Op::Delete => "a conflict was settled, it stays deleted",
-            _ => return None,
-        };
-        Some(AuditLine {
-            kind: AuditKind::Resolution,
-            device: Some(bundle.author().device),
-            actor: bundle.header().actor.clone(),
-            what: format!("{what}: {} {}", command.entity_type, command.entity),
-        })
-    });
-    lines.collect()
 }
 
 /// A pack came as a file.
@@ -195,5 +190,46 @@ fn signer(by: Signer, roster: &Roster) -> Option<DeviceId> {
     match by {
         Signer::Root => None,
         Signer::Holder(grant) => Some(roster.record(grant)?.grant()?.device),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::fixtures::{Dice, Machine, command, entity};
+
+    #[test]
+    fn a_decision_about_a_deletion_has_a_line_only_where_it_ended_a_question() {
+        let (mut machine, mut dice) = (Machine::new(1), Dice(1));
+        let ops = [Op::Restore, Op::Delete, Op::Delete, Op::Resolve, Op::Update];
+        let ops = (1..).zip(ops);
+        let commands = ops
+            .map(|(n, op)| command(op, entity(n), &mut dice))
+            .collect();
+        let (bundle, _) = machine.author(commands);
+        let told = |closed: &[String]| -> Vec<String> {
+            let lines = decisions(&bundle, closed).into_iter();
+            lines.map(|line| line.what).collect()
+        };
+        let settled = |n| format!("a conflict was settled: project {}", entity(n));
+        assert_eq!(told(&[]), [settled(4)]);
+        // A question about a field of the third is none about its life.
+        let closed = [
+            conflict_id(entity(1), None),
+            conflict_id(entity(2), None),
+            conflict_id(entity(3), Some("title")),
+        ];
+        let wanted = [
+            format!(
+                "a conflict was settled, it came back: project {}",
+                entity(1)
+            ),
+            format!(
+                "a conflict was settled, it stays deleted: project {}",
+                entity(2)
+            ),
+            settled(4),
+        ];
+        assert_eq!(told(&closed), wanted);
     }
 }

@@ -4,12 +4,12 @@
 
 use bytes::Bytes;
 use studiovault_protocol::engine::RosterChange;
-use studiovault_protocol::event::{LinkId, Network, UplinkEvent};
+use studiovault_protocol::event::{LinkId, Network, UplinkEvent, Wanted};
 use studiovault_protocol::id::PublicKey;
 use studiovault_protocol::membership::{Keyring, Rekey};
 use studiovault_protocol::pack::Part;
 use studiovault_protocol::policy::SignedPolicy;
-use studiovault_protocol::wire::Frame;
+use studiovault_protocol::wire::{Frame, Offer};
 
 use super::WriteRequest;
 use crate::store::AuditLine;
@@ -46,6 +46,10 @@ pub enum Event {
     Change(u64, Box<RosterChange>),
     /// A part of a pack came from a file. The ticket names the answer.
     Pack(u64, Box<Part>),
+    /// The snapshot that this machine holds has changed.
+    Offer(Option<Offer>),
+    /// A manifest or a chunk is asked of peers.
+    Obtain(Wanted),
     /// The machine slept.
     Woke,
     /// The LAN was switched.

@@ -44,6 +44,7 @@ use super::{
 pub(super) enum Order {
     Dial(Vec<SocketAddr>),
     Publish(Bytes),
+    Admit(PeerId),
     Offline,
     Online,
     Keys(Vec<[u8; 32]>),
@@ -187,6 +188,7 @@ impl Driver {
                     tracing::debug!(%error, "hint not gossiped");
                 }
             }
+            Order::Admit(peer) => gossip::admit(&mut self.swarm.behaviour_mut().gossip, &peer),
             Order::Offline => self.go_offline(CloseReason::Offline),
             Order::Online => self.go_online(),
             Order::Keys(keys) => self.gate.change(keys),
@@ -295,8 +297,14 @@ impl Driver {
                 peer_id,
                 connection_id,
                 endpoint,
+                num_established,
                 ..
-            } => self.established(peer_id, connection_id, &endpoint),
+            } => {
+                if num_established.get() == 1 {
+                    gossip::hold_back(&mut self.swarm.behaviour_mut().gossip, &peer_id);
+                }
+                self.established(peer_id, connection_id, &endpoint);
+            }
             SwarmEvent::ConnectionClosed { connection_id, .. } => self.closed(connection_id),
             SwarmEvent::OutgoingConnectionError {
                 connection_id,

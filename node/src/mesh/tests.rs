@@ -358,31 +358,54 @@ async fn silent_strangers_are_cut_and_make_room() {
     linked(&mut b, &mut a).await;
 }
 
-#[tokio::test]
-async fn gossip_reaches_a_subscriber_with_its_authors_key() {
-    let mut a = Node::start(1).await;
-    let mut b = Node::start(2).await;
-    linked(&mut a, &mut b).await;
-    // A hint may be lost until the subscriptions have crossed: say it until it is heard.
-    let heard = timeout(PATIENCE, async {
+/// Says hints until `listener` has heard some from whoever has that key; what it heard.
+async fn say_until_heard(speaker: &Node, listener: &mut Node, wanted: usize) -> Vec<[u8; 32]> {
+    // A hint may be lost until the subscriptions have crossed.
+    let hear = async {
         let mut tick = tokio::time::interval(Duration::from_millis(50));
-        let mut number = 0_u32;
-        loop {
+        let (mut number, mut heard) = (0_u32, Vec::new());
+        while heard.len() < wanted {
             tokio::select! {
-                event = b.events.recv() => break event.expect("the mesh runs"),
+                event = listener.events.recv() => match event.expect("the mesh runs") {
+                    MeshEvent::Heard { key, bytes } if bytes.len() == 4 => heard.push(key),
+                    other => panic!("expected a hint, got {other:?}"),
+                },
                 _ = tick.tick() => {
                     number += 1;
-                    a.send(MeshCommand::Publish(Bytes::from(number.to_le_bytes().to_vec())));
+                    speaker.send(MeshCommand::Publish(Bytes::from(number.to_le_bytes().to_vec())));
                 }
             }
         }
-    })
-    .await
-    .expect("a hint is heard");
-    let MeshEvent::Heard { key, bytes } = heard else {
-        panic!("expected a hint, got {heard:?}");
+        heard
     };
-    assert_eq!((key, bytes.len()), (public_key(1), 4));
+    timeout(PATIENCE, hear).await.expect("hints are heard")
+}
+
+#[tokio::test]
+async fn gossip_reaches_an_admitted_subscriber_with_its_authors_key() {
+    let mut a = Node::start(1).await;
+    let mut b = Node::start(2).await;
+    linked(&mut a, &mut b).await;
+    a.send(MeshCommand::Admit(public_key(2)));
+    b.send(MeshCommand::Admit(public_key(1)));
+    assert_eq!(say_until_heard(&a, &mut b, 1).await, [public_key(1)]);
+}
+
+#[tokio::test]
+async fn whoever_is_not_admitted_yet_hears_no_gossip_and_does_once_it_is() {
+    let mut a = Node::start(1).await;
+    let mut b = Node::start(2).await;
+    let mut c = Node::start(3).await;
+    linked(&mut a, &mut b).await;
+    linked(&mut a, &mut c).await;
+    a.send(MeshCommand::Admit(public_key(2)));
+    b.send(MeshCommand::Admit(public_key(1)));
+    c.send(MeshCommand::Admit(public_key(1)));
+    // Three seconds at least, in which each of them tidies its mesh.
+    say_until_heard(&a, &mut b, 60).await;
+    assert!(c.events.try_recv().is_err(), "it was given something");
+    a.send(MeshCommand::Admit(public_key(3)));
+    assert_eq!(say_until_heard(&a, &mut c, 1).await, [public_key(1)]);
 }
 
 #[tokio::test]

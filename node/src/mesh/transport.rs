@@ -40,6 +40,12 @@ pub(super) fn key_of(peer: &PeerId) -> Option<[u8; 32]> {
     Some(key.to_bytes())
 }
 
+/// The peer id of a raw Ed25519 key; `None` if it is none.
+pub(super) fn peer_of(key: &[u8; 32]) -> Option<PeerId> {
+    let key = identity::ed25519::PublicKey::try_from_bytes(key).ok()?;
+    Some(PublicKey::from(key).to_peer_id())
+}
+
 pub(super) fn build(
     keypair: &Keypair,
     gate: Gate,

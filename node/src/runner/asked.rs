@@ -7,6 +7,7 @@ use studiovault_protocol::pack::Taken;
 use tokio::sync::oneshot;
 
 use super::Runner;
+use super::relay::Object;
 
 /// Who waits for something to be durable and shown, and the answers that came so far.
 #[derive(Default)]
@@ -17,6 +18,8 @@ pub(super) struct Asked {
     pub rekeys: Vec<oneshot::Sender<Result<(), ChangeRefused>>>,
     pub packs: HashMap<u64, oneshot::Sender<Option<Taken>>>,
     pub taken: HashMap<u64, Taken>,
+    /// Who waits for a part of a snapshot: one at a time.
+    pub object: Option<(u64, oneshot::Sender<Object>)>,
 }
 
 impl Runner {

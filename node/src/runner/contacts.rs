@@ -15,7 +15,7 @@ use studiovault_protocol::time::WallMs;
 use super::Runner;
 use crate::clock;
 use crate::driver::Event;
-use crate::mesh::{MeshEvent, Obstacle};
+use crate::mesh::{MeshCommand, MeshEvent, Obstacle};
 
 /// Meetings kept.
 const CONTACTS: usize = 64;
@@ -171,6 +171,10 @@ impl Runner {
 
     /// A link with a machine stands.
     pub(super) fn met(&mut self, device: DeviceId) {
+        let member = self.driver.engine().roster().member(device);
+        if let Some(key) = member.map(|member| member.grant.key.0) {
+            self.order(MeshCommand::Admit(key));
+        }
         let mut sessions = self.driver.engine().sessions();
         let Some((link, session)) = sessions.find(|(_, session)| session.device == device) else {
             return;

@@ -8,9 +8,10 @@ use studiovault_protocol::pack::{Part, Taken};
 use studiovault_protocol::policy::SignedPolicy;
 use tokio::sync::{mpsc, oneshot};
 
-use super::Neighbourhood;
+use super::{Neighbourhood, Relay, Runner};
 use crate::config::system_user;
-use crate::driver::{WriteError, WriteRequest, Written};
+use crate::driver::{Event, WriteError, WriteRequest, Written};
+use crate::mesh::MeshCommand;
 use crate::node::Announce;
 use crate::store::{AuditKind, AuditLine};
 
@@ -37,6 +38,8 @@ pub enum Local {
     Neighbourhood(oneshot::Sender<Neighbourhood>),
     /// Add a line to the audit log.
     Audit(Box<AuditLine>),
+    /// Snapshots of peers, and the one held here.
+    Relay(Relay),
     /// Stop.
     Shutdown(oneshot::Sender<()>),
 }
@@ -67,5 +70,20 @@ impl Journal {
         if let Err(error) = local.try_send(Local::Audit(Box::new(line))) {
             tracing::warn!(%error, kind = kind.word(), "a line of the audit log found no room");
         }
+    }
+}
+
+impl Runner {
+    pub(super) async fn switch(&mut self, network: Network, events: &mut Vec<Event>) {
+        (self.presence.network, self.shown.stale) = (network, true);
+        events.push(Event::Network(network));
+        let command = match network {
+            Network::Offline => {
+                self.presence.leave().await;
+                MeshCommand::Offline
+            }
+            Network::Online => MeshCommand::Online,
+        };
+        self.order(command);
     }
 }

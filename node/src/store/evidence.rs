@@ -155,17 +155,15 @@ impl Batch<'_> {
 
     /// Whether the folded feed has decided on a bundle, or on part of it.
     pub fn is_decided(&mut self, bundle: &Bundle) -> Result<bool, StoreError> {
-        let Some(number) = self.store.authors.number(bundle.author()) else {
-            return Ok(false);
-        };
-        let range = params![
-            number,
-            bundle.first().cast_signed(),
-            bundle.last().cast_signed()
-        ];
-        let sql = "SELECT EXISTS (SELECT 1 FROM verdict WHERE author = ?1 AND first <= ?3 AND last >= ?2)";
-        let mut statement = self.store.connection.prepare_cached(sql)?;
-        Ok(statement.query_row(range, |row| row.get(0))?)
+        self.guarded(|batch| {
+            let Some(number) = batch.store.authors.number(bundle.author()) else {
+                return Ok(false);
+            };
+            let (first, last) = (bundle.first().cast_signed(), bundle.last().cast_signed());
+            let sql = "SELECT EXISTS (SELECT 1 FROM verdict WHERE author = ?1 AND first <= ?3 AND last >= ?2)";
+            let mut statement = batch.store.connection.prepare_cached(sql)?;
+            Ok(statement.query_row(params![number, first, last], |row| row.get(0))?)
+        })
     }
 
     /// Something that others went on without was applied in this transaction.

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params_from_iter};
 use serde_json::{Map, Value as Json};
 use studiovault_protocol::api::{Counts, vv_from_text};
 use studiovault_protocol::id::{Dot, EntityId};
+use studiovault_protocol::receipt;
 use studiovault_protocol::time::WallMs;
 use studiovault_protocol::vector::Vector;
 
@@ -256,8 +257,12 @@ impl View<'_> {
             let at = values.len();
             let (path, value) = (format!("$.\"{field}\""), sql::to_sql(value));
             // A scalar is one row of json_each, a set one row an element.
+            let printed = match field == receipt::FIELD {
+                true => format!("entity.receipt = ?{} OR ", at + 2),
+                false => String::new(),
+            };
             sql += &format!(
-                " AND EXISTS (SELECT 1 FROM json_each(shown, ?{}) AS part WHERE part.value = ?{})",
+                " AND ({printed}EXISTS (SELECT 1 FROM json_each(shown, ?{}) AS part WHERE part.value = ?{}))",
                 at + 1,
                 at + 2
             );

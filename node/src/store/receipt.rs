@@ -3,7 +3,7 @@
 //! A number stands in the row of the command that gave it, written in the transaction that applies the command: a write that
 //! does not happen uses no number up.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::id::{Author, Dot, EntityId};
 use studiovault_protocol::receipt::{self, Receipt};
@@ -103,6 +103,21 @@ impl Store {
             ])?;
         Ok(())
     }
+}
+
+/// The receipt that a command gave to an entry, as it is printed.
+pub(super) fn printed(
+    (connection, author): (&Connection, i64),
+    (dot, command): (Dot, &Command),
+) -> Result<Option<String>, StoreError> {
+    if command.op != Op::Create || !command.writes.iter().any(|w| w.field == receipt::FIELD) {
+        return Ok(None);
+    }
+    let number: Option<String> = connection
+        .prepare_cached("SELECT number FROM receipt WHERE author = ?1 AND counter = ?2")?
+        .query_row(params![author, dot.counter.cast_signed()], |row| row.get(0))
+        .optional()?;
+    Ok(number.map(|number| receipt::shown(&number, command.hash(dot))))
 }
 
 /// The receipt number that a command gives to an entry.

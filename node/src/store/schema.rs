@@ -36,7 +36,7 @@ const MIGRATIONS: &[M<'static>] = &[
 /// The newest schema version known here.
 const KNOWN: i64 = MIGRATIONS.len() as i64;
 /// One higher whenever the views of a policy's types say something else than before.
-pub(super) const VIEWS: u32 = 1;
+pub(super) const VIEWS: u32 = 2;
 /// Pages of the writer's cache, in KiB. With 100,000 entities the whole process must stay below 80 MiB.
 const CACHE_KIB: i64 = 24 * 1024;
 /// KiB of a read-only connection's cache; a node has a few of them.
@@ -205,6 +205,16 @@ fn view(policy: &Policy, name: &str, id: i64) -> String {
     );
     for field in policy.types()[name].fields.keys() {
         let path = format!("$.\"{field}\"").replace('\'', "''");
+        if field == receipt::FIELD && policy.types()[name].append_only {
+            // As it is printed, and as every other place shows it.
+            write!(
+                sql,
+                ", coalesce(entity.receipt, json_extract(shown, '{path}')) AS {}",
+                quoted(field)
+            )
+            .expect("text grows");
+            continue;
+        }
         write!(sql, ", json_extract(shown, '{path}') AS {}", quoted(field)).expect("text grows");
     }
     if policy.types()[name].append_only && policy.types()[name].field(receipt::FIELD).is_some() {

@@ -169,3 +169,98 @@ fn a_counter_and_a_set_that_are_there_are_changed_and_not_written() {
     assert!(update("print_credits", json!({"increment": 1})).is_ok());
     assert!(update("tags", json!({"add": ["vip"]})).is_ok());
 }
+
+#[test]
+fn what_a_person_must_read_is_no_blank() {
+    let refused = |name: &str| create("client", json!({ "name": name })).expect_err(name);
+    for blank in [
+        "",
+        " ",
+        "\t\n",
+        "\u{a0}\u{2003}",
+        "\u{200b}\u{feff}",
+        "\u{202e}",
+    ] {
+        let refusal = refused(blank);
+        assert_eq!(refusal.code, "REQUIRED_FIELD");
+        assert_eq!(refusal.field.as_deref(), Some("name"));
+        assert_eq!(refusal.detail, "`name` may not be empty; give it");
+    }
+    assert!(create("client", json!({"name": " Silva", "notes": ""})).is_ok());
+}
+
+#[test]
+fn a_sale_is_of_something_for_an_amount_that_a_till_takes_in_a_currency() {
+    let with = |field: &str, value: Json| {
+        let mut fields = json!({"sold_on": "2026-11-22", "items": 1, "amount_cents": 500});
+        fields[field] = value;
+        create("pos_order", fields)
+    };
+    for (field, wrong) in [
+        ("items", json!(0)),
+        ("items", json!(-1)),
+        ("items", json!(4_006_381_333_931_i64)),
+        ("amount_cents", json!(-1)),
+        ("amount_cents", json!(i64::MAX)),
+        ("currency", json!("")),
+        ("currency", json!("eur")),
+        ("currency", json!("EU")),
+        ("currency", json!("\u{20ac}")),
+        ("sold_on", json!("2026-02-30")),
+        ("sold_on", json!("22.11.2026")),
+        ("sold_on", json!("")),
+    ] {
+        let refusal = with(field, wrong.clone()).expect_err(field);
+        assert_eq!(refusal.code, "VALIDATION_FAILED", "{wrong}");
+        assert_eq!(refusal.field.as_deref(), Some(field), "{wrong}");
+        assert!(
+            refusal.detail.contains("; "),
+            "no next step: {}",
+            refusal.detail
+        );
+    }
+    for (field, fine) in [
+        ("items", json!(100_000)),
+        ("amount_cents", json!(0)),
+        ("currency", json!("USD")),
+    ] {
+        assert!(with(field, fine.clone()).is_ok(), "{field} {fine}");
+    }
+    let correction = |cents: i64| {
+        let order = EntityId([4; 16]).to_string();
+        create(
+            "pos_correction",
+            json!({"order": order, "amount_cents": cents, "reason": "a mistake"}),
+        )
+    };
+    assert!(correction(-2_00).is_ok());
+    assert!(correction(i64::MIN).is_err());
+}
+
+#[test]
+fn a_policy_with_limits_of_its_own_knows_better_what_a_sale_may_be() {
+    let text = Policy::default().text().to_owned();
+    let own = text.replace(
+        "items = { kind = \"int\", required = true }",
+        "items = { kind = \"int\", required = true, min = 0, max = 3 }",
+    );
+    let own = Policy::parse(&own).expect("a policy");
+    let items = |items: i64| {
+        let Json::Object(fields) =
+            json!({"sold_on": "2026-11-22", "items": items, "amount_cents": 5})
+        else {
+            unreachable!("an object")
+        };
+        let mutation = Mutation {
+            entity_type: "pos_order".into(),
+            entity: None,
+            op: Op::Create,
+            fields,
+            read: None,
+            replaces: None,
+        };
+        command(&mutation, None, &own, draw())
+    };
+    assert!(items(0).is_ok());
+    assert!(items(4).is_err() && items(-1).is_err());
+}

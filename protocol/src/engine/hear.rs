@@ -86,6 +86,9 @@ impl Engine {
             Frame::Gone(gone) => self.hear_gone(link, gone, fx),
             Frame::Rekey(rekey) => self.rekey(*rekey, Some(link), fx),
             Frame::Moved(words) => self.hear_moved(words, link, fx),
+            Frame::Offer(_) | Frame::WantPiece { .. } | Frame::Piece { .. } => {
+                self.hear_relay((link, now), frame, fx);
+            }
             // Blocks are unpacked by the driver and come as an input of their own; greetings were heard before.
             Frame::Block { .. } | Frame::Hello(_) | Frame::Refuse(_) => {
                 self.close(link, "a frame out of place", fx);

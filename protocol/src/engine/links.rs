@@ -10,7 +10,7 @@ use crate::membership::{Member, Standing};
 use crate::refusal::{Refusal, RefusalKind, RefusedBy};
 use crate::session::Session;
 use crate::time::MonoMs;
-use crate::wire::{Beat, Frame, Hello, PROTOCOL};
+use crate::wire::{Beat, Frame, Hello, OLDEST_PROTOCOL, PROTOCOL};
 
 impl Engine {
     pub(super) fn opened(
@@ -35,7 +35,7 @@ impl Engine {
         };
         self.links.insert(link, state);
         let hello = Hello {
-            protocol: (PROTOCOL, PROTOCOL),
+            protocol: (OLDEST_PROTOCOL, PROTOCOL),
             studio: self.roster.studio(),
             chain: self.roster.chain_of(self.me.device),
             run: self.me.run,
@@ -50,6 +50,7 @@ impl Engine {
     }
 
     pub(super) fn closed(&mut self, moment: Moment, link: LinkId, fx: &mut Effects) {
+        self.forget_offer(link);
         let Some(state) = self.links.remove(&link) else {
             return;
         };
@@ -157,6 +158,7 @@ impl Engine {
         let statuses: Vec<_> = self.election.statuses().cloned().collect();
         fx.sends.push((link, Frame::Statuses(statuses)));
         self.tell_links(fx);
+        self.tell_offer(link, fx);
         fx.notices.push(Notice::PeerReady(device));
         self.plan(moment.now.mono, fx);
         self.want_feed(moment.now.mono, fx);
@@ -176,9 +178,9 @@ impl Engine {
         let state = self.links.get(&link);
         let state = state.ok_or_else(|| no(Other(0), "no such link"))?;
         let (low, high) = hello.protocol;
-        if low > PROTOCOL || high < PROTOCOL {
+        if low > PROTOCOL || high < OLDEST_PROTOCOL || low > high {
             let words = format!(
-                "this machine speaks protocol {PROTOCOL}, the other {low} to {high}: update the older one"
+                "this machine speaks protocol {OLDEST_PROTOCOL} to {PROTOCOL}, the other {low} to {high}: update the older one"
             );
             return Err(no(Version, &words));
         }

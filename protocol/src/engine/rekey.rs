@@ -1,11 +1,11 @@
-//! The key under the mesh: told to whoever belongs, never to whoever is left out; and links that were made under the one before,
+//! The key under the mesh: told to whoever belongs, by whoever knows all endings that its signer knew; and links that were made under the one before,
 //! which serve the roster and the new key and nothing else.
 
 use super::{ChangeRefused, Engine};
 use crate::event::{Effects, LinkId, Notice};
 use crate::id::DeviceId;
 use crate::limits::mesh::MESH_KEYS;
-use crate::membership::{Keyring, MeshKey, Moved, Rekey, RekeyError};
+use crate::membership::{Keyring, Member, MeshKey, Moved, Rekey, RekeyError};
 use crate::wire::Frame;
 
 impl Engine {
@@ -47,9 +47,6 @@ impl Engine {
                 }
                 return;
             }
-        }
-        if rekey.leaves_out(self.me.device, &self.roster) {
-            return;
         }
         let own = Moved::seal(self.me.device, &rekey, &self.me.secret);
         let held = std::mem::take(&mut self.lan.keyring);
@@ -97,12 +94,11 @@ impl Engine {
         }
     }
 
-    /// Shows a peer the key, unless it is left out, and who uses it.
+    /// Shows a peer the key and who uses it, if it belongs.
     pub(super) fn tell_key(&self, (link, device): (LinkId, DeviceId), fx: &mut Effects) {
-        let Some(rekey) = self.lan.keyring.in_force(&self.roster) else {
-            return;
-        };
-        if !rekey.leaves_out(device, &self.roster) {
+        let belongs = self.roster.member(device).is_some_and(Member::is_active);
+        let in_force = self.lan.keyring.in_force(&self.roster);
+        if let Some(rekey) = in_force.filter(|_| belongs) {
             fx.sends.push((link, Frame::Rekey(Box::new(rekey.clone()))));
             fx.sends
                 .push((link, Frame::Moved(self.lan.keyring.moved.clone())));

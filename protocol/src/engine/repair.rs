@@ -89,6 +89,9 @@ impl Engine {
 
     /// Asks for every log of which some peer holds more, each of one peer at a time.
     pub(super) fn plan(&mut self, now: MonoMs, fx: &mut Effects) {
+        if self.asks.relay.rests {
+            return;
+        }
         self.ask_doubted(now, fx);
         let sessions = || {
             self.links
@@ -277,7 +280,8 @@ impl Engine {
             .heads
             .asked
             .is_some_and(|(_, at)| now.since(at) < FEED_ASK_MS);
-        if asked || !self.feed.has_room() || self.roster.cloud().is_none() {
+        if asked || self.asks.relay.rests || !self.feed.has_room() || self.roster.cloud().is_none()
+        {
             return;
         }
         let held = self.feed.held();

@@ -18,6 +18,7 @@ impl Engine {
         self.tell_held(fx);
         self.beat(moment, fx);
         self.repair(moment.now.mono, fx);
+        self.chase_pieces(moment.now.mono, fx);
         if self.election.tick(moment.now.mono) {
             let status = self.election.own().clone();
             self.broadcast(None, &Frame::Statuses(vec![status]), fx);

@@ -563,4 +563,5 @@ mod idle;
 mod packs;
 mod policies;
 mod rekey;
+mod relay;
 mod revoked;

@@ -1,13 +1,14 @@
 //! A new key under every handshake of the mesh, signed by an admin: who holds the one before gets no further than being told it.
 //!
 //! Of several the highest (number, hash) holds, so halves of a split studio that each changed the key agree once they meet. It travels
-//! only between machines that proved who they are, never to those that it leaves out, and `Debug` never shows the key.
+//! only between machines that proved who they are, from those that know every ending it names to those that belong by that, and `Debug`
+//! never shows the key.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Authority, Role, Roster, Signer};
+use super::{Authority, Member, Role, Roster, Signer};
 use crate::id::{DeviceId, Hash, Signature, StudioId};
 use crate::keys::{Purpose, SecretKey, VerifyKey};
 use crate::limits;
@@ -31,8 +32,10 @@ pub struct Rekey {
     pub number: u64,
     /// The key from here on.
     pub key: MeshKey,
-    /// Who must not be told it, ascending: the devices that were shut out or had retired when it was signed.
-    pub without: Vec<DeviceId>,
+    /// The records that had ended or restored a right when it was signed, ascending: whoever knows fewer cannot tell who belongs, and
+    /// tells nobody.
+    #[serde(default)]
+    pub endings: Vec<Hash>,
     /// Under whose right.
     pub by: Signer,
     /// The signer's signature.
@@ -45,26 +48,23 @@ pub enum RekeyError {
     /// Of another studio, or out of bounds.
     #[error("a network key that makes no sense")]
     Malformed,
-    /// Nobody who may signed it, or the record that gives the right has not come yet.
+    /// Nobody who may signed it, or a record that gives the right or that it names has not come yet.
     #[error("a network key that no admin of the studio signed")]
     Unfounded,
 }
 
 impl Rekey {
-    /// Signs the next key: it follows `after`, and leaves out whoever does not belong any more.
+    /// Signs the next key: it follows `after`, and is for whoever belongs.
     pub fn seal(
         (roster, authority): (&Roster, &Authority),
         after: Option<&Self>,
         key: MeshKey,
     ) -> Self {
-        let gone = roster.members().filter(|member| !member.is_active());
-        let mut without: Vec<DeviceId> = gone.map(|member| member.grant.device).collect();
-        without.sort_unstable();
         let mut sealed = Self {
             studio: roster.studio(),
             number: after.map_or(0, |before| before.number).saturating_add(1),
             key,
-            without,
+            endings: roster.endings(),
             by: authority.signer(),
             signature: Signature([0; 64]),
         };
@@ -74,7 +74,7 @@ impl Rekey {
 
     /// Its name: a hash over what is signed.
     pub fn hash(&self) -> Hash {
-        let said = (self.studio, self.number, self.key, &self.without, self.by);
+        let said = (self.studio, self.number, self.key, &self.endings, self.by);
         Hash::of(&postcard::to_stdvec(&said).expect("wire types always encode"))
     }
 
@@ -83,20 +83,16 @@ impl Rekey {
         (self.number, self.hash())
     }
 
-    /// Whether it is kept from a device: it had gone when the key was made, and the root key has not taken it back.
-    pub fn leaves_out(&self, device: DeviceId, roster: &Roster) -> bool {
-        self.without.contains(&device) && !roster.is_taken_back(device)
-    }
-
-    /// Whether somebody signed it who may, by this roster.
+    /// Whether somebody signed it who may, by a roster that knows at least what ended or restored a right when it was signed.
     pub fn check(&self, roster: &Roster) -> Result<(), RekeyError> {
-        let ascends = self.without.windows(2).all(|pair| pair[0] < pair[1]);
-        let fits = self.without.len() <= limits::ROSTER_RECORDS && self.number <= limits::REKEYS;
+        let ascends = self.endings.windows(2).all(|pair| pair[0] < pair[1]);
+        let fits = self.endings.len() <= limits::ROSTER_RECORDS && self.number <= limits::REKEYS;
         if self.studio != roster.studio() || !ascends || !fits {
             return Err(RekeyError::Malformed);
         }
         let hash = self.hash();
-        match roster.vouches(self.by, hash) {
+        let known = self.endings.iter().all(|end| roster.record(*end).is_some());
+        match roster.vouches(self.by, hash).filter(|_| known) {
             Some((key, true)) if key.verify(Purpose::Rekey, &hash, &self.signature) => Ok(()),
             _ => Err(RekeyError::Unfounded),
         }
@@ -192,12 +188,12 @@ impl Keyring {
     }
 
     /// Whether every device that belongs is known to use the newest key, so that the ones before are needed no more. The cloud truth
-    /// has no part in the mesh.
+    /// has no part in the mesh. Whoever knows of nobody else yet, as after a recovery by the kit, will not be found by the newest alone.
     fn is_settled(&self, roster: &Roster) -> bool {
-        let mut active = roster.members().filter(|member| member.is_active());
+        let in_mesh = |member: &&Member| member.grant.role != Role::Cloud;
+        let mut active = roster.members().filter(in_mesh).filter(|m| m.is_active());
         self.rekey.is_some()
-            && active.all(|member| {
-                member.grant.role == Role::Cloud || self.has_moved(member.grant.device)
-            })
+            && active.all(|member| self.has_moved(member.grant.device))
+            && roster.members().filter(in_mesh).nth(1).is_some()
     }
 }

@@ -389,11 +389,19 @@ impl Roster {
         lifts.sort_unstable();
         Some(Act::Readmit(grant, lifts))
     }
-    /// Whether a device belongs by a word of the root key that took it back.
-    pub fn is_taken_back(&self, device: DeviceId) -> bool {
-        let member = self.members.get(&device).filter(|m| m.is_active());
-        let record = member.and_then(|member| self.record(member.record));
-        record.is_some_and(|record| matches!(record.act, Act::Readmit(..)))
+    /// The records that ended or restored a right, ascending: who belongs follows from them and from the grants that they are about.
+    pub fn endings(&self) -> Vec<Hash> {
+        let ends = |entry: &&Entry| {
+            let act = &entry.record.act;
+            matches!(
+                act,
+                Act::Revoke(_) | Act::Retire(_) | Act::Lower(..) | Act::Readmit(..)
+            )
+        };
+        let ending = self.entries.iter().filter(ends);
+        let mut hashes: Vec<Hash> = ending.map(|entry| entry.hash).collect();
+        hashes.sort_unstable();
+        hashes
     }
     /// The priority table of the pick.
     pub fn priorities(&self) -> Priorities {

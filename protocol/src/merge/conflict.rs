@@ -103,11 +103,6 @@ impl Entity {
                 })
     }
 
-    fn conflict_id(&self, field: Option<&str>) -> String {
-        let key = [&b"conflict"[..], &self.id.0, field.unwrap_or("").as_bytes()].concat();
-        Hash::of(&key).to_string()[..24].to_owned()
-    }
-
     fn life_conflict(&self) -> Conflict {
         // A life write stands where its own verdict put it; an edit beside several deletes, where it stands best.
         let mut sides: Vec<Side> = Vec::new();
@@ -130,7 +125,7 @@ impl Entity {
         sides.dedup_by_key(|side| side.dot);
         let (suggested, rule) = self.life_suggestion();
         Conflict {
-            id: self.conflict_id(None),
+            id: conflict_id(self.id, None),
             entity: self.id,
             field: None,
             kind: ConflictKind::DeleteUpdate,
@@ -210,7 +205,7 @@ impl Entity {
             None => (sides.last()?.dot, PickRule::Only),
         };
         Some(Conflict {
-            id: self.conflict_id(Some(name)),
+            id: conflict_id(self.id, Some(name)),
             entity: self.id,
             field: Some(name.to_owned()),
             kind: if register.lost.is_empty() {
@@ -224,6 +219,12 @@ impl Entity {
             rule,
         })
     }
+}
+
+/// The id of the conflict about a field, or about the life of an entity: 24 hexadecimal digits, the same on every device.
+pub fn conflict_id(entity: EntityId, field: Option<&str>) -> String {
+    let key = [&b"conflict"[..], &entity.0, field.unwrap_or("").as_bytes()].concat();
+    Hash::of(&key).to_string()[..24].to_owned()
 }
 
 impl SideState {

@@ -215,6 +215,21 @@ fn frames() -> Vec<Frame> {
             rekey: a_rekey().hash(),
             signature: Signature([7; 64]),
         }]),
+        Frame::Offer(Offer {
+            id: Hash([1; 32]),
+            position: 300,
+            manifest: 300,
+        }),
+        Frame::WantPiece {
+            object: Hash([1; 32]),
+            from: 300,
+        },
+        Frame::Piece {
+            object: Hash([1; 32]),
+            length: 303,
+            from: 300,
+            bytes: Packed(vec![1, 2, 3]),
+        },
     ]
 }
 
@@ -223,7 +238,7 @@ fn a_rekey() -> Rekey {
         studio: StudioId([9; 16]),
         number: 300,
         key: MeshKey([5; 32]),
-        without: vec![DeviceId([2; 16]), DeviceId([3; 16])],
+        endings: vec![Hash([2; 32]), Hash([3; 32])],
         by: Signer::Holder(Hash([4; 32])),
         signature: Signature([6; 64]),
     }

@@ -137,4 +137,15 @@ pub const FOUND: &[(u64, Cast, &str)] = &[
         Cast::Liar,
         "an epoch that goes on from beyond a split came before the epoch that it goes on from, and a tip that it covers stayed",
     ),
+    (
+        200_912,
+        Cast::Rights,
+        "a key named who was not to be told it, for a revocation that a disk put back had lost for good: whoever it named belonged and \
+         was never told",
+    ),
+    (
+        201_795,
+        Cast::Rights,
+        "an admin that knew of nobody else yet changed the key, which counted as used by all at once: it heard nobody under the one before",
+    ),
 ];

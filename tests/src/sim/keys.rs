@@ -4,8 +4,11 @@
 //! The gate itself is real only in the lab of real links; here it is what it comes to: the newest key of whoever listens that whoever
 //! dials has too.
 
+use std::collections::BTreeSet;
+
 use studiovault_node::config::{Region, SecretBytes, StudioFile};
 use studiovault_node::driver::Event;
+use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::limits::mesh::MESH_KEYS;
 use studiovault_protocol::membership::{MeshKey, Rekey, Roster};
 
@@ -21,8 +24,8 @@ const CHANGES: usize = MESH_KEYS - 1;
 pub struct Keys {
     dice: Dice,
     every_ms: u64,
-    /// Every change that somebody signed.
-    made: Vec<Rekey>,
+    /// Every change that somebody signed, and who did not belong as its signer knew it.
+    made: Vec<(Rekey, BTreeSet<DeviceId>)>,
 }
 
 impl Keys {
@@ -74,9 +77,17 @@ impl World {
         let at = admins[keys.dice.place(admins.len())];
         let key = MeshKey(keys.dice.bytes());
         let engine = self.nodes[at].driver().expect("it runs").engine();
-        let Ok(rekey) = engine.word_rekey(key) else {
+        // Whoever admits a machine holds its place from the first; here each begins with its own alone.
+        let is_known = |node: &Node| engine.roster().member(node.device).is_some();
+        let Some(rekey) = engine
+            .word_rekey(key)
+            .ok()
+            .filter(|_| self.nodes.iter().all(is_known))
+        else {
             return;
         };
+        let gone = engine.roster().members().filter(|m| !m.is_active());
+        let gone = gone.map(|member| member.grant.device).collect();
         let outside = self.outsiders().contains(&self.nodes[at].device);
         let (now, number) = (self.now, rekey.number);
         self.trace
@@ -85,7 +96,7 @@ impl World {
             true => "key of an admin that was shut out",
             false => "key changed",
         });
-        keys.made.push(rekey.clone());
+        keys.made.push((rekey.clone(), gone));
         self.tell(at, Event::Rekey(Box::new(rekey)));
     }
 
@@ -160,8 +171,8 @@ impl World {
             let held: Vec<[u8; 32]> = studio.mesh_keys().into_iter().chain(rested).collect();
             let mut made = keys.made.iter();
             let found = made
-                .find(|rekey| rekey.without.contains(&node.device) && held.contains(&rekey.key.0));
-            Some((node.device, found?.number))
+                .find(|(rekey, gone)| gone.contains(&node.device) && held.contains(&rekey.key.0));
+            Some((node.device, found?.0.number))
         });
         if let Some((device, number)) = told {
             let what = format!("{device} was shut out and knows key {number}, made without it");

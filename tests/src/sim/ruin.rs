@@ -188,7 +188,11 @@ impl World {
 
     /// A copy of a machine is switched on beside it.
     fn double(&mut self, at: usize) -> bool {
-        if self.is_doubled(at) || self.nodes.len() > self.plan.nodes {
+        // The word of one that it uses a key counts for both: a copy made before it heard of the key comes in no more.
+        let change = |node: &Node| node.studio.keyring.rekey.as_ref().map(|key| key.number);
+        let behind = |other: &Node| change(other) > change(&self.nodes[at]);
+        let is_behind = self.nodes.iter().any(behind);
+        if is_behind || self.is_doubled(at) || self.nodes.len() > self.plan.nodes {
             return false;
         }
         let node = &self.nodes[at];

@@ -85,5 +85,8 @@ pub fn word(frame: &Frame) -> &'static str {
         Frame::Gone(_) => "gone",
         Frame::Rekey(_) => "rekey",
         Frame::Moved(_) => "moved",
+        Frame::Offer(_) => "offer",
+        Frame::WantPiece { .. } => "want-piece",
+        Frame::Piece { .. } => "piece",
     }
 }

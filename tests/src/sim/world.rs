@@ -405,6 +405,7 @@ impl World {
             changes,
             notices,
             packs: _,
+            obtained: _,
             changed: _,
             conflicts_changed: _,
             again,

@@ -4,10 +4,10 @@ use super::*;
 use studiovault_lab::lab::studiovault;
 
 /// A cloud truth and a machine whose clients are all confirmed.
-struct Studio {
-    place: Place,
-    cloud: Running,
-    desk: PathBuf,
+pub(crate) struct Studio {
+    pub place: Place,
+    pub cloud: Running,
+    pub desk: PathBuf,
 }
 
 /// Clients with notes that do not compress, so that a snapshot of them has a few chunks.
@@ -24,7 +24,7 @@ fn clients(from: u64, count: u64) -> String {
 }
 
 impl Studio {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Place::new();
         let cloud = Running::cloud(&place.path("cloud"));
         let desk = place.found("front-desk", Some(&cloud));
@@ -32,7 +32,7 @@ impl Studio {
     }
 
     /// Takes clients up at the desk and waits until the cloud has decided on all of them.
-    fn import(&self, (from, count): (u64, u64)) {
+    pub fn import(&self, (from, count): (u64, u64)) {
         let file = self.place.path("clients.csv");
         fs::write(&file, clients(from, count)).expect("writes");
         let node = Running::node(&self.desk, &[]);
@@ -44,7 +44,7 @@ impl Studio {
         node.stop();
     }
 
-    fn snapshot(&self) -> Value {
+    pub fn snapshot(&self) -> Value {
         let made = json(&self.place.path("cloud"), &["cloud", "snapshot"]);
         made[0].clone()
     }
@@ -57,13 +57,13 @@ fn confirmed(folder: &Path, commands: u64) {
     });
 }
 
-fn verified(folder: &Path) -> Value {
+pub(crate) fn verified(folder: &Path) -> Value {
     let found = json(folder, &["verify"]);
     assert_eq!(found["ok"], json!(true), "{found}");
     found
 }
 
-fn state(folder: &Path) -> Value {
+pub(crate) fn state(folder: &Path) -> Value {
     json(folder, &["status"])["state_hash"].clone()
 }
 

@@ -75,7 +75,7 @@ async fn decisions_invites_and_the_switch_of_the_lan_stand_in_the_log_and_the_co
     answer(served.post("/local/v1/network", &json!({"network": "offline"}))).await;
     tells(&served, "pairing", "an invite was shown, as member").await;
     tells(&served, "pairing", "the invite was taken back").await;
-    tells(&served, "network", "taken off the LAN").await;
+    tells(&served, "network", "taken off the network").await;
     let (_, page) = answer(served.get("/local/v1/audit")).await;
     let text = page.to_string();
     assert!(

@@ -3,6 +3,7 @@
 use studiovault_protocol::command::{Change, Command, Op};
 use studiovault_protocol::merge::Code;
 use studiovault_protocol::policy::{FieldRule, Rule, TypeRule};
+use studiovault_protocol::pos;
 use studiovault_protocol::value::Value;
 
 use super::Refusal;
@@ -13,7 +14,12 @@ pub fn check(command: &Command, rules: &TypeRule) -> Result<(), Refusal> {
         let Some(rule) = rules.field(&write.field) else {
             continue;
         };
-        if let Some(fault) = fault(&write.change, rule) {
+        let named = (command.entity_type.as_str(), write.field.as_str());
+        let of_entry = || match &write.change {
+            Change::Write(value) => pos::value_broken(named, value, rule),
+            _ => None,
+        };
+        if let Some(fault) = fault(&write.change, rule).or_else(of_entry) {
             return Err(invalid(&write.field, &fault));
         }
     }

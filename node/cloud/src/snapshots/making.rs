@@ -6,7 +6,7 @@ use bytes::Bytes;
 use studiovault_protocol::id::StudioId;
 use studiovault_protocol::limits;
 use studiovault_protocol::merge::FOLD;
-use studiovault_protocol::snapshot::{ChunkName, Manifest, ManifestBody, Segment, join};
+use studiovault_protocol::snapshot::{self, ChunkName, LEVEL, Manifest, ManifestBody, Segment};
 use studiovault_protocol::time::WallMs;
 
 use super::{SnapshotError, Snapshots};
@@ -15,10 +15,6 @@ use crate::truth::Truth;
 
 /// Whoever meets a snapshot later than this takes a newer one, ms: 30 days, four times what it takes until the next is made by itself.
 const LASTS_MS: i64 = 30 * 86_400_000;
-/// Level 3 packs logs to about a fourth at some 600 MB/s.
-const LEVEL: i32 = 3;
-/// Bytes of parts at which the next chunk begins.
-const CHUNK_BYTES: usize = 1024 * 1024;
 
 /// A chunk that was made and is not kept yet.
 type Fresh = (ChunkName, Bytes);
@@ -148,20 +144,13 @@ async fn wait<T: Send + 'static>(
 
 /// Parts as chunks.
 fn chunks(parts: &[Vec<u8>]) -> Vec<Fresh> {
-    let (mut chunks, mut from, mut bytes) = (Vec::new(), 0, 0);
-    for (at, part) in parts.iter().enumerate() {
-        if bytes + part.len() > CHUNK_BYTES && from < at {
-            chunks.push(chunk(&parts[from..at]));
-            (from, bytes) = (at, 0);
-        }
-        bytes += part.len() + 4;
-    }
-    chunks.push(chunk(&parts[from..]));
-    chunks
+    snapshot::chunks(parts)
+        .iter()
+        .map(|raw| chunk(raw))
+        .collect()
 }
 
-fn chunk(parts: &[Vec<u8>]) -> Fresh {
-    let raw = join(parts);
-    let packed = zstd::bulk::compress(&raw, LEVEL).expect("compression into memory succeeds");
+fn chunk(raw: &[u8]) -> Fresh {
+    let packed = zstd::bulk::compress(raw, LEVEL).expect("compression into memory succeeds");
     (ChunkName::of(&packed, raw.len()), packed.into())
 }

@@ -5,7 +5,7 @@
 
 use studiovault_protocol::limits;
 use studiovault_protocol::pack::Part;
-use studiovault_protocol::wire::Packed;
+use studiovault_protocol::snapshot::RunParts;
 
 use super::{State, Studio};
 use crate::store::{Reading, StoreError};
@@ -26,28 +26,25 @@ pub struct Run {
 impl Studio {
     /// The run of the feed after `since`, not beyond `upto`.
     pub fn run(&self, truth: &Truth, (since, upto): (u64, u64)) -> Result<Run, StoreError> {
-        let (mut bundles, mut pages) = (Gathered::default(), Gathered::default());
-        let (mut last, mut bytes) = (since, 0);
+        let (mut run, mut last) = (RunParts::default(), since);
         truth.store.read(|session| {
             session.pages_after(self.row, since, |page| {
                 if page.last() > upto {
                     return Ok(Reading::Enough);
                 }
                 for bundle in self.lacking(session, &page, |_| false)? {
-                    bytes += bundle.0.len();
-                    bundles.add(bundle, Part::Bundles);
+                    run.bundle(bundle.0);
                 }
-                bytes += page.bytes().len();
-                pages.add(Packed(page.bytes().to_vec()), Part::Pages);
+                run.page(page.bytes().to_vec());
                 last = page.last();
-                Ok(if bytes < RUN_BYTES {
+                Ok(if run.bytes() < RUN_BYTES {
                     Reading::More
                 } else {
                     Reading::Enough
                 })
             })
         })?;
-        let parts = [bundles.end(Part::Bundles), pages.end(Part::Pages)].concat();
+        let parts = run.end();
         Ok(Run { parts, upto: last })
     }
 }
@@ -70,38 +67,5 @@ impl State {
         let policies = self.policies.standing();
         parts.extend(policies.map(|policy| signed(Vec::new(), vec![policy.clone()])));
         parts
-    }
-}
-
-/// Things that are gathered into parts.
-#[derive(Default)]
-struct Gathered {
-    parts: Vec<Vec<u8>>,
-    waiting: Vec<Packed>,
-    bytes: usize,
-}
-
-impl Gathered {
-    fn add(&mut self, thing: Packed, part: fn(Vec<Packed>) -> Part) {
-        let is_full = self.bytes + thing.0.len() > limits::FRAME_BYTES
-            || self.waiting.len() >= limits::PACK_PAGES;
-        if is_full {
-            self.flush(part);
-        }
-        self.bytes += thing.0.len();
-        self.waiting.push(thing);
-    }
-
-    fn flush(&mut self, part: fn(Vec<Packed>) -> Part) {
-        if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
-            self.parts.push(part(waiting).encode());
-            self.bytes = 0;
-        }
-    }
-
-    fn end(mut self, part: fn(Vec<Packed>) -> Part) -> Vec<Vec<u8>> {
-        self.flush(part);
-        self.parts
     }
 }

@@ -2,13 +2,15 @@
 
 use studiovault_protocol::bundle::Bundle;
 use studiovault_protocol::cloud::BatchRequest;
-use studiovault_protocol::command::Op;
+use studiovault_protocol::command::{Command, Op};
 use studiovault_protocol::id::DeviceId;
 use studiovault_protocol::membership::Authority;
 use studiovault_protocol::policy::{Policy, SignedPolicy};
+use studiovault_protocol::value::Value;
 
 use super::fixture::{
-    Machine, NOON, Says, Scene, a_confirmed_client, code, empty_request, entity, three_machines,
+    Machine, NOON, Says, Scene, a_confirmed_client, a_sale, code, empty_request, entity,
+    three_machines,
 };
 
 /// The next policy: drones fly, clients have shoes.
@@ -177,4 +179,36 @@ fn a_role_that_may_not_write_a_type_is_told_so() {
     let bundle = scene.machines[0].write(vec![flight.text("pilot", "Ines")]);
     scene.send(&[&bundle]);
     assert_eq!(outcomes(&stranger(&scene, policy), &bundle), ["FORBIDDEN"]);
+}
+
+#[test]
+fn under_a_limit_of_the_policys_own_the_summary_tells_sales_beyond_64_bits_to_the_cent() {
+    let mut scene = three_machines();
+    let most = i64::MAX;
+    let sales: Vec<Command> = (40..43)
+        .map(|n| a_sale(&mut scene.machines[0], entity(n), most))
+        .collect();
+    let refused = scene.machines[0].write(sales[..1].to_vec());
+    scene.send(&[&refused]);
+    assert_eq!(code(scene.outcome(refused.tip())), "VALIDATION_FAILED");
+
+    let text = Policy::default()
+        .text()
+        .replacen("version = 1", "version = 2", 1);
+    let amount = "\namount_cents = { kind = \"int\", required = true";
+    let text = text.replacen(amount, &format!("{amount}, max = {most}"), 1);
+    tell(&scene, &Policy::parse(&text).expect("a policy"));
+    let machine = &mut scene.machines[0];
+    let void = machine
+        .command(Op::Create, "pos_void", entity(50))
+        .write("order", Value::Ref(entity(41)))
+        .text("reason", "typed twice");
+    let bundle = machine.write(sales.into_iter().skip(1).chain([void]).collect());
+    scene.send(&[&bundle]);
+    let summary = scene.open().summary(&scene.truth).expect("reads");
+    let most = i128::from(most);
+    assert_eq!(
+        (summary.pos_gross_cents, summary.pos_voided_cents),
+        (2 * most, most)
+    );
 }

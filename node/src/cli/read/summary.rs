@@ -23,7 +23,7 @@ pub(crate) fn print(status: &Status) {
     say!("{}", outside.clone().unwrap_or_else(|| safety(status)));
     let lan = match (status.network, status.peers.len()) {
         (NetworkState::Offline, _) => {
-            "off the LAN (`studiovault network on` brings it back)".to_owned()
+            "off the network, cloud included (`studiovault network on` brings it back)".to_owned()
         }
         (NetworkState::Online, 0) => "no other machine is in reach".to_owned(),
         (NetworkState::Online, 1) => "1 machine linked".to_owned(),
@@ -98,7 +98,15 @@ fn safety(status: &Status) -> String {
     };
     match (status.cloud.configured, counts.pending, counts.dead_letters) {
         (false, ..) => format!("{here}."),
-        (true, 0, 0) => format!("{here} and confirmed by the cloud."),
+        (true, 0, 0) => match (counts.rejected, counts.conflicts) {
+            (0, _) => format!("{here} and confirmed by the cloud."),
+            (refused, 0) => format!(
+                "{here}; the cloud has decided on all of them, and took {refused} not, which need nobody any more."
+            ),
+            (refused, _) => {
+                format!("{here}; the cloud did not take {refused}: `studiovault conflicts`.")
+            }
+        },
         (true, n, 0) => format!("{here}; {n} wait for the cloud."),
         (true, 0, n) => format!("{here}; the cloud did not take {n}: `studiovault dead-letters`."),
         (true, waiting, n) => format!(

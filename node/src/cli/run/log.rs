@@ -27,15 +27,28 @@ impl RotatedLog {
 
     fn with_limit(path: &Path, limit: u64) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+            builder.create(folder)?;
         }
-        let file = File::options().create(true).append(true).open(path)?;
+        let file = Self::file(path)?;
         Ok(Self {
             written: file.metadata()?.len(),
             path: path.to_owned(),
             file,
             limit,
         })
+    }
+
+    /// One that others do not read, if it is made: it names machines, people and addresses.
+    fn file(path: &Path) -> io::Result<File> {
+        let mut options = File::options();
+        options.create(true).append(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        options.open(path)
     }
 
     /// `log.1` is the latest of the older ones.
@@ -51,7 +64,7 @@ impl RotatedLog {
             let _none = fs::rename(self.older(number), self.older(number + 1));
         }
         fs::rename(&self.path, self.older(1))?;
-        self.file = File::options().create(true).append(true).open(&self.path)?;
+        self.file = Self::file(&self.path)?;
         self.written = 0;
         Ok(())
     }
@@ -91,6 +104,16 @@ mod tests {
         let sizes: Vec<u64> = sizes.collect();
         assert_eq!(sizes.len(), KEPT + 1);
         assert!(sizes.iter().all(|size| *size <= 1_000 + 17), "{sizes:?}");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            let mode = |path: &Path| {
+                let facts = fs::metadata(path).expect("it is there");
+                facts.permissions().mode() & 0o777
+            };
+            assert_eq!(mode(&path), 0o600, "nobody else reads it");
+            assert_eq!(mode(path.parent().expect("a folder")), 0o700);
+        }
         let text = fs::read_to_string(&path).expect("it reads");
         assert!(text.ends_with("run 3, line 0099\n"), "{text}");
     }

@@ -12,8 +12,8 @@ use studiovault_protocol::time::WallMs;
 use studiovault_protocol::vector::Vector;
 
 use super::super::authors::Authors;
-use super::super::{history, queue};
-use super::{StoreError, View};
+use super::super::{history, queue, receipt};
+use super::{HistoryEntry, StoreError, View};
 
 /// An open conflict.
 #[derive(Clone, PartialEq, Debug)]
@@ -78,6 +78,8 @@ pub struct DeadLetterRow {
     pub operation: String,
     /// The changes by field.
     pub fields: Map<String, Json>,
+    /// The receipt that it gave, as it is printed.
+    pub receipt: Option<String>,
     /// The cloud's code.
     pub code: String,
     /// The cloud's words.
@@ -177,6 +179,29 @@ impl View<'_> {
         Ok(rows)
     }
 
+    /// The edits that the cloud refused because of the entity's life and that nothing covered since, the latest last; of
+    /// one that was read up to somewhere only those that were seen.
+    pub fn refused_edits(
+        &self,
+        entity: EntityId,
+        read: Option<&Vector>,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let mut conflicts = self.conflicts_of(entity)?.into_iter();
+        let Some(life) = conflicts.find(|row| row.field.is_none()) else {
+            return Ok(Vec::new());
+        };
+        let epochs = self.epochs(&Authors::load(self.connection)?)?;
+        let sides = life.sides.iter().filter(|side| side["state"] == "rejected");
+        let dots: Vec<Dot> = sides
+            .filter_map(|side| side["dot"].as_str()?.parse().ok())
+            .filter(|dot| read.is_none_or(|read| read.covers(&epochs, *dot)))
+            .collect();
+        let mut edits = self.history(entity)?;
+        edits.retain(|entry| dots.contains(&entry.dot));
+        edits.sort_by_key(|entry| (entry.ts, entry.dot));
+        Ok(edits)
+    }
+
     /// The ledger of one conflict, oldest first.
     pub fn ledger(&self, conflict: &str) -> Result<Vec<LedgerRow>, StoreError> {
         let sql = format!("{LEDGER} WHERE conflict = ?1 ORDER BY id");
@@ -248,6 +273,7 @@ impl View<'_> {
                 entity_type: command.entity_type.clone(),
                 operation: queue::operation(command).to_owned(),
                 fields: queue::changes(command),
+                receipt: receipt::printed((self.connection, row.get(9)?), (dot, command))?,
                 code: row.get(2)?,
                 detail: row.get(3)?,
                 rejected_at: WallMs(row.get(4)?),
@@ -334,7 +360,7 @@ fn ledger_row(row: &Row<'_>) -> Result<LedgerRow, StoreError> {
 }
 
 const LETTER: &str = "SELECT epoch.name || '.' || letter.counter, letter.entity, code, detail, rejected_at, settled,
-     bundle.position, bundle.bytes, bundle.hash
+     bundle.position, bundle.bytes, bundle.hash, letter.author
      FROM dead_letter AS letter JOIN epoch ON epoch.id = letter.author
      JOIN log_bundle AS bundle ON bundle.author = letter.author AND bundle.first =
        (SELECT max(first) FROM log_bundle WHERE author = letter.author AND first <= letter.counter)";

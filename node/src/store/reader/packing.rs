@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use rusqlite::params;
 use studiovault_protocol::frontier::Range;
+use studiovault_protocol::id::Author;
 use studiovault_protocol::log::ChainRow;
 use studiovault_protocol::membership::SignedRecord;
 use studiovault_protocol::policy::SignedPolicy;
@@ -142,6 +143,18 @@ impl View<'_> {
             }
         }
         Ok(slice)
+    }
+
+    /// The bytes of the bundle that begins there, if one does.
+    pub fn bundle_bytes(&self, author: Author, first: u64) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT bytes FROM log_bundle WHERE first = ?3 AND author =
+             (SELECT id FROM epoch WHERE device = ?1 AND epoch = ?2)",
+        )?;
+        let (device, epoch) = (author.device.0, author.epoch.0.cast_signed());
+        let mut rows = statement.query(params![device, epoch, first.cast_signed()])?;
+        let row = rows.next()?;
+        Ok(row.map(|row| row.get(0)).transpose()?)
     }
 
     /// The page of the feed that ends at a position, if one does.

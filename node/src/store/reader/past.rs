@@ -5,9 +5,10 @@ use serde_json::{Map, Value as Json};
 use studiovault_protocol::command::Op;
 use studiovault_protocol::id::{Dot, EntityId};
 use studiovault_protocol::merge::{Code, Outcome};
+use studiovault_protocol::receipt::FIELD;
 use studiovault_protocol::time::WallMs;
 
-use super::super::{history, queue};
+use super::super::{history, queue, receipt};
 use super::{StoreError, View};
 
 /// One command of an entity.
@@ -56,22 +57,27 @@ impl View<'_> {
             let of_entity = bundle
                 .commands()
                 .filter(|(_, command)| command.entity == id);
-            Ok(of_entity
-                .map(|(dot, command)| HistoryEntry {
+            let author: i64 = row.get(0)?;
+            let entry = |(dot, command)| -> Result<HistoryEntry, StoreError> {
+                let mut fields = match collected {
+                    true => Map::new(),
+                    false => queue::changes(command),
+                };
+                let printed = receipt::printed((self.connection, author), (dot, command))?;
+                if let (Some(printed), Some(field)) = (printed, fields.get_mut(FIELD)) {
+                    *field = printed.into();
+                }
+                let verdict = verdicts.remove(&dot.counter);
+                Ok(HistoryEntry {
                     dot,
                     actor: actor.clone(),
                     ts: command.ts,
                     op: command.op,
-                    fields: if collected {
-                        Map::new()
-                    } else {
-                        queue::changes(command)
-                    },
-                    ruling: verdicts
-                        .remove(&dot.counter)
-                        .map(|verdict| ruling(verdict.position, verdict.outcome)),
+                    fields,
+                    ruling: verdict.map(|verdict| ruling(verdict.position, verdict.outcome)),
                 })
-                .collect::<Vec<_>>())
+            };
+            of_entity.map(entry).collect::<Result<Vec<_>, _>>()
         })?;
         Ok(entries.into_iter().flatten().collect())
     }

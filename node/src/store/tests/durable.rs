@@ -325,3 +325,38 @@ fn a_full_disk_takes_nothing_of_the_transaction_and_leaves_the_store_usable() {
     let (_, writes) = machine.author(vec![a_create(1, &mut dice)]);
     commit(&mut store, &writes, &machine.rules()).expect("commits once there is space");
 }
+
+#[cfg(unix)]
+#[test]
+fn the_database_is_its_owners_alone_in_a_folder_that_others_may_enter() {
+    use std::fs::{Permissions, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let (keep, location) = a_folder();
+    let data = keep.path().join("data");
+    std::fs::create_dir(&data).expect("a folder");
+    set_permissions(&data, Permissions::from_mode(0o755)).expect("others may enter");
+    let files = ["studio.db", "studio.db-wal", "studio.db-shm"].map(|name| data.join(name));
+    let modes = || {
+        files.each_ref().map(|path| {
+            let found = std::fs::metadata(path).expect("it is there");
+            found.permissions().mode() & 0o777
+        })
+    };
+    let store = open(&location).expect("opens");
+    assert_eq!(modes(), [0o600; 3]);
+    // As an earlier program left them that was killed.
+    for path in &files {
+        set_permissions(path, Permissions::from_mode(0o644)).expect("others may read");
+    }
+    let copies = files
+        .each_ref()
+        .map(|path| (path, std::fs::read(path).expect("reads")));
+    drop(store);
+    for (path, bytes) in copies {
+        std::fs::write(path, bytes).expect("writes");
+        set_permissions(path, Permissions::from_mode(0o644)).expect("others may read");
+    }
+    let _store = open(&location).expect("opens");
+    assert_eq!(modes(), [0o600; 3]);
+}

@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::keys::Purpose;
-use crate::membership::{Authority, Grant, KeyState, Keyring, MeshKey, Moved, Rekey, Role, Signer};
+use crate::membership::{
+    Act, Authority, Cut, Grant, KeyState, Keyring, MeshKey, Moved, Rekey, Role, Signer,
+};
 
 fn roster_of(known: &[u8]) -> Roster {
     let mut roster = Roster::new(STUDIO, root().public()).expect("a key");
@@ -11,12 +13,16 @@ fn roster_of(known: &[u8]) -> Roster {
 }
 
 /// The `number`th change, signed by the root key.
-fn change(number: u64, without: &[u8]) -> Rekey {
+fn change(number: u64) -> Rekey {
+    change_after(number, Vec::new())
+}
+
+/// The same, by somebody who knew of these endings.
+fn change_after(number: u64, endings: Vec<Hash>) -> Rekey {
     let authority = Authority::root(root());
     let roster = roster_of(&[1, 2, 3]);
     let mut rekey = Rekey::seal((&roster, &authority), None, MeshKey([number as u8; 32]));
-    rekey.number = number;
-    rekey.without = without.iter().map(|n| device(*n)).collect();
+    (rekey.number, rekey.endings) = (number, endings);
     rekey.signature = root().sign(Purpose::Rekey, &rekey.hash());
     rekey
 }
@@ -28,13 +34,13 @@ fn give(rekey: Rekey) -> Input {
 #[test]
 fn the_highest_signed_change_holds_and_one_that_nobody_may_sign_does_not() {
     let mut engine = machine(1, 11, LogIndex::default(), &[1, 2, 3]);
-    let high = change(3, &[]);
-    for (rekey, held) in [(change(1, &[]), 1), (high.clone(), 3), (change(2, &[]), 3)] {
+    let high = change(3);
+    for (rekey, held) in [(change(1), 1), (high.clone(), 3), (change(2), 3)] {
         let _ = engine.handle(at(1), give(rekey));
         let number = engine.keyring().rekey.as_ref().map(|held| held.number);
         assert_eq!(number, Some(held));
     }
-    let mut forged = change(9, &[]);
+    let mut forged = change(9);
     forged.key = MeshKey([66; 32]);
     let _ = engine.handle(at(1), give(forged));
     assert_eq!(engine.keyring().rekey, Some(high));
@@ -45,17 +51,30 @@ fn the_highest_signed_change_holds_and_one_that_nobody_may_sign_does_not() {
 }
 
 #[test]
-fn a_change_reaches_whoever_belongs_along_a_chain_and_never_who_is_left_out() {
+fn a_change_reaches_whoever_belongs_along_a_chain_and_nobody_from_those_that_know_less() {
     let mut room = Room::new(4);
     room.link(0, 1);
     room.link(1, 2);
     room.link(1, 3);
     room.settle();
-    room.give(0, give(change(1, &[4])));
-    room.settle();
+    let cut = Cut {
+        device: device(4),
+        stands: Vec::new(),
+        keeps: Vec::new(),
+        at: WallMs(0),
+    };
+    let shut_out = SignedRecord::by_root(STUDIO, Act::Revoke(cut), &root());
+    let rekey = change_after(1, vec![shut_out.hash()]);
     let held = |room: &Room, at: usize| room.engines[at].keyring().rekey.is_some();
+    // Whoever does not know that the fourth was shut out would tell it.
+    room.give(0, give(rekey.clone()));
+    room.settle();
+    assert!((0..4).all(|at| !held(&room, at)));
+    room.give(0, Input::Record(Box::new(shut_out)));
+    room.give(0, give(rekey));
+    room.settle();
     assert!(held(&room, 1) && held(&room, 2), "{:?}", room.closed);
-    assert!(!held(&room, 3), "it is left out");
+    assert!(!held(&room, 3), "it does not belong");
     let moved = |room: &Room, at: usize| room.engines[at].keyring().moved.len();
     assert_eq!([0, 1, 2].map(|at| moved(&room, at)), [3, 3, 3]);
     // Whoever comes later is told at the hello.
@@ -67,13 +86,13 @@ fn a_change_reaches_whoever_belongs_along_a_chain_and_never_who_is_left_out() {
 #[test]
 fn halves_that_each_changed_the_key_agree_once_they_meet() {
     let mut room = Room::new(2);
-    for (at, rekey) in [(0, change(1, &[])), (1, change(2, &[]))] {
+    for (at, rekey) in [(0, change(1)), (1, change(2))] {
         room.give(at, give(rekey));
     }
     room.link(0, 1);
     room.settle();
     let keys = [0, 1].map(|at| room.engines[at].keyring().rekey.clone());
-    assert_eq!(keys[0], Some(change(2, &[])));
+    assert_eq!(keys[0], Some(change(2)));
     assert_eq!(keys[0], keys[1]);
 }
 
@@ -90,7 +109,7 @@ fn a_link_under_an_earlier_key_serves_roster_and_key_alone_and_ends() {
         },
     );
     let (_, hello) = greets.sends.into_iter().next().expect("a hello");
-    let _ = engine.handle(at(1), give(change(1, &[])));
+    let _ = engine.handle(at(1), give(change(1)));
     let _ = engine.handle(
         at(2),
         Input::Opened {
@@ -125,7 +144,7 @@ fn a_link_under_an_earlier_key_serves_roster_and_key_alone_and_ends() {
 
 #[test]
 fn the_earlier_keys_are_needed_until_every_active_device_signed_that_it_moved() {
-    let rekey = change(1, &[]);
+    let rekey = change(1);
     let roster = roster_of(&[1, 2, 3]);
     let mut keyring = Keyring {
         rekey: Some(rekey.clone()),
@@ -149,6 +168,11 @@ fn two_admins_and_a_member() -> Room {
     let mut room = Room::new(3);
     room.link(0, 1);
     room.settle();
+    make_admins(&mut room);
+    room
+}
+
+fn make_admins(room: &mut Room) {
     for n in [1, 2] {
         let grant = grant_of(n, STUDIO, &root()).grant().cloned();
         let grant = Grant {
@@ -160,7 +184,6 @@ fn two_admins_and_a_member() -> Room {
         room.give(0, Input::Record(Box::new(record)));
     }
     room.settle();
-    room
 }
 
 fn changed(room: &mut Room, at: usize, change: &RosterChange) {
@@ -192,7 +215,7 @@ fn an_admin_that_was_shut_out_cannot_keep_its_key_by_the_highest_number() {
     let mut room = two_admins_and_a_member();
     room.link(0, 2);
     room.settle();
-    let last = change(limits::REKEYS - 1, &[]);
+    let last = change(limits::REKEYS - 1);
     let Some(Signer::Holder(grant)) = room.engines[1].roster().signer(device(2)) else {
         unreachable!("it is an admin")
     };
@@ -254,4 +277,52 @@ fn a_key_of_an_admin_that_had_been_shut_out_falls_with_its_right() {
     assert_eq!(engine.keyring().state(engine.roster()), KeyState::Unfounded);
     assert_eq!(engine.keyring().in_force(engine.roster()), None);
     assert_eq!(engine.keyring().fallen(engine.roster()), [MeshKey([8; 32])]);
+}
+
+#[test]
+fn a_key_made_while_an_admission_had_fallen_reaches_the_newcomer_once_it_stands_again() {
+    let known = [1, 2];
+    let machines = [1, 2, 3].map(|n| machine(n, 100 + u64::from(n), LogIndex::default(), &known));
+    let mut room = Room::of(machines.into());
+    room.link(0, 1);
+    room.settle();
+    make_admins(&mut room);
+    let Some(signer) = room.engines[1].authority() else {
+        unreachable!("it is an admin")
+    };
+    let newcomer = grant_of(3, STUDIO, &root()).grant().cloned();
+    let admitted = SignedRecord::seal(STUDIO, newcomer.expect("a grant"), &signer);
+    // What shuts the second machine out had not heard of whom it admitted.
+    let cut = room.engines[0].word(&RosterChange::Revoke(device(2)), WallMs(0));
+    room.give(1, Input::Record(Box::new(admitted)));
+    room.settle();
+    let records: Vec<SignedRecord> = room.engines[0].roster().records().cloned().collect();
+    for record in records {
+        room.give(2, Input::Record(Box::new(record)));
+    }
+    room.give(0, Input::Record(Box::new(cut.expect("it is an admin"))));
+    let key = MeshKey([9; 32]);
+    let rekey = room.engines[0].word_rekey(key).expect("it is an admin");
+    room.give(0, give(rekey));
+    room.link(0, 2);
+    room.settle();
+    assert_eq!((key_at(&room, 0), key_at(&room, 2)), (Some(key), None));
+    let act = room.engines[0].roster().readmission(device(2));
+    let back = SignedRecord::by_root(STUDIO, act.expect("it is out"), &root());
+    changed(&mut room, 0, &RosterChange::Signed(Box::new(back)));
+    room.link(0, 2);
+    room.settle();
+    assert_eq!(key_at(&room, 2), Some(key));
+}
+
+#[test]
+fn a_key_whose_endings_nobody_knows_any_more_is_not_in_force() {
+    let roster = roster_of(&[1, 2, 3]);
+    let keyring = Keyring {
+        rekey: Some(change_after(2, vec![Hash([7; 32])])),
+        before: vec![change(1)],
+        ..Keyring::default()
+    };
+    assert_eq!(keyring.state(&roster), KeyState::Unfounded);
+    assert_eq!(keyring.in_force(&roster), Some(&change(1)));
 }
