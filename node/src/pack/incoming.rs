@@ -11,8 +11,6 @@ use studiovault_protocol::limits;
 use studiovault_protocol::membership::MeshKey;
 use studiovault_protocol::pack::{CHUNK_HEAD_BYTES, HEAD_BYTES, Opener, PackError, Part, Place};
 
-use crate::config::open_plain;
-
 /// Why a pack is not read, or not read on.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -58,9 +56,9 @@ pub struct Incoming {
 }
 
 impl Incoming {
-    /// Opens a pack and reads its head with the keys of the mesh that are known.
+    /// Opens a pack and reads its head with the keys of the mesh that are known. It is read from front to back, so a pipe will do.
     pub fn open(path: &Path, known: &[MeshKey]) -> Result<Self, ReadError> {
-        let file = open_plain(path)?;
+        let file = File::open(path)?;
         let length = file.metadata()?.len();
         let mut input = BufReader::with_capacity(1 << 16, file);
         let mut head = [0; HEAD_BYTES];

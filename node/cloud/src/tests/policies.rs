@@ -196,7 +196,7 @@ fn under_a_limit_of_the_policys_own_the_summary_tells_sales_beyond_64_bits_to_th
         .text()
         .replacen("version = 1", "version = 2", 1);
     let amount = "\namount_cents = { kind = \"int\", required = true";
-    let text = text.replacen(amount, &format!("{amount}, max = {most}"), 1);
+    let text = text.replace(amount, &format!("{amount}, max = {most}"));
     tell(&scene, &Policy::parse(&text).expect("a policy"));
     let machine = &mut scene.machines[0];
     let void = machine
