@@ -184,15 +184,28 @@ enum Command {
 
 /// Runs what was asked for.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error),
+    };
     let call = Call {
         data: cli.data,
         json: cli.json,
     };
     match dispatch(&call, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(&call),
+        Err(failure) => failure.tell(call.json),
     }
+}
+
+/// Tells of arguments that are none, or what `--help` asks for. Which of the words are arguments is what was not understood, so whoever
+/// wrote `--json` anywhere is told in JSON.
+fn misused(error: &clap::Error) -> ExitCode {
+    let in_json = std::env::args_os().any(|word| word == "--json");
+    if in_json && error.use_stderr() {
+        return Failure::misused(error).tell(true);
+    }
+    error.exit()
 }
 
 fn dispatch(call: &Call, command: Command) -> Outcome {

@@ -164,15 +164,18 @@ pub fn command(
         check_required(mutation, rules)?;
     }
     if writes.is_empty() && matches!(mutation.op, Op::Update | Op::Resolve) {
-        return Err(Refusal::new(
-            "NOTHING_TO_DO",
-            "the update names no field; give at least one".into(),
-        ));
+        let detail = match mutation.fields.keys().next() {
+            None => "the update names no field; give at least one".into(),
+            Some(name) => format!(
+                "nothing would change: `{name}` does not hold what is to be removed; look at it again"
+            ),
+        };
+        return Err(Refusal::new("NOTHING_TO_DO", detail));
     }
     fit(Command {
         id: draw.id,
         entity_type: mutation.entity_type.clone(),
-        entity: mutation.entity.unwrap_or(EntityId::from_random(draw.id.0)),
+        entity: mutation.entity.unwrap_or(EntityId(draw.id.0)),
         op: mutation.op,
         writes,
         ctx: mutation.read.clone().filter(|_| !Bug::StaleContext.is_on()),

@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::time::WallMs;
+
 /// Serializes a fixed array without a length prefix.
 fn serialize_bytes<S: Serializer, const N: usize>(
     bytes: &[u8; N],
@@ -172,6 +174,18 @@ uuid_id!(
     /// The name a command keeps when it is sent again.
     CommandId
 );
+
+impl CommandId {
+    /// A version 7 UUID (RFC 9562) of a moment by its author's clock and of 10 random bytes that the caller drew.
+    ///
+    /// What is written one after the other stands side by side in every index. Nothing reads the moment back: clocks lie.
+    pub fn at(moment: WallMs, random: [u8; 10]) -> Self {
+        let millis = moment.0.max(0).unsigned_abs();
+        let built = uuid::Builder::from_unix_timestamp_millis(millis, &random);
+        Self(*built.as_uuid().as_bytes())
+    }
+}
+
 hex_bytes!(
     /// A BLAKE3 digest.
     Hash,
@@ -320,6 +334,15 @@ mod tests {
         }
         .at(42);
         assert_eq!(dot.to_string().parse::<Dot>(), Ok(dot));
+    }
+
+    #[test]
+    fn the_ids_of_commands_are_in_the_order_of_their_moments() {
+        let ids = [i64::MIN, 1, 2, i64::MAX >> 16].map(|ms| CommandId::at(WallMs(ms), [9; 10]));
+        assert!(ids.is_sorted_by(|one, next| one < next), "{ids:?}");
+        let same = CommandId::at(WallMs(2), [8; 10]);
+        assert!(same != ids[2] && same.0[..6] == ids[2].0[..6]);
+        assert_eq!(Uuid::from_bytes(same.0).get_version_num(), 7);
     }
 
     #[test]

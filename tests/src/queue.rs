@@ -307,7 +307,7 @@ impl World {
         requests
     }
 
-    /// One transaction, before the machine has found out whether it is the gateway.
+    /// One transaction, a millisecond after the one before, and before the machine has found out whether it is the gateway.
     fn write(&mut self, load: Load, numbers: std::ops::Range<u64>) {
         let every = |count: u64| load.commands.checked_div(count).unwrap_or(u64::MAX);
         let mutation = |number: u64| {
@@ -324,6 +324,7 @@ impl World {
             create("client", fields)
         };
         self.tickets += 1;
+        self.now += 1;
         let request = transaction("ines", numbers.map(mutation).collect());
         let requests = self.step(vec![Event::Write(self.tickets, request)]);
         let probes = requests

@@ -7,7 +7,6 @@ use studiovault_node::config::ConfigError;
 use studiovault_node::wording::{self, parted};
 use studiovault_protocol::api::Problem;
 
-use super::Call;
 use super::output::tame;
 
 /// What kind of failure, as the exit code tells it.
@@ -57,6 +56,19 @@ impl Failure {
         Self::new(exit, format!("{what}\n{next_step}"))
     }
 
+    /// Arguments that are none, in the words of the parser without its picture of the usage.
+    pub fn misused(error: &clap::Error) -> Self {
+        let told = error.render().to_string();
+        let what = told.split("\n\nUsage:").next().unwrap_or(&told);
+        let words: Vec<&str> = what.split_whitespace().collect();
+        let what = words.join(" ");
+        let what = what.strip_prefix("error: ").unwrap_or(&what);
+        Self::new(
+            Exit::Usage,
+            format!("{what}\nSee `studiovault help` and the command's own `--help`."),
+        )
+    }
+
     /// No node runs with the folder.
     pub fn is_not_running(&self) -> bool {
         self.exit == Exit::NotRunning
@@ -72,9 +84,9 @@ impl Failure {
         self.problem.to_string()
     }
 
-    /// Prints it on the error stream.
-    pub fn tell(&self, call: &Call) -> ExitCode {
-        if call.json {
+    /// Prints it on the error stream, in JSON or in words.
+    pub fn tell(&self, in_json: bool) -> ExitCode {
+        if in_json {
             let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
             eprintln!("{text}");
         } else {
@@ -128,6 +140,24 @@ mod tests {
         assert_eq!(failure.problem.detail, "nothing runs");
         assert_eq!(failure.problem.next_step, "Run it.");
         assert_eq!(failure.text(), "nothing runs\nRun it.");
+    }
+
+    #[test]
+    fn words_that_are_no_arguments_are_told_in_one_line() {
+        let parser = clap::Command::new("studiovault").arg(clap::arg!(<TYPE>));
+        let error = parser
+            .try_get_matches_from(["studiovault"])
+            .expect_err("nothing was given");
+        let failure = Failure::misused(&error);
+        let problem = &failure.problem;
+        let what = "the following required arguments were not provided: <TYPE>";
+        assert_eq!(problem.detail, what);
+        assert_eq!(problem.code, "USAGE");
+        assert!(
+            problem.next_step.contains("--help"),
+            "{}",
+            problem.next_step
+        );
     }
 
     #[test]

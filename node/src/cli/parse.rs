@@ -3,6 +3,8 @@
 //! `name=Silva` writes, `tags+=vip` and `tags-=vip` add and remove, `print_credits+=3` counts, `notes:={"json"}` takes JSON
 //! as it is. Unknown fields go to the node as text, which refuses them with the fields there are.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use serde_json::{Map, Value as Json, json};
 use studiovault_protocol::policy::{Policy, Rule, TypeRule};
 use studiovault_protocol::value::ValueKind;
@@ -102,16 +104,22 @@ fn split(word: &str) -> Option<(&str, Sign, &str)> {
 
 /// One value as text says it.
 pub(crate) fn value(name: &str, kind: ValueKind, text: &str) -> Result<Json, Failure> {
-    let wrong = || {
-        let text = format!(
-            "`{name}` takes {}; got `{text}`\nCorrect it and try again.",
-            kind.word()
-        );
+    let wrong = |wanted: &str| {
+        let text = format!("`{name}` takes {wanted}; got `{text}`\nCorrect it and try again.");
         Failure::new(Exit::Refused, text)
     };
+    let number = |error: ParseIntError| match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+            wrong(&format!("{} to {}", i64::MIN, i64::MAX))
+        }
+        _ => wrong(kind.word()),
+    };
     match kind {
-        ValueKind::Int => text.parse::<i64>().map(Json::from).map_err(|_| wrong()),
-        ValueKind::Bool => text.parse::<bool>().map(Json::from).map_err(|_| wrong()),
+        ValueKind::Int => text.parse::<i64>().map(Json::from).map_err(number),
+        ValueKind::Bool => text
+            .parse::<bool>()
+            .map(Json::from)
+            .map_err(|_| wrong(kind.word())),
         ValueKind::Text | ValueKind::Date | ValueKind::Ref => Ok(text.into()),
     }
 }
@@ -160,6 +168,9 @@ mod tests {
         }
         let twice = ["print_credits+=1", "print_credits+=2"];
         assert!(read("project", &twice).is_err());
-        assert!(read("pos_order", &["items=two"]).is_err());
+        let items = |text| read("pos_order", &[text]).expect_err("no number").text();
+        assert!(items("items=two").contains("takes a whole number"));
+        let large = items("items=99999999999999999999");
+        assert!(large.contains("to 9223372036854775807"), "{large}");
     }
 }

@@ -260,12 +260,12 @@ impl Step<'_> {
     }
 
     fn draw(&mut self) -> Draw {
-        let random = &mut self.setup.random;
+        let (random, ts) = (&mut self.setup.random, self.moment.now.wall);
         Draw {
             device: self.setup.identity.device,
-            id: CommandId::from_random(random.draw()),
+            id: CommandId::at(ts, random.draw()),
             nonce: Nonce(random.draw()),
-            ts: self.moment.now.wall,
+            ts,
         }
     }
 

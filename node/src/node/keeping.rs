@@ -22,9 +22,9 @@ use crate::store::SliceRoom;
 /// After a start the first look is put off so long: links stand by then.
 const FIRST: Duration = Duration::from_secs(2);
 /// How often a machine looks at what its peers hold.
-const LOOK: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_secs(15);
 /// Of how many looks one asks the cloud: about once an hour.
-const CLOUD_LOOKS: u64 = 60;
+const CLOUD_LOOKS: u64 = 240;
 /// How long peers may take for one object: a mebibyte or two.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Manifests that were looked at and are not to be held.

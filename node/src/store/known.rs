@@ -74,14 +74,15 @@ impl Layer {
         Self { words, bits, room }
     }
 
-    /// The word and bit of each probe. Ids are random or chosen by a member, who can only make us look.
+    /// The word and bit of each probe. The second half of an id is random, the first may be a moment; or a member chose it, who can
+    /// only make us look.
     fn places(&self, id: EntityId) -> impl Iterator<Item = (usize, u64)> + use<> {
         let half = |from: usize| {
             let bytes = id.0[from..from + 8].try_into().expect("eight bytes");
             u64::from_le_bytes(bytes).wrapping_mul(0x9e37_79b9_7f4a_7c15)
         };
         let (start, step, bits) = (half(0), half(8) | 1, self.bits);
-        (0..PROBES).map(move |probe| {
+        (1..=PROBES).map(move |probe| {
             let hash = start.wrapping_add(probe.wrapping_mul(step));
             // The high half of a product spreads a hash evenly over any number of bits.
             let at = ((u128::from(hash) * u128::from(bits)) >> 64) as u64;
@@ -92,6 +93,9 @@ impl Layer {
 
 #[cfg(test)]
 mod tests {
+    use studiovault_protocol::id::CommandId;
+    use studiovault_protocol::time::WallMs;
+
     use super::super::fixtures::Dice;
     use super::*;
 
@@ -101,12 +105,16 @@ mod tests {
             layers: vec![Layer::new(100)],
         };
         let mut dice = Dice(1);
-        let ids: Vec<EntityId> = (0..5000).map(|_| EntityId(dice.bytes())).collect();
+        // All of one moment: only their random bytes differ.
+        let mut id = || {
+            let [random @ .., _, _, _, _, _, _] = dice.bytes();
+            EntityId(CommandId::at(WallMs(1_790_000_000_000), random).0)
+        };
+        let ids: Vec<EntityId> = (0..5000).map(|_| id()).collect();
         ids.iter().for_each(|id| known.insert(*id));
         assert!(known.layers.len() > 3, "it grew");
         assert!(ids.iter().all(|id| known.may_hold(*id)));
-        let strangers = (0..5000).filter(|_| known.may_hold(EntityId(dice.bytes())));
-        let strangers = strangers.count();
+        let strangers = (0..5000).filter(|_| known.may_hold(id())).count();
         assert!(strangers < 500, "{strangers} of 5000");
     }
 }

@@ -166,6 +166,7 @@ fn a_counter_and_a_set_that_are_there_are_changed_and_not_written() {
     assert!(refused("print_credits", json!(5)).contains("print_credits+=n"));
     assert!(refused("tags", json!(["vip"])).contains("tags+="));
     assert!(refused("print_credits", json!({"increment": 2})).contains("beyond"));
+    assert!(refused("tags", json!({"remove": ["absent"]})).contains("`tags` does not hold"));
     assert!(update("print_credits", json!({"increment": 1})).is_ok());
     assert!(update("tags", json!({"add": ["vip"]})).is_ok());
 }

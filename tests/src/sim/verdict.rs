@@ -98,12 +98,16 @@ impl World {
     /// I2 and I4 at the end.
     pub fn judge(&mut self) {
         let drivers: Vec<&Driver> = self.nodes.iter().filter_map(|node| node.driver()).collect();
-        let bundles = bundles(drivers[0]);
+        // Machines that shut each other out may leave nobody who holds anything.
+        let Some(first) = drivers.first() else {
+            return;
+        };
+        let bundles = bundles(first);
         let dots: Vec<Dot> = bundles
             .iter()
             .flat_map(|b| b.commands().map(|(dot, _)| dot))
             .collect();
-        let rulings = match self.rulings(drivers[0], &bundles) {
+        let rulings = match self.rulings(first, &bundles) {
             Ok(rulings) => rulings,
             Err(wrong) => return self.checks.violated(wrong),
         };
