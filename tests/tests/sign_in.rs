@@ -117,12 +117,19 @@ impl Place {
         let how = ["--kit", kit.to_str().expect("a path")];
         let at = ["--cloud", &url, "--cloud-token", &token];
         let made = processes::json(&path("desk"), &[&who[..], &region, &how, &at].concat());
-        Self {
+        let place = Self {
             studio: text(&made["studio"]),
             node: Some(Running::node(&path("desk"), &[])),
             folder,
             cloud,
-        }
+        };
+        // Only then can the cloud tell the machine's key from a stranger's.
+        until(&place.desk(), "the cloud holds the roster", || {
+            let sql = "SELECT count(*) FROM grant_record";
+            let count = place.database().query_row(sql, [], |row| row.get(0));
+            count.is_ok_and(|count: i64| count > 0)
+        });
+        place
     }
 
     fn desk(&self) -> PathBuf {
