@@ -194,7 +194,8 @@ pub(crate) fn main() -> ExitCode {
     };
     match dispatch(&call, cli.command) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.tell(call.json),
+        Err(failure) if call.json => failure.tell_in_json(),
+        Err(failure) => failure.tell(),
     }
 }
 
@@ -203,7 +204,7 @@ pub(crate) fn main() -> ExitCode {
 fn misused(error: &clap::Error) -> ExitCode {
     let in_json = std::env::args_os().any(|word| word == "--json");
     if in_json && error.use_stderr() {
-        return Failure::misused(error).tell(true);
+        return Failure::misused(error).tell_in_json();
     }
     error.exit()
 }

@@ -164,13 +164,7 @@ pub fn command(
         check_required(mutation, rules)?;
     }
     if writes.is_empty() && matches!(mutation.op, Op::Update | Op::Resolve) {
-        let detail = match mutation.fields.keys().next() {
-            None => "the update names no field; give at least one".into(),
-            Some(name) => format!(
-                "nothing would change: `{name}` does not hold what is to be removed; look at it again"
-            ),
-        };
-        return Err(Refusal::new("NOTHING_TO_DO", detail));
+        return Err(nothing_to_do(mutation));
     }
     fit(Command {
         id: draw.id,
@@ -183,6 +177,17 @@ pub fn command(
         ts: draw.ts,
         nonce: draw.nonce,
     })
+}
+
+/// What is said of an update that writes nothing.
+fn nothing_to_do(mutation: &Mutation) -> Refusal {
+    let detail = match mutation.fields.keys().next() {
+        None => "the update names no field; give at least one".into(),
+        Some(name) => format!(
+            "nothing would change: `{name}` does not hold what is to be removed; look at it again"
+        ),
+    };
+    Refusal::new("NOTHING_TO_DO", detail)
 }
 
 /// Words the giving up of a letter.

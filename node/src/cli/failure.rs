@@ -84,18 +84,20 @@ impl Failure {
         self.problem.to_string()
     }
 
-    /// Prints it on the error stream, in JSON or in words.
-    pub fn tell(&self, in_json: bool) -> ExitCode {
-        if in_json {
-            let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
-            eprintln!("{text}");
-        } else {
-            let told = self.problem.to_string();
-            match std::io::stderr().is_terminal() {
-                true => eprintln!("{}", tame(&told)),
-                false => eprintln!("{told}"),
-            }
+    /// Prints it on the error stream, in words.
+    pub fn tell(&self) -> ExitCode {
+        let told = self.problem.to_string();
+        match std::io::stderr().is_terminal() {
+            true => eprintln!("{}", tame(&told)),
+            false => eprintln!("{told}"),
         }
+        ExitCode::from(self.exit as u8)
+    }
+
+    /// Prints it on the error stream, as a problem document in one line.
+    pub fn tell_in_json(&self) -> ExitCode {
+        let text = serde_json::to_string(&self.problem).expect("a problem always encodes");
+        eprintln!("{text}");
         ExitCode::from(self.exit as u8)
     }
 }

@@ -147,25 +147,28 @@ impl World {
                 ));
             }
         }
-        if let Some(cloud) = &self.cloud {
-            let summary = cloud.truth.summary().expect("memory answers");
-            let rejected = |v: &&Verdict| matches!(v.outcome, Outcome::Rejected { .. });
-            let count = rulings.verdicts.values().filter(rejected).count() as u64;
-            if (summary.commands, summary.rejected) != (dots.len() as u64, count) {
-                wrong.get_or_insert(format!(
-                    "I4: the cloud's tables hold {} commands, {} rejected; its feed tells of {} and {count}",
-                    summary.commands,
-                    summary.rejected,
-                    dots.len()
-                ));
-            }
-            if summary.state_hash != sum.hex() {
-                wrong.get_or_insert("I2: the cloud's state is not that of the reference".into());
-            }
-        }
+        wrong = wrong.or(self.cloud_misses(&dots, &rulings, sum));
         if let Some(wrong) = wrong {
             self.checks.violated(wrong);
         }
+    }
+
+    /// What the cloud's tables hold otherwise than its feed tells of, or than the reference merges to.
+    fn cloud_misses(&self, dots: &[Dot], rulings: &Rulings, sum: StateSum) -> Option<String> {
+        let cloud = self.cloud.as_ref()?;
+        let summary = cloud.truth.summary().expect("memory answers");
+        let rejected = |v: &&Verdict| matches!(v.outcome, Outcome::Rejected { .. });
+        let count = rulings.verdicts.values().filter(rejected).count() as u64;
+        if (summary.commands, summary.rejected) != (dots.len() as u64, count) {
+            return Some(format!(
+                "I4: the cloud's tables hold {} commands, {} rejected; its feed tells of {} and {count}",
+                summary.commands,
+                summary.rejected,
+                dots.len()
+            ));
+        }
+        (summary.state_hash != sum.hex())
+            .then(|| "I2: the cloud's state is not that of the reference".into())
     }
 
     fn rulings(&self, driver: &Driver, bundles: &[Bundle]) -> Result<Rulings, String> {
